@@ -18,6 +18,7 @@ from agnostix.core.row_sources import RowSource
 from agnostix.core.typing import Floats
 from agnostix.exceptions import DataError
 from agnostix.metrics.read import ATTRIBUTIONS, ExplainedRows, check_pictures, read_explanation
+from agnostix.metrics.remembered import RememberingPredictor, hash_of, keys_of_units
 from agnostix.metrics.result import MetricResult
 
 INSTEAD = "For tables and texts: sufficiency, which shows the most relevant ones alone."
@@ -341,6 +342,20 @@ def predict_masked_pictures(
     explained: ExplainedRows, masks: Floats, n_jobs: Any, verbose: Any
 ) -> tuple[Floats, int]:
     """Predictions (n_rows, n_selected) of the selected outputs under their masks, and model rows."""
+    predictor = explained.predictor
+    if not isinstance(predictor, RememberingPredictor):
+        return _evaluate_masked_pictures(explained, masks, n_jobs, verbose)
+    pictures = keys_of_units(predictor, explained.units)
+    key = hash_of(*pictures, explained.outputs.tobytes(), masks.tobytes())
+    if key in predictor.known:
+        return predictor.known[key], 0
+    predictor.known[key], n_model_rows = _evaluate_masked_pictures(explained, masks, n_jobs, verbose)
+    return predictor.known[key], n_model_rows
+
+
+def _evaluate_masked_pictures(
+    explained: ExplainedRows, masks: Floats, n_jobs: Any, verbose: Any
+) -> tuple[Floats, int]:
     source = MaskedPictureRows(explained, masks)
     n_rows, n_outputs = explained.predictions.shape
     answers, n = evaluate(explained.predictor, source, n_outputs=n_outputs, n_jobs=n_jobs, verbose=verbose)

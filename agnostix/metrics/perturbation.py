@@ -17,6 +17,7 @@ from agnostix.core.masking import MaskBlock
 from agnostix.core.models import MaskComposer, Predictor
 from agnostix.core.row_sources import ModelCaller, RowSource, batch_rows
 from agnostix.core.typing import Bools, Codes, Floats
+from agnostix.metrics.remembered import RememberingPredictor, keys_of_masks, keys_of_units, new_masks
 from agnostix.metrics.units import Units
 
 MOST_TOGETHER = 4096
@@ -242,16 +243,44 @@ def predict_jobs(
     jobs: Sequence[MaskJob],
     outputs: Codes,
     predictions: Floats,
+    **options: Any,
+) -> tuple[list[Floats], int]:
+    """Mean predictions over fills (n_masks, n_selected) of each job, and model rows.
+
+    `outputs` (n_rows, n_selected) are those of each row, and `predictions` (n_rows, n_outputs) are known.
+    Options are those of `evaluate_jobs`. A predictor that remembers evaluates what it has not seen.
+    """
+    if not isinstance(predictor, RememberingPredictor):
+        return evaluate_jobs(predictor, units, jobs, outputs, predictions, **options)
+    rows = keys_of_units(predictor, units)
+    kind = str(options.get("squared", False)).encode()
+    keys = [
+        keys_of_masks(rows[job.row], outputs[job.row], kind, job.read_groups(), job.masks) for job in jobs
+    ]
+    fresh = new_masks(predictor.known, keys)
+    new_jobs = [replace(job, masks=job.masks[own]) for job, own in zip(jobs, fresh, strict=True) if own]
+    results, n_model_rows = evaluate_jobs(predictor, units, new_jobs, outputs, predictions, **options)
+    in_turn = iter(results)
+    for own_keys, own in zip(keys, fresh, strict=True):
+        if own:
+            predictor.known.update(
+                {own_keys[place]: row for place, row in zip(own, next(in_turn), strict=True)}
+            )
+    return [np.stack([predictor.known[key] for key in own]) for own in keys], n_model_rows
+
+
+def evaluate_jobs(
+    predictor: Predictor,
+    units: Units,
+    jobs: Sequence[MaskJob],
+    outputs: Codes,
+    predictions: Floats,
     *,
     squared: bool = False,
     n_jobs: int | None = None,
     verbose: Any = 1,
 ) -> tuple[list[Floats], int]:
-    """Mean predictions over fills (n_masks, n_selected) of each job, and model rows.
-
-    `outputs` (n_rows, n_selected) are those of each row, and `predictions` (n_rows, n_outputs) are known.
-    `squared`: means of squared differences from these.
-    """
+    """As `predict_jobs`, by the model; `squared`: means of squared differences from the predictions."""
     source = MaskJobRows.from_jobs(units, [job for job in jobs if _hides(job)], outputs)
     source = replace(source, origin=predictions if squared else None)
     results: list[Any] = [np.full((len(job.masks), outputs.shape[1]), np.nan) for job in jobs]

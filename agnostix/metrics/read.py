@@ -19,6 +19,7 @@ from agnostix.core.row_sources import TableRows
 from agnostix.core.typing import Codes, Floats
 from agnostix.exceptions import DataError
 from agnostix.metrics.orders import row_seeds
+from agnostix.metrics.remembered import RememberingPredictor, key_of_rows
 from agnostix.metrics.units import Units, make_units
 
 SAME, SAME_IN_HALF = 1e-4, 3e-2
@@ -231,6 +232,16 @@ def _column(table: Any, name: str) -> Any:
 
 def predict_rows(predictor: Predictor, rows: Any, n_jobs: int | None, verbose: Any) -> tuple[Floats, int]:
     """Predictions (n_rows, n_outputs) of rows as they are, each evaluated once, and model rows."""
+    if not isinstance(predictor, RememberingPredictor):
+        return _evaluate_rows(predictor, rows, n_jobs, verbose)
+    key = key_of_rows(rows)
+    if key in predictor.known:
+        return predictor.known[key], 0
+    predictor.known[key], n_model_rows = _evaluate_rows(predictor, rows, n_jobs, verbose)
+    return predictor.known[key], n_model_rows
+
+
+def _evaluate_rows(predictor: Predictor, rows: Any, n_jobs: int | None, verbose: Any) -> tuple[Floats, int]:
     with NamedFailure(predictor.name, 1):  # one row tells how many outputs there are
         first = replace(predictor, copies=True).predict_batch(take_rows(rows, np.arange(1))).copy()
     n_rows = int(rows.shape[0])

@@ -9,6 +9,9 @@ agrees with itself less than wholly.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import combinations
+
 import numpy as np
 from scipy.ndimage import correlate1d
 from scipy.stats import rankdata
@@ -28,10 +31,7 @@ def spearman(one: Floats, other: Floats, *, absolute: bool = False) -> Floats:
     NaN where a row has the same value for every unit in either of the two.
     """
     first, second, shown = _paired(one, other, absolute=absolute)
-    ranks = [_centered(rankdata(values, axis=1), shown) for values in (first, second)]
-    scale = np.sqrt(np.square(ranks[0]).sum(axis=1) * np.square(ranks[1]).sum(axis=1))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.clip((ranks[0] * ranks[1]).sum(axis=1) / scale, -1.0, 1.0)
+    return _correlate(*(_centered(rankdata(values, axis=1), shown) for values in (first, second)))
 
 
 def top_k_agreement(one: Floats, other: Floats, k: int) -> Floats:
@@ -54,10 +54,34 @@ def sign_agreement(one: Floats, other: Floats, k: int) -> Floats:
 def rank_agreement(one: Floats, other: Floats, k: int) -> Floats:
     """Share of the first k places by size that have the same unit in both (Krishna et al. 2022)."""
     first, second, k_each = _places(one, other, k)
-    start = np.maximum(first[0], second[0])
-    end = np.minimum(np.minimum(first[1], second[1]), k_each[:, None])
-    common = np.maximum(end - start, 0) / ((first[1] - first[0]) * (second[1] - second[0]))
-    return _share_of(common, k_each)
+    return _share_of(_at_the_same_place(first, second, k_each), k_each)
+
+
+def agreement_of_pairs(
+    values: Sequence[Floats], k: int, are_signed: Sequence[bool]
+) -> dict[tuple[int, int], dict[str, Floats]]:
+    """Agreement (n_rows,) of all pairs of explanations (n_rows, n_units) of the same units, each ranked once.
+
+    Where one of the two has no signs, Spearman's correlation is that of sizes, and that of signs is NaN.
+    """
+    shown = ~np.isnan(values[0])
+    k_each = np.minimum(k, shown.sum(axis=1))
+    places = [_places_by_size(comparable(np.where(shown, np.abs(one), 0.0)), shown) for one in values]
+    within = [_within(own, k_each) for own in places]
+    by_size = [_centered((start + end) / -2.0, shown) for start, end in places]
+    by_value = [_centered(_ranks(one, shown), shown) for one in values]
+    agreement = {}
+    for i, j in combinations(range(len(values)), 2):
+        has_signs = bool(are_signed[i] and are_signed[j])
+        common, ranks = within[i] * within[j], by_value if has_signs else by_size
+        same = np.sign(values[i]) == np.sign(values[j])
+        agreement[i, j] = {
+            "top": _share_of(common, k_each),
+            "signs": _share_of(same * common, k_each) if has_signs else np.full(len(shown), np.nan),
+            "ranks": _share_of(_at_the_same_place(places[i], places[j], k_each), k_each),
+            "Spearman": _correlate(ranks[i], ranks[j]),
+        }
+    return agreement
 
 
 def ssim(one: Floats, other: Floats) -> Floats:
@@ -102,21 +126,45 @@ def _paired(one: Floats, other: Floats, *, absolute: bool) -> tuple[Floats, Floa
     return first, second, shown
 
 
+def _ranks(values: Floats, shown: Bools) -> Floats:
+    """Ranks from 1, those that are not shown last."""
+    return np.asarray(rankdata(np.where(shown, comparable(np.where(shown, values, 0.0)), np.inf), axis=1))
+
+
+def _correlate(one: Floats, other: Floats) -> Floats:
+    """Correlation (n_rows,) of centered ranks, NaN where all of them are tied."""
+    scale = np.sqrt(np.square(one).sum(axis=1) * np.square(other).sum(axis=1))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.clip((one * other).sum(axis=1) / scale, -1.0, 1.0)
+
+
 def _centered(ranks: Floats, shown: Bools) -> Floats:
     """Ranks less their mean over the units that are shown, 0 elsewhere."""
-    n_shown = shown.sum(axis=1, keepdims=True)
-    return np.where(shown, ranks - (n_shown + 1) / 2.0, 0.0)
+    n_shown = np.maximum(shown.sum(axis=1, keepdims=True), 1)
+    own = np.where(shown, ranks, 0.0)
+    return np.where(shown, own - own.sum(axis=1, keepdims=True) / n_shown, 0.0)
 
 
 def _places(one: Floats, other: Floats, k: int) -> tuple[tuple[Codes, Codes], tuple[Codes, Codes], Codes]:
     """First and last + 1 place by size that ties leave each unit in both, and k (n_rows,) of each row."""
     first, second, shown = _paired(one, other, absolute=True)
-    places = []
-    for values in (first, second):
-        keys = np.where(shown, -values, np.inf)
-        start = rankdata(keys, method="min", axis=1).astype(np.intp) - 1
-        places.append((start, rankdata(keys, method="max", axis=1).astype(np.intp)))
+    places = [_places_by_size(values, shown) for values in (first, second)]
     return places[0], places[1], np.minimum(k, shown.sum(axis=1))
+
+
+def _places_by_size(sizes: Floats, shown: Bools) -> tuple[Codes, Codes]:
+    """First and last + 1 place that ties leave each unit, the largest first."""
+    keys = np.where(shown, -sizes, np.inf)
+    start = rankdata(keys, method="min", axis=1).astype(np.intp) - 1
+    return start, rankdata(keys, method="max", axis=1).astype(np.intp)
+
+
+def _at_the_same_place(first: tuple[Codes, Codes], second: tuple[Codes, Codes], k_each: Codes) -> Floats:
+    """Probability (n_rows, n_units) of each unit to be at one of the first k places, and the same in both."""
+    start = np.maximum(first[0], second[0])
+    end = np.minimum(np.minimum(first[1], second[1]), k_each[:, None])
+    common = np.maximum(end - start, 0) / ((first[1] - first[0]) * (second[1] - second[0]))
+    return np.asarray(common)
 
 
 def _within(places: tuple[Codes, Codes], k_each: Codes) -> Floats:

@@ -163,7 +163,7 @@ def _column_units(X: Any, explanation: Explanation, masker: Any, fill: Any, by: 
             "masker, such as masker=X_train[:100]; a single row is a baseline."
         )
     if not MaskerConstraint().is_satisfied_by(masker):
-        masker = _background_masker(masker, explanation)
+        masker = background_masker(masker, explanation)
     rows = masker.read(X)
     if rows.features.names != explanation.feature_names:
         n = len(explanation.feature_names)
@@ -176,7 +176,7 @@ def _column_units(X: Any, explanation: Explanation, masker: Any, fill: Any, by: 
     return Units("column", rows, masker, f"{n_rows} background row{'s' * (n_rows != 1)}")
 
 
-def _background_masker(background: Any, explanation: Explanation) -> TabularMasker:
+def background_masker(background: Any, explanation: Explanation) -> TabularMasker:
     """Each background row with the same weight; columns grouped as the explainer has grouped them."""
     table = as_table(background)
     groups = explanation.params.get("feature_groups")

@@ -2,6 +2,7 @@
 
 from agnostix.plotting.bar import BarDisplay
 from agnostix.plotting.beeswarm import BeeswarmDisplay
+from agnostix.plotting.comparison import ComparisonDisplay
 from agnostix.plotting.concentration import WeightConcentrationDisplay
 from agnostix.plotting.curve import WhatIfCurveDisplay
 from agnostix.plotting.display import Display, ExplanationDisplay
@@ -13,6 +14,7 @@ from agnostix.plotting.pixels import PixelsDisplay
 from agnostix.plotting.pixels_grid import PixelsGridDisplay
 from agnostix.plotting.pruning_path import PruningPathDisplay
 from agnostix.plotting.ranking import WhatIfRankingDisplay
+from agnostix.plotting.roc import RocDisplay
 from agnostix.plotting.scatter import ScatterDisplay
 from agnostix.plotting.segments import SegmentsDisplay
 from agnostix.plotting.shifts import ShiftDisplay
@@ -23,6 +25,7 @@ from agnostix.plotting.waterfall import WaterfallDisplay
 __all__ = [
     "BarDisplay",
     "BeeswarmDisplay",
+    "ComparisonDisplay",
     "Display",
     "ExplanationDisplay",
     "HeatmapDisplay",
@@ -32,6 +35,7 @@ __all__ = [
     "PixelsDisplay",
     "PixelsGridDisplay",
     "PruningPathDisplay",
+    "RocDisplay",
     "ScatterDisplay",
     "SegmentsDisplay",
     "ShiftDisplay",

@@ -8,7 +8,14 @@ from hypothesis.extra.numpy import arrays
 from scipy.stats import spearmanr
 
 from agnostix.metrics.orders import comparable
-from agnostix.metrics.similarity import rank_agreement, sign_agreement, spearman, ssim, top_k_agreement
+from agnostix.metrics.similarity import (
+    agreement_of_pairs,
+    rank_agreement,
+    sign_agreement,
+    spearman,
+    ssim,
+    top_k_agreement,
+)
 from tests.reference import metrics_sanity as reference
 
 RNG = np.random.default_rng(0)
@@ -108,3 +115,21 @@ def test_ssim_does_not_depend_on_units(scale, swap):
     one, other = np.random.default_rng(1).random((2, 2, 12, 12))
     pair = (other, one) if swap else (one, other)
     np.testing.assert_allclose(ssim(scale * pair[0], scale * pair[1]), ssim(one, other), atol=1e-10)
+
+
+@given(st.integers(0, 10_000), st.integers(1, 6), st.lists(st.booleans(), min_size=3, max_size=3))
+def test_pairs_ranked_once_are_those_of_each_pair(seed, k, signed):
+    rng = np.random.default_rng(seed)
+    values = [rng.integers(-3, 4, (4, 6)).astype(float) for _ in range(3)]
+    for one in values:
+        one[1, 4:] = np.nan
+    for (i, j), measures in agreement_of_pairs(values, k, signed).items():
+        has_signs = signed[i] and signed[j]
+        expected = {
+            "top": top_k_agreement(values[i], values[j], k),
+            "signs": sign_agreement(values[i], values[j], k) if has_signs else np.full(4, np.nan),
+            "ranks": rank_agreement(values[i], values[j], k),
+            "Spearman": spearman(values[i], values[j], absolute=not has_signs),
+        }
+        for name, rows in expected.items():
+            np.testing.assert_allclose(measures[name], rows, atol=1e-12, err_msg=name)

@@ -13,14 +13,16 @@ from matplotlib.figure import Figure
 
 import agnostix.plotting as plotting
 from agnostix import EntropicProjection
-from agnostix.metrics import MetricCurve, MetricResult
+from agnostix.metrics import ComparisonResult, MetricCurve, MetricResult, UnreliableResult
 from agnostix.plotting import (
+    ComparisonDisplay,
     LeavesDisplay,
     MetricCurveDisplay,
     MetricScoresDisplay,
     PixelsDisplay,
     PixelsGridDisplay,
     PruningPathDisplay,
+    RocDisplay,
     SegmentsDisplay,
     ShiftDisplay,
     TextDisplay,
@@ -51,6 +53,8 @@ MAKERS: dict[str, Maker] = {
     "TreeDisplay": lambda p: TreeDisplay.from_estimator(fitted_mimic()),
     "PruningPathDisplay": lambda p: PruningPathDisplay.from_estimator(fitted_mimic()),
     "LeavesDisplay": lambda p: LeavesDisplay.from_estimator(fitted_mimic()),
+    "ComparisonDisplay": lambda p: ComparisonDisplay.from_result(_comparison()),
+    "RocDisplay": lambda p: RocDisplay.from_result(_doubts()),
     "MetricCurveDisplay": lambda p: MetricCurveDisplay.from_result(_metric()),
     "MetricScoresDisplay": lambda p: MetricScoresDisplay.from_result(_metric()),
 }
@@ -67,6 +71,19 @@ def _metric() -> MetricResult:
         output_names=(WILD,),
         curve=MetricCurve(np.linspace(0.0, 1.0, 4), values, {"random": values[::-1]}),
     )
+
+
+def _comparison() -> ComparisonResult:
+    exp = text()
+    results = {name: {WILD: _metric(), "b" * 80: _metric()} for name in (WILD, "deletion" * 20)}
+    explanations = {WILD: exp, "b" * 80: exp}
+    return ComparisonResult(results=results, explanations=explanations, agreement={})
+
+
+def _doubts() -> UnreliableResult:
+    rng = np.random.default_rng(0)
+    signals = {WILD: rng.normal(size=30), "s" * 90: rng.normal(size=30), "margin": rng.random(30)}
+    return UnreliableResult(signals=signals, is_wrong=np.arange(30) < 12)
 
 
 @pytest.fixture(params=list(MAKERS))
@@ -120,7 +137,7 @@ def test_plot_shows_signs_in_names_as_text(display: Any, own: bool) -> None:
     ]
     wild = [text for text in texts if "$" in text.get_text()]
     assert all(not text.get_parse_math() for text in wild)
-    if not isinstance(display, WeightConcentrationDisplay | PruningPathDisplay):
+    if not isinstance(display, WeightConcentrationDisplay | PruningPathDisplay | RocDisplay):
         assert any(WILD in " ".join(text.get_text().split()) for text in wild)
 
 
