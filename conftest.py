@@ -19,12 +19,15 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 NEEDS_TORCH = [
     "agnostix/core/models/torch_*.py",
+    "agnostix/metrics/randomization.py",
+    "agnostix/metrics/reset_layers.py",
     "agnostix/neural/*.py",
     "agnostix/neural/*/*.py",
     "docs/neural.md",
     "docs/pictures.md",
     "docs/relevance.md",
     "tests/core/models/hosted.py",
+    "tests/metrics/sanity_networks.py",
 ]
 collect_ignore_glob = [] if find_spec("torch") else NEEDS_TORCH
 
@@ -54,3 +57,10 @@ def close_figures() -> Iterator[None]:
     yield
     if "matplotlib.pyplot" in sys.modules:
         sys.modules["matplotlib.pyplot"].close("all")
+
+
+@pytest.fixture(autouse=True)
+def seed_torch() -> None:
+    """Give modules that a test makes the same weights in whatever order tests run."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)

@@ -6,6 +6,10 @@ Curves           `deletion`, `insertion`, `sufficiency`, `comprehensiveness`: `c
                  pixels are interpolated in `imputation`.
 Fills            `rank_by_fill`: `fill_rankings`; those of the literature: `fills`.
 Masked inputs    `average_drop`, `average_gain`, `average_increase`: `masked_scores`.
+Sanity           `model_randomization`, `random_logit`: `randomization`, verdicts in `verdicts`, layers in
+                 `reset_layers`; `data_randomization`, `roar`: `retraining`.
+Shape            `sparseness`, `complexity`, `effective_features`: `shape`; `pointing_game`,
+                 `energy_inside`: `localization`.
 Stability        `max_sensitivity`, `avg_sensitivity`, `local_lipschitz`: `stability`;
                  `explanation_adversary`: `adversary`; `agreement`: `agreement`. Neighbors are in
                  `neighbors`, and rows are explained anew in `explaining`.
@@ -19,9 +23,13 @@ from agnostix.metrics.adversary import AdversaryResult, explanation_adversary
 from agnostix.metrics.agreement import agreement
 from agnostix.metrics.curves import comprehensiveness, deletion, insertion, sufficiency
 from agnostix.metrics.fill_rankings import FillRankings, rank_by_fill
+from agnostix.metrics.localization import energy_inside, pointing_game
 from agnostix.metrics.masked_scores import average_drop, average_gain, average_increase
+from agnostix.metrics.randomization import model_randomization, random_logit
 from agnostix.metrics.result import MetricCurve, MetricResult
+from agnostix.metrics.retraining import data_randomization, roar
 from agnostix.metrics.road import road
+from agnostix.metrics.shape import complexity, effective_features, sparseness
 from agnostix.metrics.stability import avg_sensitivity, local_lipschitz, max_sensitivity
 
 __all__ = [
@@ -34,13 +42,22 @@ __all__ = [
     "average_gain",
     "average_increase",
     "avg_sensitivity",
+    "complexity",
     "comprehensiveness",
+    "data_randomization",
     "deletion",
+    "effective_features",
+    "energy_inside",
     "explanation_adversary",
     "insertion",
     "local_lipschitz",
     "max_sensitivity",
+    "model_randomization",
+    "pointing_game",
+    "random_logit",
     "rank_by_fill",
     "road",
+    "roar",
+    "sparseness",
     "sufficiency",
 ]

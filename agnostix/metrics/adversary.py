@@ -21,6 +21,7 @@ from agnostix.core.row_sources import working_memory
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
 from agnostix.metrics.agreement import SIMILARITIES, check_similarity, compare_values
+from agnostix.metrics.explain_again import check_one_of
 from agnostix.metrics.explaining import RowExplainer, explain_with_neighborhood
 from agnostix.metrics.neighbors import (
     Ball,
@@ -53,8 +54,8 @@ class AdversaryResult(MetricResult):
 
     Attributes
     ----------
-    name, scores, greater_is_better, made_for, quantity, draw_errors, shared_errors, n_draws : object
-        As in `MetricResult`, and so are interval_kind, curve, references, fill, mask, n_model_rows,
+    name, scores, greater_is_better, made_for, quantity, draw_errors, shared_error, n_draws : object
+        As in `MetricResult`, and so are verdict, interval_kind, curve, references, fill, mask, n_model_rows,
         output_names, row_names, row_keys, params, details and notes.
     neighbors : DataFrame or ndarray of n_rows rows
         The adversary of each row; the row itself where none was found.
@@ -174,10 +175,7 @@ def explanation_adversary(
 
 
 def _check_parameters(change: Any, k: Any, n_neighbors: Any, n_rounds: Any, tolerance: Any, by: str) -> None:
-    if change not in CHANGES:
-        raise DataError(
-            f"The 'change' of {by} must be one of {', '.join(map(repr, CHANGES))}; got {change!r}."
-        )
+    check_one_of(by, "change", change, CHANGES)
     check_similarity("top-k" if change == "relative" else change, k, by)
     check_whole(by, "n_neighbors", n_neighbors, 1)
     check_whole(by, "n_rounds", n_rounds, 1)

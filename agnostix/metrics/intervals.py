@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.special import ndtri
@@ -18,9 +19,8 @@ KINDS = ("student", "wilson")
 class MeanInterval:
     """Mean (n_outputs,) of scores over rows, its standard error and degrees of freedom.
 
-    Draws are independent between rows, so that the spread over rows has that of the draws inside; the error
-    of those that all rows share is added, with Satterthwaite's degrees of freedom. Of a single row only the
-    error of its draws is known, and the interval speaks of that row alone.
+    Draws are independent between rows, so that the spread over rows has that of the draws inside. Of a single
+    row only the error of its draws is known, and the interval speaks of that row alone.
     """
 
     mean: Floats
@@ -37,11 +37,11 @@ class MeanInterval:
         draw_errors: Floats | None = None,
         n_draws: int = 0,
         kind: str = "student",
-        shared_errors: Floats | None = None,
+        shared_error: Floats | None = None,
     ) -> MeanInterval:
         """From scores (n_rows, n_outputs), NaN where undefined, and their errors over n_draws draws each.
 
-        `shared_errors` (n_outputs,) are those of the mean over draws that all rows share.
+        `shared_error` (n_outputs,) is what draws that all rows share add to the error of the mean.
         """
         known = ~np.isnan(scores)
         n_used = known.sum(axis=0)
@@ -51,8 +51,8 @@ class MeanInterval:
             error = np.sqrt(squares.sum(axis=0) / (n_used - 1.0) / n_used)
         dof = np.maximum(n_used - 1.0, 0.0)
         if scores.shape[0] > 1:
-            if shared_errors is not None:
-                error, dof = with_shared_draws(error, dof, shared_errors, n_draws - 1.0)
+            if shared_error is not None and n_draws > 1:
+                error, dof = add_errors(error, dof, shared_error, n_draws - 1.0)
             return cls(mean, error, dof, n_used, "rows", kind)
         if draw_errors is None:
             return cls(mean, np.zeros_like(mean), dof, n_used, "none")
@@ -67,29 +67,39 @@ class MeanInterval:
         return self.mean - half, self.mean + half
 
 
-def with_shared_draws(error: Floats, dof: Floats, shared: Floats, shared_dof: float) -> tuple[Floats, Floats]:
-    """Errors and degrees of freedom (n_outputs,) of a mean over rows and draws that all rows share.
+def add_errors(error: Floats, dof: Any, other: Floats, other_dof: Any) -> tuple[Floats, Floats]:
+    """Standard error of a sum of two independent ones, and its degrees of freedom by Welch and Satterthwaite.
 
-    Satterthwaite, F. E. (1946). An approximate distribution of estimates of variance components. Biometrics
-    Bulletin, 2. https://doi.org/10.2307/3002019
+    Welch, B. L. (1947). The generalization of "Student's" problem when several different population variances
+    are involved. Biometrika, 34. https://doi.org/10.1093/biomet/34.1-2.28
     """
-    total = error**2 + shared**2
+    one, two = np.square(error), np.square(other)
     with np.errstate(invalid="ignore", divide="ignore"):
-        joint = total**2 / (error**4 / dof + shared**4 / max(shared_dof, 1.0))
-    return np.sqrt(total), np.where(total > 0, joint, dof)
+        own = np.where(one > 0, one**2 / dof, 0.0) + np.where(two > 0, two**2 / other_dof, 0.0)
+        joint = np.where(own > 0, np.square(one + two) / own, dof)
+    return np.sqrt(one + two), np.where(np.isnan(error), dof, joint)
 
 
-def shared_draw_errors(by_draw: Floats) -> Floats:
-    """Errors (n_outputs,) of means of scores (n_rows, n_draws, n_outputs), from draws that all rows share.
+def crossed(values: Floats) -> tuple[Floats, Floats, float]:
+    """From values (n_rows, n_draws) of draws that all rows share to what a result has of them.
 
-    Less what the spread over rows has already: the variance of the means of draws, less the remainder's.
+    These are the rows' means (n_rows,) and their errors over draws, and what the draws add to the error of
+    the mean over rows. Rows and draws are crossed random effects; their interaction is in the rows' spread.
     """
-    n_rows, n_draws = by_draw.shape[:2]
-    means = by_draw.mean(axis=0)
-    rest = by_draw - means - by_draw.mean(axis=1, keepdims=True) + means.mean(axis=0)
-    of_draws = np.square(means - means.mean(axis=0)).sum(axis=0) / (n_draws - 1.0)
-    of_rest = np.square(rest).sum(axis=(0, 1)) / (max(n_rows - 1.0, 1.0) * (n_draws - 1.0) * n_rows)
-    return np.asarray(np.sqrt(np.maximum(of_draws - of_rest, 0.0) / n_draws))
+    n_rows, n_draws = values.shape
+    known = ~np.isnan(values)
+    n_known = known.sum(axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        means = np.where(known, values, 0.0).sum(axis=1) / n_known
+        apart = np.where(known, values - means[:, None], 0.0)
+        errors = np.sqrt(np.square(apart).sum(axis=1) / (n_known - 1.0) / n_known)
+        if n_draws < 2:
+            return means, np.full(n_rows, np.nan), 0.0
+        by_draw = apart.sum(axis=0) / known.sum(axis=0)
+        left = np.where(known, apart - by_draw, 0.0)
+        interaction = np.square(left).sum() / max((n_rows - 1.0) * (n_draws - 1.0), 1.0)
+        spread = by_draw.var(ddof=1) - (interaction / n_rows if n_rows > 1 else 0.0)
+    return means, errors, float(np.sqrt(max(spread, 0.0) / n_draws)) if np.isfinite(spread) else 0.0
 
 
 def wilson_ends(proportion: Floats, n: Floats, level: float) -> tuple[Floats, Floats]:

@@ -11,6 +11,7 @@ import numpy as np
 from agnostix.core.base import OutputSelection
 from agnostix.core.evaluate import evaluate
 from agnostix.core.explanation import Detail, Explanation
+from agnostix.core.explanation.fields import LAYER
 from agnostix.core.features import as_series, joined_values, value_codes
 from agnostix.core.frames import is_frame, take_rows
 from agnostix.core.models import NamedFailure, Predictor, as_predictor
@@ -134,6 +135,12 @@ def check_explanation(explanation: Any, by: str) -> None:
         raise DataError(
             f"{by} needs an explanation with dims ('row', 'feature', 'output') or ('row', 'y', 'x', 'output')"
             f", got {explanation.dims}. Explain rows, by one method or layer at a time."
+        )
+    if LAYER in explanation.extras:
+        raise DataError(
+            f"{by} hides columns or pixels, and the explanation is of units of layer "
+            f"{explanation.extras[LAYER]}. Explain the input, with layer=None, or a layer with a value for "
+            "each column or pixel."
         )
     if len(explanation) == 0:
         raise DataError(f"{by} needs at least one row, and the explanation has none.")

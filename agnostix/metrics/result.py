@@ -32,12 +32,15 @@ class MetricCurve:
         The same in another order, by its name: "least", "random".
     x_label : str
         What x counts.
+    y_label : str or None
+        What the values are; None: the predicted output.
     """
 
     x: Floats
     values: Floats
     references: dict[str, Floats] = field(default_factory=dict)
     x_label: str = "proportion hidden"
+    y_label: str | None = None
 
     def __post_init__(self) -> None:
         values = checked_floats("values of a MetricCurve", self.values)
@@ -75,11 +78,11 @@ class MetricResult:
     draw_errors : ndarray shaped as scores, or None
         Standard error of each row's score over the metric's own draws, which are
         independent between rows; None where nothing was drawn.
-    shared_errors : ndarray of shape (n_outputs,), or None
-        Standard error of `score` from draws that all rows share, such as seeds, besides
-        what the spread over rows has; None where there are none.
+    shared_error : float, ndarray of shape (n_outputs,), or None
+        What draws that all rows share, such as networks that were reset, add to the
+        standard error of the mean; None where there are none.
     n_draws : int
-        Draws for each row; 0 for none.
+        Draws for each row, or that all share; 0 for none.
     interval_kind : {"student", "wilson"}
         Student's, or Wilson's for the proportion of rows with score 1.
     curve : MetricCurve or None
@@ -102,6 +105,8 @@ class MetricResult:
         Parameters of the metric: numbers, text, None, lists and dicts of them.
     details : dict of str to Detail
         What else it reports, arrays with named axes.
+    verdict : str or None
+        What the metric concludes, in words, with its level; None where it concludes nothing.
     notes : tuple of str
         What a reader should know: conversions, ties, rows without a score.
     """
@@ -112,7 +117,7 @@ class MetricResult:
     made_for: tuple[str, ...]
     quantity: str
     draw_errors: Floats | None = None
-    shared_errors: Floats | None = None
+    shared_error: Any = None
     n_draws: int = 0
     interval_kind: str = "student"
     curve: MetricCurve | None = None
@@ -125,6 +130,7 @@ class MetricResult:
     row_keys: Codes | None = None
     params: dict[str, Any] = field(default_factory=dict)
     details: dict[str, Detail] = field(default_factory=dict)
+    verdict: str | None = None
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -140,12 +146,12 @@ class MetricResult:
             raise ValueError(f"interval_kind must be one of {known}; got {self.interval_kind!r}.")
         errors = self.draw_errors
         references = self.references.items()
-        shared = self.shared_errors
+        shared = self.shared_error
         if shared is not None:
-            shared = checked_floats("shared_errors", shared, (n_outputs,), "(n_outputs,)")
+            shared = checked_floats("shared_error", np.atleast_1d(shared), (n_outputs,), "(n_outputs,)")
         checked: dict[str, Any] = {
             "scores": scores,
-            "shared_errors": shared,
+            "shared_error": shared,
             "draw_errors": None if errors is None else self._shaped("draw_errors", errors, scores),
             "references": {key: self._shaped(f"references[{key!r}]", one, scores) for key, one in references},
             "row_keys": None if self.row_keys is None else read_only(np.asarray(self.row_keys)),
@@ -166,7 +172,7 @@ class MetricResult:
         n_rows = len(self)
         errors = None if self.draw_errors is None else self.draw_errors.reshape(n_rows, -1)
         return MeanInterval.from_scores(
-            self.scores.reshape(n_rows, -1), errors, self.n_draws, self.interval_kind, self.shared_errors
+            self.scores.reshape(n_rows, -1), errors, self.n_draws, self.interval_kind, self.shared_error
         )
 
     def _by_output(self, values: Floats) -> Any:
@@ -236,19 +242,20 @@ class MetricResult:
         """
         self._check_like(other)
         errors = [one.draw_errors for one in (self, other) if one.draw_errors is not None]
-        shared = [one.shared_errors for one in (self, other) if one.shared_errors is not None]
+        shared = [one.shared_error for one in (self, other) if one.shared_error is not None]
         return replace(
             self,
             name=f"{self.name}, difference",
             scores=self.scores - other.scores,
             draw_errors=np.sqrt(sum(np.square(one) for one in errors)) if errors else None,
-            shared_errors=np.sqrt(sum(np.square(one) for one in shared)) if shared else None,
+            shared_error=np.sqrt(sum(np.square(one) for one in shared)) if shared else None,
             n_draws=min((one.n_draws for one in (self, other) if one.n_draws), default=0),
             interval_kind="student",
             curve=None,
             references={},
             n_model_rows=self.n_model_rows + other.n_model_rows,
             details={},
+            verdict=None,
             notes=(),
         )
 
@@ -280,12 +287,13 @@ class MetricResult:
             scores=sign * (self.scores - self.references[reference]),
             greater_is_better=True,
             draw_errors=None,
-            shared_errors=None,
+            shared_error=None,
             n_draws=0,
             interval_kind="student",
             curve=None,
             references={},
             details={},
+            verdict=None,
             notes=(),
         )
 
@@ -353,7 +361,7 @@ class MetricResult:
             f"{type(self).__name__}({self.name!r}: {self._describe_scores()}{self._describe_direction()}"
         ]
         lines[0] += f"; {len(self):,} row{'s' * (len(self) != 1)}, {self.n_model_rows:,} model rows)"
-        return "\n  ".join([*lines, *self.notes])
+        return "\n  ".join([*lines, *([self.verdict] if self.verdict else []), *self.notes])
 
     def _repr_html_(self) -> str:
         low, high = (np.atleast_1d(end) for end in self.interval())
@@ -365,9 +373,8 @@ class MetricResult:
                 zip(self.output_names, means, low, high, strict=True)
             )
         ]
-        title = f"{self.name}{self._describe_direction()}: {self._describe_interval()}. " + " ".join(
-            self.notes
-        )
+        said = " ".join([*([self.verdict] if self.verdict else []), *self.notes])
+        title = f"{self.name}{self._describe_direction()}: {self._describe_interval()}. {said}"
         return table_html(title, ("output", "mean", "low", "high", *names), lines)
 
     def _describe_scores(self) -> str:

@@ -27,6 +27,7 @@ _USED_IN_FIT = (
     "bias",
     "composite",
     "layer",
+    "layer_values",
     "method",
     "n_samples",
     "rule",
@@ -119,9 +120,13 @@ class NetworkExplainer(AttributionExplainer):
                 array,
                 lambda part: self._attribute_part(network, array, part, selection),
                 n_each=self._n_graphs_each,
-                n_numbers=array[0].size * selection.n_selected,
+                n_numbers=self._count_numbers(array) * selection.n_selected,
             )
         return join_batches(parts)
+
+    def _count_numbers(self, array: Any) -> int:
+        """Numbers, for each row, by which is differentiated."""
+        return int(array[0].size)
 
     def _check_rows(self, array: Any) -> None:
         """DataError, which names the row, for tables with missing values."""
@@ -150,30 +155,6 @@ class NetworkExplainer(AttributionExplainer):
             self._predictor.checked(result.predictions, part.stop - part.start)
         self._check_values(result, part, network)
         return result
-
-    def _summed_axis(self, points: Any, rows: Any) -> int | None:
-        """The axis of points that is put together to one value; DataError if the rest is not as the rows."""
-        n_axes, by_feature = len(self._dims) - 1, "feature" in self._dims
-        if self.layer is None:
-            return None if points.ndim == n_axes else n_axes
-        shape, own = tuple(points.shape), rows.shape[:n_axes]
-        axis = n_axes if by_feature else 1  # tokens come before their dimensions, channels before pixels
-        if shape == own:
-            return None
-        if points.ndim == n_axes + 1 and shape[:axis] + shape[axis + 1 :] == own:
-            return axis
-        wanted = "(n_rows, n_columns, n_dims)" if by_feature else "(n_rows, n_channels, height, width)"
-        raise DataError(
-            f"Layer {self.layer!r} gives tensors of shape {shape} for rows of shape {rows.shape}; {wanted} "
-            f"or {own} is needed, one value for each {'column' if by_feature else 'pixel'}. Name another "
-            "layer, or use CamExplainer for maps of a layer."
-        )
-
-    def _channel_axis(self, points: Any, rows: Any) -> int | None:
-        """The axis of points that is summed to one value; channels of the network's input come first."""
-        if self.layer is None:
-            return 1 if points.ndim == 4 else None
-        return self._summed_axis(points, rows)
 
     def _check_start(self, scores: Floats) -> None:
         """DataError if scores of baselines are not finite, to which nothing adds up."""

@@ -15,10 +15,11 @@ from agnostix.core.explanation import Detail
 from agnostix.core.explanation.fields import DEGREES_OF_FREEDOM
 from agnostix.core.frames import checked_weights
 from agnostix.core.models import Differentiable
-from agnostix.core.sklearn_compat import HasMethods, Interval, StrOptions
+from agnostix.core.sklearn_compat import Interval, StrOptions
 from agnostix.core.typing import Codes, Floats
-from agnostix.neural.base import BatchAttribution, NetworkExplainer, as_array, as_floats
+from agnostix.neural.base import BatchAttribution, as_array, as_floats
 from agnostix.neural.baselines import N_BLOCKS, BaselineSample, check_baseline, fixed_baseline, own_baselines
+from agnostix.neural.layer_base import LayerExplainer
 
 if TYPE_CHECKING:
     from agnostix.neural.network import Network
@@ -29,7 +30,7 @@ _N_NAMED = 5
 """Rows that a warning names."""
 
 
-class IntegratedGradientsExplainer(NetworkExplainer):
+class IntegratedGradientsExplainer(LayerExplainer):
     """Contributions to the change of a network's score from a baseline to the row, by its gradients.
 
     The value of a feature is its difference from the baseline, times the mean
@@ -69,8 +70,12 @@ class IntegratedGradientsExplainer(NetworkExplainer):
         The score that is explained: outputs before or after the activation
         that `as_predictor` applies. They are the same where it applies none.
     layer : None, str or module, default=None
-        None: paths lie in the input. Else in the output of this layer, such as
-        the embedding of token ids, whose dimensions are summed.
+        None: paths lie in the input. Else in the output of this layer, one tensor
+        whose first axis is that of the rows.
+    layer_values : {"places", "channels"}, default="places"
+        What has a value, with `layer`. "places": each place of the layer, summed over
+        channels: pixels of its maps, which have a size of their own, tokens, steps of
+        a series, units of a dense layer. "channels": each channel, summed over places.
     outputs : None, "predicted", name, index or list of these, default=None
         Outputs to explain. None: all up to 20, else the predicted one. Each node
         costs one forward pass for all of them, and a backward pass for each.
@@ -147,7 +152,7 @@ class IntegratedGradientsExplainer(NetworkExplainer):
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **NetworkExplainer._parameter_constraints,
+        **LayerExplainer._parameter_constraints,
         "baseline": "no_validation",
         "method": [StrOptions({"adaptive", "gauss-legendre"})],
         "n_steps": [Interval(Integral, 1, None, closed="left")],
@@ -155,7 +160,6 @@ class IntegratedGradientsExplainer(NetworkExplainer):
         "max_steps": [Interval(Integral, 11, None, closed="left")],
         "n_samples": [Interval(Integral, 2 * N_BLOCKS, None, closed="left")],
         "sigma": [Interval(Real, 0, None, closed="neither")],
-        "layer": [str, HasMethods("forward"), None],
     }
     _fixed: Any = None
     """The baseline (1, ...) of all rows; None where each has its own, or draws."""
@@ -175,6 +179,7 @@ class IntegratedGradientsExplainer(NetworkExplainer):
         sigma: float = 10.0,
         target: str = "logits",
         layer: Any = None,
+        layer_values: str = "places",
         outputs: Any = None,
         n_jobs: int | None = None,
         random_state: Any = None,
@@ -190,6 +195,7 @@ class IntegratedGradientsExplainer(NetworkExplainer):
         self.sigma = sigma
         self.target = target
         self.layer = layer
+        self.layer_values = layer_values
 
     @property
     def _quantity(self) -> str:
@@ -260,7 +266,7 @@ class IntegratedGradientsExplainer(NetworkExplainer):
     def _attribute_batch(self, network: Network, rows: Any, selection: OutputSelection) -> BatchAttribution:
         from agnostix.neural.paths import Paths  # imports torch
 
-        paths = Paths(network, rows, selection, self._summed_axis)
+        paths = Paths(network, rows, selection, self._summed_axes)
         errors, details = None, dict[str, np.ndarray]()
         if self._draws is not None:
             base = paths.start_at_draws(self._draws.rows, self._drawn_scores)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch import nn
 
 from agnostix.core.evaluate import describe_error
 from agnostix.core.models.torch_failures import is_out_of_memory
@@ -24,6 +25,17 @@ _NOT_DIFFERENTIABLE = {
     "is not implemented": "one of its operations has no derivative in torch. Write it by others.",
 }
 """What messages of torch say of networks that run and have no gradients."""
+_CHANNELS_FIRST = (
+    nn.modules.conv._ConvNd,
+    nn.modules.batchnorm._NormBase,
+    nn.GroupNorm,
+    nn.modules.pooling._MaxPoolNd,
+    nn.modules.pooling._AvgPoolNd,
+    nn.modules.pooling._AdaptiveMaxPoolNd,
+    nn.modules.pooling._AdaptiveAvgPoolNd,
+)
+_CHANNELS_LAST = (nn.Linear, nn.LayerNorm, nn.RMSNorm, nn.Embedding)
+"""Modules whose outputs have channels as their second, or as their last axis."""
 
 
 class Network:
@@ -118,6 +130,23 @@ def failures_explained() -> Iterator[None]:
             if sign in str(error):
                 raise not_differentiable(explanation) from error
         raise
+
+
+def describe_layer(session: Any, layer: Any, n_axes: int) -> tuple[str, bool]:
+    """Name of a layer, and whether its output, of so many axes, has channels as the last one.
+
+    Of three axes that is said by the last module up to the layer of a kind that tells.
+    """
+    modules = session.layers()
+    own = session.find_layer(layer)
+    name = next(name for name, one in modules.items() if one is own) or type(own).__name__
+    if n_axes != 3:
+        return name, type(own) in _CHANNELS_LAST
+    listed, inner = list(modules.values()), list(own.modules())
+    end = 1 + max(i for i, one in enumerate(listed) if any(one is part for part in inner))
+    kinds = _CHANNELS_FIRST + _CHANNELS_LAST
+    telling = next((one for one in reversed(listed[:end]) if isinstance(one, kinds)), None)
+    return name, not isinstance(telling, _CHANNELS_FIRST)
 
 
 def unused(layer: Any) -> str:

@@ -11,6 +11,7 @@ import torch
 from agnostix.core.base import OutputSelection
 from agnostix.core.models.torch_functional import to_array
 from agnostix.core.typing import Codes, Floats
+from agnostix.neural.layer_axes import Axes
 from agnostix.neural.network import Network, failures_named
 
 
@@ -18,7 +19,7 @@ class Paths:
     """Straight paths to rows, in the input or in the output of a layer.
 
     The integrand at a position, from 0 where a path starts to 1 at the row, is the gradient there times the
-    difference of the two, put together over `axis`. Its parts sum to the derivative of the score.
+    difference of the two, put together over `axes`. Its parts sum to the derivative of the score.
     """
 
     def __init__(
@@ -26,12 +27,12 @@ class Paths:
         network: Network,
         rows: Any,
         selection: OutputSelection,
-        axis_of: Callable[[Any, Any], int | None],
+        axes_of: Callable[[Any, Any], Axes],
     ) -> None:
         self._network = network
         self._rows = rows  # array (n_rows, ...)
         self._ends = network.points(rows)
-        self._axis = axis_of(self._ends, rows)  # of points, over which values are summed; None for none
+        self._axes = axes_of(self._ends, rows)  # of points, over which values are summed; None for none
         self._starts: Callable[[Codes], Any]  # from numbers of paths (n,) to points (n, ...)
         self.n_model_rows = 0 if network.is_input else len(rows)
         self._scores = self._score(self._ends, rows)
@@ -45,9 +46,7 @@ class Paths:
     @property
     def shape(self) -> tuple[int, ...]:
         """Of the values of all rows."""
-        places = list(self._ends.shape[1:])
-        if self._axis is not None:
-            del places[self._axis - 1]
+        places = [n for j, n in enumerate(self._ends.shape) if j > 0 and j not in (self._axes or ())]
         return (len(self), *places, self._columns.shape[1])
 
     @property
@@ -108,7 +107,7 @@ class Paths:
         gradients = self._network.gradients(scores, points, self._columns[rows][:, outputs])
         self.n_model_rows += len(rows)
         values = gradients * differences[..., None]
-        return values if self._axis is None else values.sum(dim=self._axis)
+        return values if self._axes is None else values.sum(dim=self._axes)
 
     def _in_batches(self, n: int, n_outputs: int, compute: Callable[[slice], Any]) -> list[Any]:
         """Results for slices of n copies of a row whose graphs fit into memory."""

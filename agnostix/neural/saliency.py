@@ -13,10 +13,12 @@ from agnostix.core.base.explainer import read_rows_like
 from agnostix.core.explanation import Detail
 from agnostix.core.explanation.fields import DEGREES_OF_FREEDOM, IS_SIGNED
 from agnostix.core.models import Differentiable
-from agnostix.core.sklearn_compat import HasMethods, Interval, Options, StrOptions
+from agnostix.core.sklearn_compat import Interval, Options, StrOptions
 from agnostix.core.typing import Codes, Floats
 from agnostix.exceptions import DataError
-from agnostix.neural.base import BatchAttribution, NetworkExplainer, as_array, as_floats
+from agnostix.neural.base import BatchAttribution, as_array, as_floats
+from agnostix.neural.layer_axes import Axes
+from agnostix.neural.layer_base import LayerExplainer
 from agnostix.neural.noise import Noise, RunningMoments
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 _RULED = ("deconvolution", "guided")
 
 
-class SaliencyExplainer(NetworkExplainer):
+class SaliencyExplainer(LayerExplainer):
     """Gradients of a network by its input: how the output moves with each pixel, column or token.
 
     Plain gradients, gradient times input, guided backpropagation and
@@ -48,7 +50,11 @@ class SaliencyExplainer(NetworkExplainer):
         that `as_predictor` applies. They are the same where it applies none.
     layer : None, str or module, default=None
         None differentiates by the rows; else by what this layer gives for
-        them, such as an embedding of token ids.
+        them, one tensor whose first axis is that of the rows.
+    layer_values : {"places", "channels"}, default="places"
+        What has a value, with `layer`. "places": each place of the layer, put together
+        over channels: pixels of its maps, which have a size of their own, tokens, steps
+        of a series, units of a dense layer. "channels": each channel, over places.
     rules : dict of str to {"gradient", "rectify"}, default=None
         For "guided" and "deconvolution": how gradients pass operations that
         have no rule, by the operation's name, such as {"gelu": "gradient"}: as
@@ -81,9 +87,9 @@ class SaliencyExplainer(NetworkExplainer):
     Notes
     -----
     Gradients are per unit of X as it is given. Values of images are summed over
-    the channels, those of a layer over its last axis; with form="absolute" they
-    are the largest over it, as in [1]_. They have quantity "sensitivity" for
-    "gradient", else "relevance", and ``outputs`` are what is differentiated.
+    the channels; with form="absolute" they are the largest over them, as in [1]_.
+    They have quantity "sensitivity" for "gradient", else "relevance", and ``outputs``
+    are what is differentiated.
 
     Values under noise are the mean of the form, not the form of the mean:
     "squared" is SmoothGrad squared [5]_. Gradients are multiplied by the row itself,
@@ -128,10 +134,9 @@ class SaliencyExplainer(NetworkExplainer):
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **NetworkExplainer._parameter_constraints,
+        **LayerExplainer._parameter_constraints,
         "method": [StrOptions({"gradient", "gradient_x_input", *_RULED})],
         "form": [StrOptions({"signed", "absolute", "squared"})],
-        "layer": [str, HasMethods("forward"), None],
         "rules": [dict, None],
         "n_samples": [Options(Integral, {0}), Interval(Integral, 2, None, closed="left")],
         "noise": [Interval(Real, 0, None, closed="neither")],
@@ -147,6 +152,7 @@ class SaliencyExplainer(NetworkExplainer):
         form: str = "signed",
         target: str = "logits",
         layer: Any = None,
+        layer_values: str = "places",
         rules: Mapping[str, str] | None = None,
         n_samples: int = 0,
         noise: float = 0.15,
@@ -160,6 +166,7 @@ class SaliencyExplainer(NetworkExplainer):
         self.form = form
         self.target = target
         self.layer = layer
+        self.layer_values = layer_values
         self.rules = rules
         self.n_samples = n_samples
         self.noise = noise
@@ -209,7 +216,7 @@ class SaliencyExplainer(NetworkExplainer):
             with failures_named(self._predictor.name, 0, 0):
                 network.check(row)
                 points = network.points(row).requires_grad_()
-                self._summed_axis(points, row)
+                self._summed_axes(points, row)
                 network.gradients(network.scores(points, row), points, np.zeros((1, 1), dtype=int))
 
     def _check_rules(self) -> None:
@@ -238,16 +245,16 @@ class SaliencyExplainer(NetworkExplainer):
 
     def _attribute_batch(self, network: Network, rows: Any, selection: OutputSelection) -> BatchAttribution:
         points = network.points(rows)
-        axis = self._summed_axis(points, rows)
+        axes = self._summed_axes(points, rows)
         scores = network.scores(points if self.n_samples else points.requires_grad_(), rows)
         predictions = as_floats(network.predictions(scores))
         columns = selection.indices(predictions)
         errors = None
         if self.n_samples:
             noise = Noise(self._seed, self.noise * self._ranges_of(points))
-            values, errors = self._average(network, rows, points, columns, noise, axis)
+            values, errors = self._average(network, rows, points, columns, noise, axes)
         else:
-            values = as_floats(self._values(network.gradients(scores, points, columns), points, axis))
+            values = as_floats(self._values(network.gradients(scores, points, columns), points, axes))
         return BatchAttribution(
             values=values,
             std_errors=errors,
@@ -257,7 +264,7 @@ class SaliencyExplainer(NetworkExplainer):
         )
 
     def _average(
-        self, network: Network, rows: Any, points: Any, columns: Codes, noise: Noise, axis: int | None
+        self, network: Network, rows: Any, points: Any, columns: Codes, noise: Noise, axes: Axes
     ) -> tuple[Floats, Floats]:
         """Means of values over noisy copies, and their standard errors, each as values."""
         n_rows, moments = len(rows), RunningMoments()
@@ -266,7 +273,7 @@ class SaliencyExplainer(NetworkExplainer):
             sample, row = np.divmod(np.arange(part.start, part.stop), n_rows)
             noisy = noise.add_to(points, sample, row).requires_grad_()
             gradients = network.gradients(network.scores(noisy, rows[row]), noisy, columns[row])
-            moments.add(as_floats(self._values(gradients, points[row], axis)), sample, row, n_rows)
+            moments.add(as_floats(self._values(gradients, points[row], axes)), sample, row, n_rows)
 
         # All rows with the first noise, all with the second, and so on: one batch may hold some of each.
         copies = np.broadcast_to(rows[:1], (n_rows * self.n_samples, *rows.shape[1:]))
@@ -274,7 +281,7 @@ class SaliencyExplainer(NetworkExplainer):
         network.session.in_batches(copies, add, n_numbers=n_numbers)
         return moments.mean, moments.std_error(self.n_samples)
 
-    def _values(self, gradients: Any, points: Any, axis: int | None) -> Any:
+    def _values(self, gradients: Any, points: Any, axes: Axes) -> Any:
         """From gradients points.shape + (n_selected,) to values, their channels put together."""
         values = gradients
         if self.form != "signed":
@@ -282,9 +289,9 @@ class SaliencyExplainer(NetworkExplainer):
         if self.method == "gradient_x_input":
             own = points.detach()[..., None]
             values = values * (own.abs() if self.form == "absolute" else own)
-        if axis is None:
+        if axes is None:
             return values
-        return values.amax(dim=axis) if self.form == "absolute" else values.sum(dim=axis)
+        return values.amax(dim=axes) if self.form == "absolute" else values.sum(dim=axes)
 
     def _ranges_of(self, points: Any) -> Any:
         """Range of each column over the rows seen in `fit`, or of the points of each row."""

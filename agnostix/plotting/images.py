@@ -86,6 +86,23 @@ def check_segments(explanation: Explanation) -> None:
         )
 
 
+def take_image(explanation: Explanation, row: int) -> Any:
+    """The image of a row, on which its map is drawn; white, of the map's size, where data are no images."""
+    data: Any = explanation.data
+    if np.ndim(data) in (3, 4):
+        return data[row]
+    sides = (explanation.values.shape[explanation.dims.index(dim)] for dim in ("y", "x"))
+    return np.ones(tuple(sides))
+
+
+def stretch(array: Any, sides: tuple[int, ...]) -> Any:
+    """An array (height, width, ...) with height and width as `sides`: each entry is repeated, none mixed."""
+    for axis, (n, size) in enumerate(zip(sides, array.shape[:2], strict=True)):
+        if n != size:
+            array = array.take(np.arange(n) * size // n, axis=axis)
+    return array
+
+
 def to_gray(image: Any) -> Floats:
     """Gray levels (height, width) from 0, black, to 1 of an image with or without channels; NaN is white.
 

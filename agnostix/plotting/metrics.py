@@ -72,7 +72,7 @@ class MetricCurveDisplay(Display):
             part = {"order": name, "x": curve.x, "mean": mean, "low": mean - half, "high": mean + half}
             lines.append(pd.DataFrame(part))
         label = result.output_names[place]
-        label = "predicted output" if label == "predicted" else label
+        label = curve.y_label or ("predicted output" if label == "predicted" else label)
         return cls(pd.concat(lines, ignore_index=True), curve.x_label, label)
 
     def _figsize(self) -> tuple[float, float]:

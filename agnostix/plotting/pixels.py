@@ -12,7 +12,17 @@ import pandas as pd
 from agnostix.core.explanation import Explanation
 from agnostix.core.typing import Bools, Floats
 from agnostix.plotting.attributions import find_row, name_predicted
-from agnostix.plotting.images import UNSURE, ImagePanels, cut_out, hatch, pale, show_pale, to_gray
+from agnostix.plotting.images import (
+    UNSURE,
+    ImagePanels,
+    cut_out,
+    hatch,
+    pale,
+    show_pale,
+    stretch,
+    take_image,
+    to_gray,
+)
 from agnostix.plotting.style import MUTED, add_colorbar, color_scale, diverging, sequential
 from agnostix.plotting.words import describe_quantity, has_signs, shorten
 
@@ -26,6 +36,9 @@ class PixelsDisplay(ImagePanels):
     is darker where the image is. Pixels whose interval contains 0 are hatched. The
     part of the image that a learned mask keeps is outlined, with the predictions for
     it and for the rest below; a mask whose search failed is not drawn.
+
+    A layer's map has a grid of its own, which is stretched over the image, each value
+    over as many pixels.
 
     Parameters
     ----------
@@ -118,12 +131,12 @@ class PixelsDisplay(ImagePanels):
         if "row" in explanation.dims:
             explanation = name_predicted(explanation[find_row(explanation, row)], 0)
         shape, names = explanation.values.shape[-3:], explanation.output_names
-        values, errors, data = explanation.values.reshape(shape), explanation.std_errors, explanation.data
+        values, errors = explanation.values.reshape(shape), explanation.std_errors
         high = explanation.interval(confidence_level)[1].reshape(shape)
         label = describe_quantity(explanation, names[0] if len(names) == 1 else "the output")
         return cls(
             values,
-            np.ones(shape[:2]) if data is None else data[0],
+            take_image(explanation, 0),
             names,
             None if errors is None else errors.reshape(shape),
             label,
@@ -155,21 +168,27 @@ class PixelsDisplay(ImagePanels):
         )
 
     def _panels(self) -> tuple[int, tuple[int, ...]]:
-        return len(self.output_names), self.values.shape
+        return len(self.output_names), self._sides
+
+    @property
+    def _sides(self) -> tuple[int, ...]:
+        """Height and width on which map and image are drawn."""
+        return tuple(map(max, self.values.shape[:2], np.shape(self.image)[:2]))
 
     def _draw(self, factor: float = 1.0, suffix: str = "", cmap: Any = None) -> None:
-        numbers = factor * self.values
+        numbers = factor * stretch(self.values, self._sides)
         palette = cmap or (diverging(pale=True) if self.is_signed else sequential())
         colors = color_scale(pd.Series(numbers.ravel()), palette, self.is_signed)
-        shade = pale(to_gray(self.image))
+        image = stretch(np.asarray(self.image), self._sides)
+        shade = pale(to_gray(image))
         for k, panel in enumerate(self.axes_):
             if self.are_masks and self.output_names[k] in self.failed:
-                show_pale(panel, self.image)
+                show_pale(panel, image)
             elif self.are_masks:
-                cut_out(panel, self.values[..., k], self.image)
+                cut_out(panel, self.values[..., k], image)
             else:
                 panel.imshow(colors.to_rgba(numbers[..., k])[..., :3] * shade, interpolation="nearest")
-                hatch(panel, self._unsure(k))
+                hatch(panel, stretch(self._unsure(k), self._sides))
             self._name_panel(panel, k)
         self.colorbar_ = None
         if not self.are_masks:

@@ -10,11 +10,21 @@ import numpy as np
 import pandas as pd
 
 from agnostix.core.explanation import Explanation
+from agnostix.core.explanation.fields import LAYER
 from agnostix.core.files import one_line
 from agnostix.core.typing import Bools, Floats
 from agnostix.plotting.attributions import find_row, name_predicted
 from agnostix.plotting.display import ExplanationDisplay
-from agnostix.plotting.images import cut_out, frame_panels, pale, show_pale, to_gray, to_rgb
+from agnostix.plotting.images import (
+    cut_out,
+    frame_panels,
+    pale,
+    show_pale,
+    stretch,
+    take_image,
+    to_gray,
+    to_rgb,
+)
 from agnostix.plotting.style import INK, MUTED, add_colorbar, color_scale, diverging, sequential
 from agnostix.plotting.words import describe_quantity, has_signs, wrap_lines
 
@@ -48,7 +58,8 @@ class PixelsGridDisplay(ExplanationDisplay):
     their own; within a column, colors compare outputs and images. Blue is positive,
     orange negative, white 0; maps without negative values run from white to blue.
     Learned masks have no color scale: the part of the image that one keeps is
-    outlined and has its own colors; a mask whose search failed is not drawn.
+    outlined and has its own colors; a mask whose search failed is not drawn. The map of
+    a layer is stretched over the image, each of its values over as many pixels.
 
     Parameters
     ----------
@@ -144,7 +155,8 @@ class PixelsGridDisplay(ExplanationDisplay):
         Parameters
         ----------
         explanations : dict of str to Explanation
-            By the names of their columns; each of dims ("row", "y", "x", "output").
+            By the names of their columns; each of dims ("row", "y", "x", "output"). Maps of
+            layers may be of any size.
         rows : int, hashable or sequence of them, default=0
             Positions of the images, or their names unless these are integers.
         outputs : str, int or sequence of them, default=None
@@ -167,7 +179,8 @@ class PixelsGridDisplay(ExplanationDisplay):
         if not 0.0 <= saturation < 1.0:
             raise ValueError(f"saturation must be at least 0 and less than 1, got {saturation!r}.")
         selected = {
-            name: one if outputs is None else one.sel(outputs=outputs) for name, one in explanations.items()
+            name: _over_image(one if outputs is None else one.sel(outputs=outputs))
+            for name, one in explanations.items()
         }
         check_same_images(selected)
         first = next(iter(selected.values()))
@@ -175,10 +188,7 @@ class PixelsGridDisplay(ExplanationDisplay):
         places = [find_row(first, row) for row in listed]
         columns = [_column(name, one, places) for name, one in selected.items()]
         names = _name_rows(first, places)
-        images = [
-            np.ones(columns[0].maps.shape[1:]) if first.data is None else first.data[i]
-            for i in np.repeat(places, len(first.output_names))
-        ]
+        images = [take_image(first, i) for i in np.repeat(places, len(first.output_names))]
         return cls(_tabulate(columns, first, places), columns, images, names, saturation)
 
     def _figsize(self) -> tuple[float, float]:
@@ -300,6 +310,20 @@ def _extras_of(explanation: Explanation, dim: str, k: int) -> dict[str, Any]:
         elif dim not in dims:
             extras[key] = value
     return extras
+
+
+def _over_image(explanation: Explanation) -> Explanation:
+    """The explanation with a layer's map stretched over the image; others as they are."""
+    sides = np.shape(explanation.data)[1:3]
+    if (
+        LAYER not in explanation.extras
+        or explanation.dims != _DIMS
+        or np.ndim(explanation.data) not in (3, 4)
+    ):
+        return explanation
+    by_row = [stretch(one, sides) for one in explanation.values]
+    values = np.stack(by_row) if by_row else np.zeros((0, *sides, explanation.values.shape[-1]))
+    return replace(explanation, values=values, std_errors=None)
 
 
 def check_same_images(explanations: Mapping[str, Explanation]) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from agnostix.core.explanation import Explanation
-from agnostix.core.explanation.fields import IS_SIGNED
+from agnostix.core.explanation.fields import IS_SIGNED, LAYER
 from agnostix.core.files import one_line
 
 _QUANTITIES = {
@@ -42,6 +42,8 @@ def describe_quantity(explanation: Explanation, output_name: str) -> str:
     statistic = _AGGREGATES.get(str(explanation.extras.get("aggregate")), "")
     quantity = _QUANTITIES[explanation.quantity].format(output_name)
     notes = ["surrogate"] if is_surrogate(explanation) else []
+    if LAYER in explanation.extras and "feature" not in explanation.dims:
+        notes.append(f"layer {str(explanation.extras[LAYER]).rsplit(': ', 1)[0]}")
     return statistic + quantity + _in_parentheses([*notes, *_units(explanation)])
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from agnostix.core.explanation import Explanation
+from agnostix.core.explanation.fields import LAYER
 from agnostix.core.typing import Bools, Floats
 from agnostix.exceptions import DataError
 from agnostix.plotting.attributions import name_predicted
@@ -42,6 +43,11 @@ def check_pictures(pictures: Any) -> dict[str, Explanation]:
             raise TypeError(f"pictures[{name!r}] must be an Explanation, got {_named(one)}.")
         if one.dims != _DIMS:
             raise DataError(f"pictures[{name!r}] must have dims {_DIMS}, got {one.dims}. {_remedy(one)}")
+        if LAYER in one.extras:
+            raise DataError(
+                f"pictures[{name!r}] has the grid of layer {one.extras[LAYER]}, and a report compares maps "
+                "pixel by pixel. Leave it out, and draw it by PixelsGridDisplay."
+            )
     checked = dict(pictures)
     if checked:
         try:

@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
+from agnostix.core.explanation import Explanation
+from agnostix.core.explanation.fields import LAYER
 from agnostix.plotting.fidelity import CLOSE, ROUGH, Fidelity
 from agnostix.plotting.words import format_value, label_feature, label_in_row
 from agnostix.report.data import ReportData
@@ -301,12 +303,20 @@ def explanation_note(view: ExplanationView) -> str:
     return " ".join(
         [
             _MEANINGS[view.kind].format("a small decision tree" if is_tree else "a weighted sum of features"),
+            *_layer_note(explanation),
             _interval_note(view),
             *([fidelity_note()] if view.fidelity else []),
             *([f"Fidelity: {join_words(stated)}."] if stated else []),
             f"Cost: {count(n)} model row{'' if n == 1 else 's'}{together}{_evaluated(view)}, by "
             f"{explanation.method}.",
         ]
+    )
+
+
+def _layer_note(explanation: Explanation) -> list[str]:
+    """What features are where they are no columns, but a layer's units."""
+    return (
+        [f"Features are units of layer {explanation.extras[LAYER]}."] if LAYER in explanation.extras else []
     )
 
 

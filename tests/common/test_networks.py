@@ -11,7 +11,13 @@ torch = pytest.importorskip("torch")
 from sklearn.base import clone  # noqa: E402
 from torch import nn  # noqa: E402
 
-from agnostix import DeepLiftExplainer, Explanation, LrpExplainer, as_predictor  # noqa: E402
+from agnostix import (  # noqa: E402
+    DeepLiftExplainer,
+    Explanation,
+    IntegratedGradientsExplainer,
+    LrpExplainer,
+    as_predictor,
+)
 from agnostix.exceptions import EngineError  # noqa: E402
 from agnostix.neural import Gamma, WSquare  # noqa: E402
 from tests.common.test_explainers import NEEDS_OPERATIONS  # noqa: E402
@@ -60,11 +66,17 @@ CASES = [
     ),
     of_rules(cnn, IMAGES, bias="distributed"),
     of_rules(Transformer, TOKENS, composite="epsilon", layer="embedding"),
+    of_rules(mlp, TABLE, layer="1"),
+    of_rules(cnn, IMAGES, layer="3"),
+    of_rules(cnn, IMAGES, layer="0", layer_values="channels"),
     of_rules(Transformer, TOKENS, composite="epsilon", attention="attn_lrp", layer="embedding"),
     of_rules(mlp, TABLE, DeepLiftExplainer),
     of_rules(mlp, TABLE, DeepLiftExplainer, rule="reveal_cancel"),
     of_rules(mlp, TABLE, DeepLiftExplainer, baseline="data", random_state=0),
     of_rules(cnn, IMAGES, DeepLiftExplainer, target="predictions"),
+    of_rules(cnn, IMAGES, DeepLiftExplainer, layer="3", layer_values="channels"),
+    of_rules(cnn, IMAGES, IntegratedGradientsExplainer, method="gauss-legendre", layer="3"),
+    of_rules(mlp, TABLE, IntegratedGradientsExplainer, method="gauss-legendre", layer="1"),
 ]
 cases = pytest.mark.parametrize(("make", "X", "explainer", "params"), CASES)
 

@@ -14,7 +14,7 @@ from agnostix import KernelShapExplainer, LimeExplainer, MimicTree, OcclusionExp
 from agnostix.exceptions import DataError
 from agnostix.maskers import TextMasker
 from agnostix.metrics import agreement
-from agnostix.metrics.intervals import MeanInterval, shared_draw_errors, with_shared_draws
+from agnostix.metrics.intervals import MeanInterval, add_errors, crossed
 from tests.messages import refuses
 from tests.metrics.explanations import softmax_model
 from tests.metrics.stability_models import Noise
@@ -98,7 +98,7 @@ def test_refit_may_be_a_function():
         return lambda table: model.predict_proba(table)
 
     explainer = OcclusionExplainer(predict(MODEL), random_state=7).fit(X[:50])
-    with refuses(DataError, "no estimator", "refit", "over='seed'"):
+    with refuses(DataError, "no estimator", "Pass refit", "over='seed'"):
         agreement(explainer, X[:5], X[:50], Y[:50], over="refit")
     fits = []
 
@@ -178,7 +178,7 @@ def test_errors_of_shared_draws_are_in_the_interval():
     assert result.std_error == pytest.approx(by_draw.mean(axis=0).std(ddof=1) / np.sqrt(6), rel=0.1)
     assert result.degrees_of_freedom < 6
     difference = result.difference(agreement(explainer, rows, rows, n_draws=6, random_state=1))
-    assert difference.shared_errors[0] > result.shared_errors[0]
+    assert difference.shared_error[0] > result.shared_error[0]
 
 
 @pytest.mark.parametrize("sizes", [(1.0, 1.0, 1.0), (0.0, 0.0, 1.0), (0.2, 1.0, 0.5), (1.0, 0.1, 3.0)])
@@ -193,9 +193,8 @@ def test_interval_over_rows_and_draws_covers(sizes):
             + of_draws * rng.normal(size=(1, 8, 1))
             + of_both * rng.normal(size=(20, 8, 1))
         )
-        interval = MeanInterval.from_scores(
-            table.mean(axis=1), n_draws=8, shared_errors=shared_draw_errors(table)
-        )
+        shared = np.array([crossed(table[..., 0])[2]])
+        interval = MeanInterval.from_scores(table.mean(axis=1), n_draws=8, shared_error=shared)
         low, high = interval.ends()
         hits += low[0] <= 0 <= high[0]
     assert 920 <= hits <= 985
@@ -204,9 +203,9 @@ def test_interval_over_rows_and_draws_covers(sizes):
 def test_shared_errors_are_those_of_loops():
     table = RNG.normal(size=(7, 4))
     rows_alone = table.mean(axis=1).std(ddof=1) / np.sqrt(7)
-    shared = shared_draw_errors(table[..., None])
-    assert np.hypot(rows_alone, shared[0]) == pytest.approx(reference.crossed_error(table.tolist()))
-    error, dof = with_shared_draws(np.array([3.0, 0.0]), np.array([9.0, 9.0]), np.array([4.0, 0.0]), 3.0)
+    shared = crossed(table)[2]
+    assert np.hypot(rows_alone, shared) == pytest.approx(reference.crossed_error(table.tolist()))
+    error, dof = add_errors(np.array([3.0, 0.0]), np.array([9.0, 9.0]), np.array([4.0, 0.0]), 3.0)
     np.testing.assert_allclose(error, [5.0, 0.0])
     np.testing.assert_allclose(dof, [625 / (81 / 9 + 256 / 3), 9.0])
 

@@ -205,3 +205,9 @@ def test_rows_keep_their_names():
     exp = OcclusionExplainer(MODEL, random_state=0).fit(X).explain(rows)
     result = deletion(as_predictor(MODEL), rows, exp, masker=X.tail(5))
     assert result.row_names == tuple("abcdefghij")
+
+
+def test_units_of_a_layer_are_refused():
+    extras = EXP.extras | {"layer": "fc1: (4,)"}
+    with refuses(DataError, "deletion", "units of layer fc1: (4,)", "layer=None"):
+        _read(exp=replace(EXP, extras=extras))

@@ -195,11 +195,11 @@ def test_layer_of_the_images_size_and_of_another():
     scores = module[2:](features.clone())
     (gradient,) = torch.autograd.grad(scores[:, 2].sum(), features)
     np.testing.assert_allclose(exp.values[..., 2], (features * gradient).sum(1).detach().numpy(), atol=1e-12)
-    with refuses(DataError, "'4'", "(1, 8, 4, 4)", "(1, 8, 8, 3)", "CamExplainer", "pixel"):
-        explain(module, IMAGES, layer="4")
-    with refuses(DataError, "'3'", "(1, 4, 4, 2)", "column", "(n_rows, n_columns, n_dims)"):
-        widened = nn.Sequential(nn.Linear(4, 8), nn.Unflatten(1, (4, 2)), nn.Tanh(), Squares())
-        explain(nn.Sequential(*widened, nn.Flatten(), nn.Linear(32, 2)).double(), layer="3")
+    assert explain(module, IMAGES, layer="4").values.shape[1:3] == (4, 4)
+    widened = nn.Sequential(nn.Linear(4, 8), nn.Unflatten(1, (4, 2)), nn.Tanh(), Squares())
+    exp = explain(nn.Sequential(*widened, nn.Flatten(), nn.Linear(32, 2)).double(), layer="3")
+    assert exp.dims == ("row", "y", "x", "output")  # of four axes the second are channels
+    assert exp.values.shape[1:3] == (4, 2)
 
 
 class Squares(nn.Module):

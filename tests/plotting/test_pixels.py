@@ -184,3 +184,23 @@ def test_pixels_titles_and_labels_within_figure(n: int) -> None:
     for panel in figure.axes:
         box = panel.get_tightbbox()
         assert (box.y0 >= 0) & (box.y1 <= figure.bbox.y1)
+
+
+def test_pixels_of_a_layer_are_stretched_over_the_image() -> None:
+    values = np.arange(1.0, 7.0).reshape(1, 2, 3, 1)
+    image = np.linspace(0, 1, 5 * 7).reshape(1, 5, 7)
+    exp = one(values, data=image, extras={"layer": "conv: (8, 2, 3)"})
+    display = PixelsDisplay.from_explanation(exp).plot()
+    assert len(display.frame()) == 6  # the layer's own values
+    rows, columns = np.arange(5) * 2 // 5, np.arange(7) * 3 // 7
+    stretched = one(values[:, rows][:, :, columns], data=image)
+    wide = PixelsDisplay.from_explanation(stretched).plot()
+    np.testing.assert_allclose(painted(display), painted(wide))
+    assert painted(display).shape[:2] == (5, 7)
+    assert "layer conv" in display.quantity_label
+    assert "layer" not in wide.quantity_label
+    # A map that is larger than the image, which is stretched; and rows that are no images.
+    large = PixelsDisplay.from_explanation(one(np.ones((1, 4, 6, 1)), data=np.ones((1, 2, 3)))).plot()
+    assert painted(large).shape[:2] == (4, 6)
+    table = PixelsDisplay.from_explanation(one(VALUES, data=np.ones((1, 9)))).plot()
+    assert painted(table).shape[:2] == (4, 6)

@@ -214,3 +214,19 @@ def test_grid_takes_signs_of_each_method_from_the_explanation() -> None:
     by_layer = replace(exp, extras={"is_signed": Detail(np.array([True, False, True]), ("layer",))})
     for one, signed in ((exp, [False] * 3), (by_layer, [True, False, True])):
         assert [column.is_signed for column in PixelsGridDisplay.from_explanation(one).columns] == signed
+
+
+def test_grid_takes_maps_of_layers_of_any_size() -> None:
+    whole = pixels(1, std_errors=None)
+    coarse = replace(whole, values=whole.values[:, ::2, ::3], extras={"layer": "conv: (8, 2, 2)"})
+    display = PixelsGridDisplay.from_explanations({"input": whole, "conv": coarse}, rows=0).plot()
+    height, width = whole.values.shape[1:3]
+    painted = np.asarray(display.axes_[0, 2].images[0].get_array())
+    assert painted.shape[:2] == (height, width)
+    frame = display.frame()
+    for pixel in frame[frame["method"] == "conv"].itertuples():
+        y, x = pixel.y * 2 // height, pixel.x * 2 // width
+        assert pixel.value == coarse.values[0, y, x, 0]
+    assert "layer conv" in display.columns[1].label
+    with refuses(ValueError, "'conv'", "2 x 2 pixels", "height and width"):  # not known to be a layer's
+        PixelsGridDisplay.from_explanations({"input": whole, "conv": replace(coarse, extras={})})

@@ -64,3 +64,66 @@ def ssim(one, other, size=11, sigma=1.5):
             index = (2 * mean_a * mean_b + c1) * (2 * cov + c2)
             found.append(index / ((mean_a**2 + mean_b**2 + c1) * (var_a + var_b + c2)))
     return np.mean(found)
+
+
+def gini(values):
+    """Mean absolute difference of all pairs of sizes, over twice their mean."""
+    sizes = np.abs(values)
+    return np.abs(sizes[:, None] - sizes).mean() / (2 * sizes.mean())
+
+
+def entropy(values):
+    """Entropy of the shares of sizes, in nats."""
+    total, found = np.abs(values).sum(), 0.0
+    for value in np.abs(values):
+        if value > 0:
+            found -= value / total * np.log(value / total)
+    return found
+
+
+def hill(values, order):
+    """(sum of shares to the power of the order) to the power of 1 / (1 - order)."""
+    shares = np.abs(values[values != 0]) / np.abs(values).sum()
+    if order == 1:
+        return np.prod(shares**-shares)
+    return sum(share**order for share in shares) ** (1 / (1 - order))
+
+
+def pointing(maps, boxes, tolerance):
+    """Whether any pixel of the box is within a distance of the largest value's, by picture; no ties."""
+    found = []
+    for one, (top, left, bottom, right) in zip(maps, boxes, strict=True):
+        i, j = np.unravel_index(one.argmax(), one.shape)
+        apart = [np.hypot(i - a, j - b) for a in range(top, bottom) for b in range(left, right)]
+        found.append(float(min(apart) <= tolerance))
+    return np.array(found)
+
+
+def energy(maps, boxes):
+    """Sum of positive values in the box over that of all, by picture."""
+    found = []
+    for one, (top, left, bottom, right) in zip(maps, boxes, strict=True):
+        inside = sum(max(one[i, j], 0) for i in range(top, bottom) for j in range(left, right))
+        found.append(inside / sum(max(value, 0) for value in one.ravel()))
+    return np.array(found)
+
+
+def crossed_interval_parts(values):
+    """Variance components (rows, draws, interaction) of a crossed design, by the analysis of variance."""
+    n, m = values.shape
+    grand = values.mean()
+    rows, draws = values.mean(axis=1), values.mean(axis=0)
+    ms_rows = m * ((rows - grand) ** 2).sum() / (n - 1)
+    ms_draws = n * ((draws - grand) ** 2).sum() / (m - 1)
+    left = values - rows[:, None] - draws + grand
+    ms_left = (left**2).sum() / ((n - 1) * (m - 1))
+    return (ms_rows - ms_left) / m, (ms_draws - ms_left) / n, ms_left
+
+
+def with_means(X, order, n_removed, fill):
+    """Rows (n_rows, n_columns) whose first columns in each row's order have the fill's values."""
+    X = X.copy()
+    for row in range(len(X)):
+        for column in order[row][:n_removed]:
+            X[row, column] = fill[column]
+    return X

@@ -18,6 +18,7 @@ from agnostix.core.explanation import Detail
 from agnostix.core.explanation.fields import IS_SIGNED
 from agnostix.exceptions import DataError
 from agnostix.maskers import SlidingWindow
+from agnostix.plotting import PixelsGridDisplay
 from agnostix.report import pictures as pictures_module
 from agnostix.report.pictures import MapFacts, MethodMaps, check_pictures, method_maps
 from agnostix.report.pictures_summary import summarize_pictures
@@ -421,3 +422,13 @@ def test_network_explanations_are_reported() -> None:
     ]
     expected = pictures["integrated gradients"].completeness_gap
     np.testing.assert_allclose(gaps, expected[0], rtol=1e-5)
+
+
+def test_maps_of_layers_are_refused(windows: dict[str, Explanation]) -> None:
+    one = windows["size 1"]
+    coarse = replace(
+        one, values=one.values[:, ::3, ::3], std_errors=None, extras={"layer": "conv: (8, 3, 4)"}
+    )
+    with refuses(DataError, "pictures['conv']", "layer conv: (8, 3, 4)", "PixelsGridDisplay"):
+        check_pictures({"size 1": one, "conv": coarse})
+    PixelsGridDisplay.from_explanations({"size 1": one, "conv": coarse})

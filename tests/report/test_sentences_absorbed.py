@@ -108,3 +108,13 @@ def test_report_states_relevance_of_pictures_and_rows() -> None:
     for page in (report.markdown(), report.html()):
         assert_states(page, "the pixels get", "the features get", "biases absorb")
     assert "do not add up" not in report.markdown()
+
+
+def test_report_says_that_features_are_units_of_a_layer() -> None:
+    torch = pytest.importorskip("torch")
+    X = pd.DataFrame(np.random.default_rng(0).normal(size=(60, 3)).astype(np.float32), columns=list("abc"))
+    module = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 1)).eval()
+    model = as_predictor(module, activation="none", output_names=["y"])
+    explainers = [LrpExplainer(model, layer="1"), DeepLiftExplainer(model)]
+    text = WhatIfReport(model, X, rows=[0], explainers=explainers).markdown()
+    assert text.count("Features are units of layer 1: (4,).") == 1

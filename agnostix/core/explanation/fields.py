@@ -17,6 +17,8 @@ INTERVAL_KIND = "interval_kind"
 """Key of the Detail with the kind of each interval, a key of `INTERVALS`."""
 IS_SIGNED = "is_signed"
 """Key of whether values may have either sign, so that 0 is the middle of their scale, where that is known."""
+LAYER = "layer"
+"""Key of the layer whose own units or grid the values are of, not columns or pixels: "name: shape"."""
 COMPLETENESS = ("outputs - base_values", "outputs", "surrogate")
 """What values may sum to."""
 NAMED_DIMS = ("row", "feature", "output")

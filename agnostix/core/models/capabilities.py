@@ -62,6 +62,9 @@ class Session(Protocol):
     def layers(self) -> Mapping[str, Any]:
         """Layers by name."""
 
+    def find_layer(self, layer: Any) -> Any:
+        """A layer, by its name or the module itself."""
+
     def run_eagerly(self) -> None:
         """Run the model's own operations from now on, as hooks on its graph need, not compiled ones."""
 

@@ -68,6 +68,10 @@ class TorchSession:
         """Layers that run, by name; one that is used under several names has the first."""
         return dict(self._model.observed.named_modules())
 
+    def find_layer(self, layer: Any) -> Any:
+        """A layer that runs, by its name or the module itself; DataError, which lists them, for none."""
+        return self._model.find_layer(layer)
+
     def run_eagerly(self) -> None:
         """Run the module's own operations from now on, not compiled ones; DataError if they are not there."""
         self._observes = True
@@ -78,7 +82,7 @@ class TorchSession:
         self._observes = True
         if layer not in self._replacements:
             self._replacements[layer] = _Replacement()
-            self._hooks.callback(add_hook(self._model.find_layer(layer), self._replacements[layer]))
+            self._hooks.callback(add_hook(self.find_layer(layer), self._replacements[layer]))
         replacement = self._replacements[layer]
         replacement.output, replacement.n_uses = output, 0
         return lambda: replacement.n_uses
@@ -95,7 +99,7 @@ class TorchSession:
         recorded: dict[Any, Any] = {}
         for layer in layers:
             hook = record_output(recorded, layer)
-            self._hooks.callback(add_hook(self._model.find_layer(layer), hook))
+            self._hooks.callback(add_hook(self.find_layer(layer), hook))
             self._observes = True
         return recorded
 

@@ -12,11 +12,13 @@ from agnostix.core.explanation import Detail
 from agnostix.core.explanation.fields import DEGREES_OF_FREEDOM
 from agnostix.core.frames import checked_weights
 from agnostix.core.models import Differentiable
-from agnostix.core.sklearn_compat import HasMethods, Interval, StrOptions
+from agnostix.core.sklearn_compat import Interval, StrOptions
 from agnostix.core.typing import Floats
-from agnostix.neural.base import BatchAttribution, NetworkExplainer, as_array, as_floats
+from agnostix.neural.base import BatchAttribution, as_array, as_floats
 from agnostix.neural.baselines import own_baselines
 from agnostix.neural.deep_lift.baselines import Baselines, WeightedMoments, read_baselines
+from agnostix.neural.layer_axes import Axes
+from agnostix.neural.layer_base import LayerExplainer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from agnostix.neural.deep_lift.network import DeepLiftNetwork
 
 
-class DeepLiftExplainer(NetworkExplainer):
+class DeepLiftExplainer(LayerExplainer):
     """Contributions to the change of a network's score from a baseline to the row, by its operations.
 
     Each operation passes on by how much its output differs from what it is for
@@ -57,8 +59,12 @@ class DeepLiftExplainer(NetworkExplainer):
         The score that is explained: outputs before or after the activation
         that `as_predictor` applies. They are the same where it applies none.
     layer : None, str or module, default=None
-        None: contributions of the input. Else of the output of this layer, such as
-        the embedding of token ids, whose dimensions are summed.
+        None: contributions of the input. Else of the output of this layer, one tensor
+        whose first axis is that of the rows.
+    layer_values : {"places", "channels"}, default="places"
+        What has a value, with `layer`. "places": each place of the layer, summed over
+        channels: pixels of its maps, which have a size of their own, tokens, steps of
+        a series, units of a dense layer. "channels": each channel, summed over places.
     outputs : None, "predicted", name, index or list of these, default=None
         Outputs to explain. None: all up to 20, else the predicted one. Each costs a
         backward pass.
@@ -127,12 +133,11 @@ class DeepLiftExplainer(NetworkExplainer):
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **NetworkExplainer._parameter_constraints,
+        **LayerExplainer._parameter_constraints,
         "rule": [StrOptions({"rescale", "reveal_cancel"})],
         "baseline": "no_validation",
         "n_samples": [Interval(Integral, 2, None, closed="left")],
         "sigma": [Interval(Real, 0, None, closed="neither")],
-        "layer": [str, HasMethods("forward"), None],
     }
     _n_graphs_each = 4
     _compares_operations = True
@@ -150,6 +155,7 @@ class DeepLiftExplainer(NetworkExplainer):
         sigma: float = 10.0,
         target: str = "logits",
         layer: Any = None,
+        layer_values: str = "places",
         outputs: Any = None,
         n_jobs: int | None = None,
         random_state: Any = None,
@@ -162,6 +168,7 @@ class DeepLiftExplainer(NetworkExplainer):
         self.sigma = sigma
         self.target = target
         self.layer = layer
+        self.layer_values = layer_values
 
     @property
     def _quantity(self) -> str:
@@ -216,7 +223,7 @@ class DeepLiftExplainer(NetworkExplainer):
         with model.session() as session, failures_named(self._predictor.name, 0, 0):
             network = self._open_network(session, row.dtype)
             points = network.points(row).requires_grad_()
-            self._channel_axis(points, row)
+            self._channel_axes(points, row)
             network.scores(points, row)
             base, _ = next(self._baseline_points(network, row, points))
             network.against(base, row)
@@ -249,7 +256,7 @@ class DeepLiftExplainer(NetworkExplainer):
     ) -> BatchAttribution:
         network.n_model_rows = 0
         points = network.points(rows).requires_grad_()
-        axis = self._channel_axis(points, rows)
+        axes = self._channel_axes(points, rows)
         scores = network.scores(points, rows)
         predictions = as_floats(network.predictions(scores))
         self._predictor.checked(predictions, len(rows))
@@ -260,7 +267,7 @@ class DeepLiftExplainer(NetworkExplainer):
             self._check_start(base_scores)
             parts = [network.multipliers(scores, points, column) for column in columns.T]
             differences = points.detach() - base
-            values.add(self._contributions(parts, differences, axis), weight)
+            values.add(self._contributions(parts, differences, axes), weight)
             # In batches of other sizes the same row may have scores that differ by rounding.
             differs = as_floats(differences.flatten(1).any(dim=1))[:, None]
             base_values.add(np.where(differs, base_scores, as_floats(scores)), weight)
@@ -281,10 +288,10 @@ class DeepLiftExplainer(NetworkExplainer):
             n_model_rows=network.n_model_rows,
         )
 
-    def _contributions(self, multipliers: list[Any], differences: Any, axis: int | None) -> Floats:
+    def _contributions(self, multipliers: list[Any], differences: Any, axes: Axes) -> Floats:
         """Values (n_rows, ..., n_outputs) from multipliers of each output."""
         products = [one.double() * differences for one in multipliers]
-        return np.stack([as_floats(one if axis is None else one.sum(dim=axis)) for one in products], axis=-1)
+        return np.stack([as_floats(one if axes is None else one.sum(dim=axes)) for one in products], axis=-1)
 
     def _count_model_rows(self, rows: Any) -> int:
         n_baselines = 1 if self._fixed is None else len(self._fixed)

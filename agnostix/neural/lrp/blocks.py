@@ -29,7 +29,7 @@ def in_blocks(kernel: Kernel, account: Account, tensors: Sequence[Any], bias: An
         return list(results)
     if bias is not None and bias.numel() > 1:
         bias = bias.reshape(-1, 1) if view is _channels_first else bias.reshape(-1)
-    alike = [one if one.stride() == output.stride() else _empty_like(output).copy_(one) for one in tensors]
+    alike = [one if _is_alike(one, output) else _empty_like(output).copy_(one) for one in tensors]
     return _run(kernel, account, alike, bias, view)
 
 
@@ -55,6 +55,22 @@ def _run(kernel: Kernel, account: Account, tensors: Sequence[Any], bias: Any, vi
                 sums[name] = sums.get(name, 0.0) + amount.sum().item()
         account.absorb_in_row(row, n, sums, tensors[0])
     return results
+
+
+def meet(output: Any, gradient: Any) -> bool:
+    """Whether a gradient that is not 0 comes to an output below 0."""
+    view = _layout(output, None)
+    if view is None or gradient.stride() != output.stride():
+        return bool(((output < 0) & (gradient != 0)).any())
+    first, second = view(output).reshape(-1), view(gradient).reshape(-1)
+    blocks = (slice(start, start + BLOCK) for start in range(0, len(first), BLOCK))
+    return any(bool(((first[part] < 0) & (second[part] != 0)).any()) for part in blocks)
+
+
+def _is_alike(tensor: Any, output: Any) -> bool:
+    """Whether a tensor has the layout of the output in memory, but for one row that stands for all."""
+    own, other = tensor.stride(), output.stride()
+    return own == other or (own[0] == 0 and own[1:] == other[1:])
 
 
 def _empty_like(tensor: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -17,6 +18,28 @@ _RESHAPING = frozenset(key_of(name) for name in RESHAPING.split())
 _SCALING = frozenset(["add", "div", "mul", "rsub", "sub"])
 
 
+class Reached(BaseException):
+    """All operations with direct rules were run, in a pass for the inputs of these alone.
+
+    Not an Exception, which a network may catch.
+    """
+
+
+class Bounds:
+    """Tensors (1, ...) between which the input of an operation lies, and what a rule makes of them once."""
+
+    def __init__(self, low: Any, high: Any) -> None:
+        self.low = low
+        self.high = high
+        self._made: dict[str, Any] = {}
+
+    def find(self, name: str, make: Callable[[], Any]) -> Any:
+        """What make gives, made for the first batch."""
+        if name not in self._made:
+            self._made[name] = make()
+        return self._made[name]
+
+
 class DirectOperations:
     """Operations with direct rules in one forward pass, and what their inputs are at the corners of a box.
 
@@ -24,17 +47,21 @@ class DirectOperations:
     as those of a normalization.
     """
 
-    def __init__(self, bounds: list[tuple[Any, Any]] | None = None) -> None:
+    def __init__(self, bounds: list[Bounds] | None = None, n_wanted: int | None = None) -> None:
         self.operations: list[LinearOperation] = []
         self._bounds = bounds
+        self._n_wanted = n_wanted  # after which Reached is raised
 
     def enter(self, linear: LinearOperation) -> None:
         """Note an operation; give it the bounds of its input, and what of its input is constant."""
         place = len(self.operations)
         self.operations.append(linear)
+        if len(self.operations) == self._n_wanted:
+            raise Reached
         if self._bounds is None:
             return
-        low, high = linear.bounds = self._bounds[place]
+        linear.bounds = self._bounds[place]
+        low, high = linear.bounds.low, linear.bounds.high
         if (low == high).any():  # padding: relevance that falls on it is absorbed
             linear.hidden = (low == high).to(linear.source).expand_as(linear.source)
 

@@ -13,9 +13,11 @@ from agnostix.core.base import Attribution, OutputSelection
 from agnostix.core.base.explainer import read_rows_like
 from agnostix.core.explanation import Detail
 from agnostix.core.models import Differentiable
-from agnostix.core.sklearn_compat import HasMethods, StrOptions
+from agnostix.core.sklearn_compat import StrOptions
 from agnostix.core.typing import Codes, Floats
-from agnostix.neural.base import BatchAttribution, NetworkExplainer, as_array, as_floats, join_parts
+from agnostix.neural.base import BatchAttribution, as_array, as_floats, join_parts
+from agnostix.neural.layer_axes import Axes
+from agnostix.neural.layer_base import LayerExplainer
 from agnostix.neural.lrp.box import Box
 from agnostix.neural.lrp.composites import Composite, check_composite
 from agnostix.neural.lrp.conservation import CAUSES
@@ -29,7 +31,7 @@ _N_NAMED = 5
 """Rows that a warning names."""
 
 
-class LrpExplainer(NetworkExplainer):
+class LrpExplainer(LayerExplainer):
     """Layer-wise relevance propagation: the score of a network, handed down layer by layer to its input.
 
     Each operation distributes the relevance of its outputs to its inputs, by
@@ -57,9 +59,12 @@ class LrpExplainer(NetworkExplainer):
         The score that is explained: outputs before or after the activation
         that `as_predictor` applies. They are the same where it applies none.
     layer : None, str or module, default=None
-        None: relevance of the input. Else of the output of this layer, such as the
-        embedding of token ids, whose dimensions are summed. It has one value for
-        each column or pixel of the rows.
+        None: relevance of the input. Else of the output of this layer, one tensor
+        whose first axis is that of the rows.
+    layer_values : {"places", "channels"}, default="places"
+        What has a value, with `layer`. "places": each place of the layer, summed over
+        channels: pixels of its maps, which have a size of their own, tokens, steps of
+        a series, units of a dense layer. "channels": each channel, summed over places.
     outputs : None, "predicted", name, index or list of these, default=None
         Outputs to explain. None: all up to 20, else the predicted one.
     n_jobs : int, default=None
@@ -83,7 +88,9 @@ class LrpExplainer(NetworkExplainer):
     Values are in model output units, have quantity "relevance" and are those of
     the network's own input, after layout, range and normalization: an input of 0
     there has none, but with the rules `ZBox`, `WSquare` and `Flat`. Channels are
-    summed. ``completeness_gap`` is the part of the output that the input does not
+    summed. Values of a layer have dims ("row", "y", "x", "output") for maps, else
+    ("row", "feature", "output"); units have names such as "fc1[3]", but where there is
+    one for each column. ``completeness_gap`` is the part of the output that the input does not
     get; ``extras["absorbed"]`` says what "bias", "epsilon", "offset" and "softmax"
     took of it, with shape (n_rows, 4, n_outputs), each computed at the operations
     that absorb it, so that values and they sum to the output, to rounding.
@@ -127,19 +134,18 @@ class LrpExplainer(NetworkExplainer):
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **NetworkExplainer._parameter_constraints,
+        **LayerExplainer._parameter_constraints,
         "composite": "no_validation",
         "bias": [StrOptions({"absorbed", "distributed"})],
         "attention": [StrOptions({"cp_lrp", "attn_lrp"})],
-        "layer": [str, HasMethods("forward"), None],
     }
     _n_graphs_each = 1
     _row_axes: Any = None
     """Where rows are in the outputs of operations."""
     _box: Box | None = None
     """Bounds of the input, for rules that need them."""
-    _has_direct = False
-    """Whether operations on the input have rules that give relevance itself."""
+    _n_direct = 0
+    """Operations on the input with rules that give relevance itself."""
 
     def __init__(
         self,
@@ -150,6 +156,7 @@ class LrpExplainer(NetworkExplainer):
         attention: str = "cp_lrp",
         target: str = "logits",
         layer: Any = None,
+        layer_values: str = "places",
         outputs: Any = None,
         n_jobs: int | None = None,
         random_state: Any = None,
@@ -161,6 +168,7 @@ class LrpExplainer(NetworkExplainer):
         self.attention = attention
         self.target = target
         self.layer = layer
+        self.layer_values = layer_values
 
     @property
     def _quantity(self) -> str:
@@ -195,7 +203,7 @@ class LrpExplainer(NetworkExplainer):
         check_composite(self.composite, type(self).__name__)
         super().fit(X, y, sample_weight)
         rows = as_array(read_rows_like(X, self._examples, type(self).__name__))
-        self._row_axes, self._has_direct = None, False
+        self._row_axes, self._n_direct = None, 0
         self._box = self._find_box(self._read_composite(), rows)
         used = self._try_rules(rows[:1])
         if self._box is None and used.box is not None:  # given by a function
@@ -219,9 +227,9 @@ class LrpExplainer(NetworkExplainer):
             network = self._open_network(session, row.dtype)
             with failures_named(self._predictor.name, 0, 0):
                 self._row_axes = find_row_axes(network, row)
-                self._has_direct = network.has_direct
+                self._n_direct = network.n_direct
                 network.composite.check_used()
-                self._channel_axis(network.points(row), row)
+                self._channel_axes(network.points(row), row)
             return network.composite
 
     def _open_network(self, session: Any, dtype: Any) -> RelevanceNetwork:
@@ -239,7 +247,7 @@ class LrpExplainer(NetworkExplainer):
             absorbs_bias=self.bias == "absorbed",
             row_axes=self._row_axes,
             box=self._box,
-            has_direct=self._has_direct,
+            n_direct=self._n_direct,
         )
 
     @property
@@ -279,13 +287,13 @@ class LrpExplainer(NetworkExplainer):
         self, network: RelevanceNetwork, rows: Any, selection: OutputSelection
     ) -> BatchAttribution:
         points = network.points(rows).requires_grad_()
-        axis = self._channel_axis(points, rows)
+        axes = self._channel_axes(points, rows)
         scores = network.scores(points, rows)
         predictions = as_floats(network.predictions(scores))
         columns = selection.indices(predictions)
         parts = [network.relevance(scores, points, column) for column in columns.T]
         outputs = selection.pick(as_floats(scores), predictions)
-        values = self._stack(parts, axis)
+        values = self._stack(parts, axes)
         sums = np.stack([one.reshape(-1, one.shape[-1]).sum(axis=0) for one in values])
         details = {
             "absorbed": Detail(np.stack([as_floats(one.absorbed) for one in parts], axis=-1), _ABSORBED),
@@ -302,14 +310,14 @@ class LrpExplainer(NetworkExplainer):
             details=details,
         )
 
-    def _stack(self, parts: list[Relevance], axis: int | None) -> Floats:
+    def _stack(self, parts: list[Relevance], axes: Axes) -> Floats:
         return np.stack(
-            [as_floats(one.values if axis is None else one.values.sum(dim=axis)) for one in parts], axis=-1
+            [as_floats(one.values if axes is None else one.values.sum(dim=axes)) for one in parts], axis=-1
         )
 
     def _count_model_rows(self, rows: Any) -> int:
         n_passes = 1 if self.layer is None else 2
-        n_corners = 2 if self._has_direct else 0
+        n_corners = 2 if self._n_direct else 0
         return len(rows) * n_passes + n_corners
 
     def _describe_fit(self) -> dict[str, Any]:

@@ -133,10 +133,12 @@ def _gate_name(operation: Operation) -> str:
 
 def _secant(compute: Callable[[Any], Any], value: Any, result: Any, start: Any) -> Any:
     """(f(x) - f(0)) / x, and the derivative where x is so small that rounding would count."""
-    near = 0.0 if start is None else torch.finfo(value.dtype).eps ** 0.5
-    is_near = value.abs() <= near
-    rise = result if start is None else result - start
-    slope = rise / torch.where(is_near, 1.0, value)
+    if start is None:
+        is_near = value == 0
+        slope = result / value  # NaN at 0
+    else:
+        is_near = value.abs() <= torch.finfo(value.dtype).eps ** 0.5
+        slope = (result - start) / value
     if not is_near.any():
         return slope
     derivative = _gradient(compute, value, torch.ones_like(value))

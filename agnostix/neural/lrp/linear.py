@@ -44,6 +44,7 @@ class LinearRules(RelevanceRules):
     def _pass_linear(self, linear: LinearOperation, output: Any) -> Any:
         """The output of a linear operation with the graph of its rule."""
         refuse_checkpoint()
+        linear.derived = self.derived
         place = self._own_place or self._place_of(linear)
         rule = self._composite.rule_of(place)
         if isinstance(rule, DirectRule):

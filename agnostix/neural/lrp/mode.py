@@ -10,6 +10,7 @@ from agnostix.neural.lrp.composites import Composite, Place
 from agnostix.neural.lrp.conservation import Account, Conservation
 from agnostix.neural.lrp.direct import DirectOperations
 from agnostix.neural.lrp.rules import Rule
+from agnostix.neural.operations.derived import DerivedWeights
 from agnostix.neural.operations.linear import LinearOperation
 from agnostix.neural.operations.mode import OperationMode
 
@@ -36,6 +37,7 @@ class RelevanceRules(OperationMode):
         attention: str,
         conservation: Conservation,
         direct: DirectOperations,
+        derived: DerivedWeights | None = None,
         layer_of: Callable[[], str] = lambda: "",
     ) -> None:
         super().__init__()
@@ -43,6 +45,7 @@ class RelevanceRules(OperationMode):
         self._holds_attention = attention == "cp_lrp"
         self._conservation = conservation
         self.direct = direct
+        self.derived = derived or DerivedWeights()
         self._layer_of = layer_of
 
     def _entered(self, account: Account, output: Any) -> Any:

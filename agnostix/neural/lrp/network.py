@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,9 +15,10 @@ from agnostix.neural.backward_rules import interpreted
 from agnostix.neural.lrp.box import Box
 from agnostix.neural.lrp.composites import Composite
 from agnostix.neural.lrp.conservation import CAUSES, Conservation
-from agnostix.neural.lrp.direct import DirectOperations
+from agnostix.neural.lrp.direct import Bounds, DirectOperations, Reached
 from agnostix.neural.lrp.propagation import RelevanceMode
 from agnostix.neural.network import failures_explained
+from agnostix.neural.operations.derived import DerivedWeights
 from agnostix.neural.operations.guard import find_unseen
 from agnostix.neural.operations.network import LayerNames, PreparedNetwork
 from agnostix.neural.operations.row_axis import RowAxis, find_row_axis
@@ -48,7 +49,7 @@ class RelevanceNetwork(PreparedNetwork):
         absorbs_bias: bool,
         row_axes: Sequence[RowAxis | None] | None = None,
         box: Box | None = None,
-        has_direct: bool = False,
+        n_direct: int = 0,
     ) -> None:
         super().__init__(session, dtype, target, layer, name, owner)
         self.composite = composite
@@ -57,8 +58,9 @@ class RelevanceNetwork(PreparedNetwork):
         self._row_axes = row_axes
         self._box = box
         self.n_model_rows = 0  # that operations were run on
-        self._has_direct = has_direct  # whether that is known from an earlier pass
-        self._bounds: list[tuple[Any, Any]] | None = None
+        self._n_direct = n_direct  # as an earlier pass had them
+        self._bounds: list[Bounds] | None = None
+        self._derived = DerivedWeights()
         self._names = LayerNames(session) if composite.needs_layers else None
         self.conservation: Conservation
         self._direct: DirectOperations
@@ -66,11 +68,12 @@ class RelevanceNetwork(PreparedNetwork):
 
     def scores(self, points: Any, X: Any) -> Any:
         """Scores (n_rows, n_outputs) of points with the graph of the rules; DataError names what has none."""
-        if self._has_direct and self._bounds is None:
+        if self._n_direct and self._bounds is None:
             self._bounds = self._find_bounds(points, X)
         self._direct = DirectOperations(self._bounds)
         scores = self._run(points, X)
         if self.has_direct and self._bounds is None:
+            self._n_direct = self.n_direct
             self._bounds = self._find_bounds(points, X)
             self._direct = DirectOperations(self._bounds)
             scores = self._run(points, X)
@@ -84,9 +87,14 @@ class RelevanceNetwork(PreparedNetwork):
         return scores
 
     @property
+    def n_direct(self) -> int:
+        """Operations of the last forward pass with rules that give relevance itself."""
+        return len(self._direct.operations)
+
+    @property
     def has_direct(self) -> bool:
-        """Whether an operation of the last forward pass had a rule that gives relevance itself."""
-        return bool(self._direct.operations)
+        """Whether there were any."""
+        return self.n_direct > 0
 
     def _run(self, points: Any, X: Any) -> Any:
         self.n_model_rows += len(X)
@@ -97,12 +105,13 @@ class RelevanceNetwork(PreparedNetwork):
             self._attention,
             self.conservation,
             self._direct,
+            self._derived,
             (lambda: "") if names is None else names.current,
         )
         with interpreted(), nullcontext() if names is None else names.watched(), mode:
             return self._score_points(points, X)
 
-    def _find_bounds(self, points: Any, X: Any) -> list[tuple[Any, Any]]:
+    def _find_bounds(self, points: Any, X: Any) -> list[Bounds]:
         """What the inputs of operations with direct rules are at the corners of the box, or at 0 and 1."""
         some = points.detach()[:1]
         corners = torch.zeros_like(some), torch.ones_like(some)
@@ -110,10 +119,11 @@ class RelevanceNetwork(PreparedNetwork):
             corners = self.points(self._box.low), self.points(self._box.high)
         found = []
         for corner in corners:
-            self._direct = DirectOperations()
-            self._run(corner.requires_grad_(), X[:1])
+            self._direct = DirectOperations(n_wanted=self._n_direct)
+            with suppress(Reached):
+                self._run(corner.requires_grad_(), X[:1])
             found.append([one.input.value for one in self._direct.operations])
-        return [(low.minimum(high), high.maximum(low)) for low, high in zip(*found, strict=True)]
+        return [Bounds(low.minimum(high), high.maximum(low)) for low, high in zip(*found, strict=True)]
 
     def relevance(self, scores: Any, points: Any, column: Any) -> Relevance:
         """Relevance of points for the scores (n_rows, n_outputs) in a column (n_rows,)."""

@@ -21,10 +21,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from agnostix.exceptions import DataError
+from agnostix.neural.lrp.blocks import meet
 from agnostix.neural.lrp.shares import Share, distribute
+from agnostix.neural.operations.derived import negative, positive, squared, unit
 
 if TYPE_CHECKING:
     from agnostix.neural.lrp.conservation import Account
+    from agnostix.neural.operations.derived import Derivation
     from agnostix.neural.operations.linear import LinearOperation
 
 
@@ -104,17 +107,14 @@ class Gamma(Rule):
 
     def pass_back(self, operation: LinearOperation, gradient: Any, account: Account) -> Any:
         """Gradient by the input."""
-        is_up = operation.is_nonnegative and not (gradient * (operation.output.value < 0)).any()
-        if is_up:  # as before ReLU: one set of weights, w + gamma w+, is enough
-            sums = operation.map("gamma", lambda: operation.input.value, lambda: self._weigh(operation))
+        if operation.is_nonnegative and not meet(operation.output.value, gradient):
+            # As before ReLU: one set of weights, w + gamma w+, is enough.
+            sums = operation.map("gamma", lambda: operation.input.value, _WeightsOfGamma(self.gamma))
             (ratio,) = distribute(account, operation, gradient, self._keep, (sums,))
             return operation.transpose_map("gamma", ratio)
         sums = operation.products, operation.magnitudes
         own, other = distribute(account, operation, gradient, self._split, sums, self._spread)
         return operation.transpose(own) + operation.transpose_magnitudes(other)
-
-    def _weigh(self, operation: LinearOperation) -> Any:
-        return operation.positive_weight().mul_(self.gamma).add_(operation.scaled_weight)
 
     def _keep(self, output: Any, bias: Any, sums: Any) -> list[Share]:
         return [Share(sums, self._weigh_bias(output, bias))]
@@ -182,17 +182,16 @@ class ZBox(DirectRule):
 
     def pass_back(self, operation: LinearOperation, gradient: Any, account: Account) -> Any:
         """Relevance of the input."""
-        low, high = operation.bounds
-        corners = operation.map("low", lambda: low, operation.positive_weight)
-        corners = corners + operation.map("high", lambda: high, operation.negative_weight)
-        corners = corners.expand_as(operation.output.value)
-        sums = operation.products, corners
-        (ratio,) = distribute(account, operation, gradient, _from_corners, sums)
-        return (
-            operation.transpose(ratio) * operation.input.value
-            - low * operation.transpose_like("low", ratio)
-            - high * operation.transpose_like("high", ratio)
-        )
+        x, bounds = operation.input.value, operation.bounds
+        low, high = bounds.low, bounds.high
+
+        def at_corners() -> Any:
+            return operation.multiply_constant(low, positive) + operation.multiply_constant(high, negative)
+
+        corners = bounds.find("corners", at_corners).expand_as(operation.output.value)
+        (ratio,) = distribute(account, operation, gradient, _from_corners, (operation.products, corners))
+        passed = (x - low) * operation.transpose_derived(positive, ratio)
+        return passed.addcmul_(x - high, operation.transpose_derived(negative, ratio))
 
 
 @dataclass(frozen=True)
@@ -205,7 +204,7 @@ class WSquare(DirectRule):
         def split(_output: Any, bias: Any, sums: Any) -> list[Share]:
             return [Share(sums, None if bias is None else bias.square())]
 
-        return _pass_constant(operation, gradient, account, split, operation.squared_weight)
+        return _pass_constant(operation, gradient, account, split, squared)
 
 
 @dataclass(frozen=True)
@@ -218,7 +217,7 @@ class Flat(DirectRule):
         def split(_output: Any, _bias: Any, sums: Any) -> list[Share]:
             return [Share(sums)]
 
-        return _pass_constant(operation, gradient, account, split, operation.unit_weight)
+        return _pass_constant(operation, gradient, account, split, unit)
 
 
 @dataclass(frozen=True)
@@ -227,13 +226,26 @@ class Pass(Rule):
 
 
 def _pass_constant(
-    operation: LinearOperation, gradient: Any, account: Account, split: Any, weight: Any
+    operation: LinearOperation, gradient: Any, account: Account, split: Any, derivation: Derivation
 ) -> Any:
     """Relevance by shares that do not depend on the input."""
-    sums = operation.map("constant", lambda: operation.input.value[:1] * 0 + 1, weight)
-    sums = sums.expand_as(operation.output.value)
+
+    def of_ones() -> Any:
+        return operation.multiply_constant(operation.input.value[:1] * 0 + 1, derivation)
+
+    sums = operation.bounds.find("sums", of_ones).expand_as(operation.output.value)
     (ratio,) = distribute(account, operation, gradient, split, (sums,))
-    return operation.transpose_like("constant", ratio)
+    return operation.transpose_derived(derivation, ratio)
+
+
+@dataclass(frozen=True)
+class _WeightsOfGamma:
+    """w + gamma w+."""
+
+    gamma: float
+
+    def __call__(self, weight: Any) -> Any:
+        return weight.add_(weight.clamp(min=0), alpha=self.gamma)
 
 
 def _signs(output: Any) -> Any:

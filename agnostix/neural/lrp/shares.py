@@ -45,8 +45,9 @@ def distribute(
     split gets blocks of the output and of the others. A tensor epsilon broadcasts to the output.
     """
     is_number = isinstance(epsilon, float | int)
-
-    is_exact = isinstance(epsilon, float | int) and epsilon == 0
+    is_exact = is_number and epsilon == 0
+    if is_number:
+        epsilon = operation.output.value.new_tensor(epsilon)
 
     def kernel(bias: Any, output: Any, passed: Any, *rest: Any) -> tuple[Sequence[Any], dict[str, Any]]:
         relevance = output * passed
@@ -57,11 +58,7 @@ def distribute(
             denominator = share.products
             if own is not None:
                 denominator = share.products + own if share.whole is None else share.whole
-            offset = (
-                output.new_tensor(epsilon).copysign(denominator)
-                if is_number
-                else epsilon.copysign(denominator)
-            )
+            offset = epsilon.copysign(denominator)
             ratio = relevance / (denominator + offset)
             if is_exact:  # nothing to distribute to where the denominator is 0
                 is_zero = denominator == 0

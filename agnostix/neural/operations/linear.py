@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 
+from agnostix.neural.operations.composites import refuse
+from agnostix.neural.operations.derived import Derivation, DerivedWeights, negative, positive, size
 from agnostix.neural.operations.kept import Kept, KeptValues
 from agnostix.neural.operations.mode import Operation, varies
 
@@ -28,23 +30,27 @@ class LinearOperation:
         weight: Any,
         bias: Any,
         kept: KeptValues,
+        output_axis: int | None = None,
+        multiply_transposed: Callable[[Any, Any, Any], Any] | None = None,
     ) -> None:
         self.kind = kind  # CONVOLUTION or LINEAR
         self.multiply = multiply  # of an input and a weight, x w
         self.source = source  # x with its graph
         self._version = source._version
-        self.weight = weight.detach()
+        self.weight = weight
+        self.derived = DerivedWeights()
+        self._output_axis = output_axis  # of the weight, if that is known
+        self._multiply_transposed = multiply_transposed  # of a gradient by x w, a weight and x
         self.bias = None if bias is None else bias.detach()  # broadcasts to y
         self.scale: Any = None  # broadcasts to y
         self.input: Kept = kept.keep(source)
         self.output: Kept
-        self.bounds: Any = None  # tensors (1, ...) between which the input lies, for rules that need them
+        self.bounds: Any = None  # between which the input lies, for rules that need them
         self.hidden: Any = None  # in the shape of the input: 1 where it does not depend on the network's
         self._kept = kept
         self._before: LinearOperation | None = None  # of a batch norm that is merged
         self._last_scale: Any = None
         self._is_nonnegative: bool | None = None
-        self._weights: dict[str, Any] = {}  # of maps
         self._maps: dict[str, tuple[Any, Any]] = {}  # leaf and result of linear maps of the input
 
     def run(self, compute: Callable[[Any], Any]) -> Any:
@@ -64,7 +70,11 @@ class LinearOperation:
 
     def merged(self, scale: Any, offset: Any, output: Any) -> LinearOperation:
         """The operation followed by output = scale y + offset."""
-        twin = LinearOperation(self.kind, self.multiply, self.source, self.weight, None, self._kept)
+        axis, transposed = self._output_axis, self._multiply_transposed
+        twin = LinearOperation(
+            self.kind, self.multiply, self.source, self.weight, None, self._kept, axis, transposed
+        )
+        twin.derived = self.derived
         twin.input, twin._maps = self.input, dict(self._maps)
         twin.bounds, twin.hidden = self.bounds, self.hidden
         twin._version = self._version
@@ -85,19 +95,15 @@ class LinearOperation:
     @property
     def magnitudes(self) -> Any:
         """mag, sums of the absolute products."""
-        result = self._map("magnitudes", self._input_size, lambda: self.weight.abs())[1]
-        return result.detach() if self.scale is None else result.detach() * self.scale.abs()
+        return self.map("magnitudes", self._input_size, size)
 
     def transpose(self, gradient: Any) -> Any:
-        """Gradient by x of lin."""
-        scaled = gradient if self.scale is None else gradient * self.scale
-        return self._gradient("own", scaled)
+        """Gradient by x of lin; the one by lin is written over."""
+        return self._gradient("own", gradient if self.scale is None else gradient.mul_(self.scale))
 
     def transpose_magnitudes(self, gradient: Any) -> Any:
-        """Gradient by x of mag, with |x| as x times its sign."""
-        self.magnitudes  # noqa: B018  its map
-        scaled = gradient if self.scale is None else gradient * self.scale.abs()
-        gradient = self._gradient("magnitudes", scaled)
+        """Gradient by x of mag, with |x| as x times its sign, after mag was computed."""
+        gradient = self._gradient("magnitudes", gradient)
         return gradient if self.is_nonnegative else gradient.mul_(self.input.value.sign())
 
     def _input_size(self) -> Any:
@@ -110,16 +116,9 @@ class LinearOperation:
             self._is_nonnegative = bool(self.input.value.min() >= 0)
         return self._is_nonnegative
 
-    @property
-    def scaled_weight(self) -> Any:
-        """The weight, with the scale of a batch norm."""
-        return self.weight if self.scale is None else self.weight * self._by_output(self.scale)
-
     def split_products(self, is_positive: bool) -> Any:
         """z+ or z-, sums of products of one sign, from weights of one sign, so that nothing cancels."""
-        own, other = self.positive_weight, self.negative_weight
-        if not is_positive:
-            own, other = other, own
+        own, other = (positive, negative) if is_positive else (negative, positive)
         name = "plus" if is_positive else "minus"
         if self.is_nonnegative:
             return self.map(name, lambda: self.input.value, own)
@@ -134,51 +133,63 @@ class LinearOperation:
         up = self._gradient(f"{name} up", gradient)
         return up.where(self.input.value > 0, self._gradient(f"{name} down", gradient))
 
-    def positive_weight(self) -> Any:
-        """w+, new memory."""
-        return self.scaled_weight.clamp(min=0)
-
-    def negative_weight(self) -> Any:
-        """w-, new memory."""
-        return self.scaled_weight.clamp(max=0)
-
-    def squared_weight(self) -> Any:
-        """w^2."""
-        return self.scaled_weight.square()
-
-    def unit_weight(self) -> Any:
-        """1 for each weight."""
-        return torch.ones_like(self.weight)
-
-    def map(self, name: str, x: Callable[[], Any], weight: Callable[[], Any]) -> Any:
-        """Another linear map of the same shape, x w for other x and w, computed once for each name."""
-        return self._map(name, x, weight)[1].detach()
+    def map(self, name: str, x: Callable[[], Any], derivation: Derivation) -> Any:
+        """Another linear map of the same shape, of x and a derived weight, computed once for each name."""
+        if name not in self._maps:
+            leaf = x().detach().requires_grad_()
+            weight = self._derive(derivation, leaf)
+            with torch.enable_grad(), self._kept.saving():
+                self._maps[name] = leaf, self.multiply(leaf, weight)
+        return self._maps[name][1].detach()
 
     def transpose_map(self, name: str, gradient: Any) -> Any:
         """Gradient by the input of a map that was computed."""
         return self._gradient(name, gradient)
 
-    def transpose_like(self, name: str, gradient: Any) -> Any:
-        """The same for a map that was computed for one row, and rows of gradients."""
-        leaf, _ = self._maps[name]
-        if leaf.shape == self.input.value.shape:
-            return self._gradient(name, gradient)
-        many = f"{name} of rows"
-        weight = self._weights[name]
-        self._map(many, lambda: leaf.detach().expand_as(self.input.value), lambda: weight)
-        return self._gradient(many, gradient)
+    def multiply_constant(self, x: Any, derivation: Derivation) -> Any:
+        """Product x w of a constant x (1, ...) and a derived w."""
+        with torch.no_grad():
+            return self.multiply(x, self._derive(derivation, x))
 
-    def _by_output(self, scale: Any) -> Any:
-        """A scale that broadcasts to outputs as one that broadcasts to weights, whose outputs come first."""
-        return scale.reshape(-1, *[1] * (self.weight.ndim - 1))
+    def transpose_derived(self, derivation: Derivation, gradient: Any) -> Any:
+        """Gradient by x of x w for a derived w, from one by x w."""
+        x = self.input.value
+        weight = self._derive(derivation, x)
+        if self._multiply_transposed is not None and x.ndim == weight.ndim:
+            return self._multiply_transposed(gradient, weight, x)
+        leaf = x.detach().requires_grad_()
+        with torch.enable_grad():
+            result = self.multiply(leaf, weight)
+        return torch.autograd.grad(result, leaf, gradient)[0]
 
-    def _map(self, name: str, x: Callable[[], Any], weight: Callable[[], Any]) -> tuple[Any, Any]:
-        if name not in self._maps:
-            leaf = x().detach().requires_grad_()
-            self._weights[name] = weight()
-            with torch.enable_grad(), self._kept.saving():
-                self._maps[name] = leaf, self.multiply(leaf, self._weights[name])
-        return self._maps[name]
+    def _derive(self, derivation: Derivation, x: Any) -> Any:
+        """A derived weight, in the memory layout of x, of which convolutions make no copy."""
+        is_image = self.kind == CONVOLUTION and x.ndim == self.weight.ndim == 4
+        is_last = is_image and not x.is_contiguous()
+        layout = torch.channels_last if is_last else torch.contiguous_format
+        scale = None if self.scale is None else self._scale_of_weight()
+
+        def derive() -> Any:
+            own = torch.empty_like(self.weight, memory_format=layout)
+            own = own.copy_(self.weight) if scale is None else torch.mul(self.weight, scale, out=own)
+            return derivation(own)
+
+        with torch.no_grad():
+            if not isinstance(self.weight, torch.nn.Parameter):  # one that is made anew in every forward pass
+                return derive()
+            return self.derived.find((derivation, layout), self.weight, scale, derive)
+
+    def _scale_of_weight(self) -> Any:
+        """The scale, which broadcasts to y, as one that broadcasts to the weight."""
+        scale, axis = self.scale, self._output_axis
+        outputs = 1 - self.weight.ndim if self.kind == CONVOLUTION else -1  # the axis of y, from its end
+        if axis is None or (scale.numel() > 1 and scale.numel() != scale.shape[outputs]):
+            raise refuse(
+                f"batch_norm over other axes than the outputs of the {self.kind} operation before it",
+                "Rules that split products by their sign need these: use nn.Linear, or nn.ConvTranspose2d "
+                "with groups=1, right before the batch norm, or the rule Epsilon there.",
+            )
+        return scale.reshape([-1 if i == axis else 1 for i in range(self.weight.ndim)])
 
     def _gradient(self, name: str, gradient: Any) -> Any:
         leaf, result = self._maps[name]
@@ -201,7 +212,35 @@ def read_linear(operation: Operation, kept: KeptValues) -> LinearOperation | Non
 
     if bias is not None and is_convolution:
         bias = bias.reshape(-1, *[1] * (weight.ndim - 2))
-    return LinearOperation(CONVOLUTION if is_convolution else LINEAR, multiply, x, weight, bias, kept)
+    kind = CONVOLUTION if is_convolution else LINEAR
+    is_transposed = operation.name.startswith("conv_transpose")
+    output_axis: int | None = 0
+    if is_transposed:
+        output_axis = 1 if operation.operand(6, "groups", 1) == 1 else None
+    transposed = _multiply_transposed(operation) if is_convolution and not is_transposed else None
+    return LinearOperation(kind, multiply, x, weight, bias, kept, output_axis, transposed)
+
+
+def _multiply_transposed(operation: Operation) -> Callable[[Any, Any, Any], Any] | None:
+    """Gradient by x of a convolution, from one by its output, a weight and x; None if unsure."""
+    stride, padding, dilation = (
+        operation.operand(3 + i, name, default)
+        for i, (name, default) in enumerate({"stride": 1, "padding": 0, "dilation": 1}.items())
+    )
+    groups = operation.operand(6, "groups", 1)
+    if isinstance(padding, str):
+        return None
+    n_axes = operation.operand(1, "weight").ndim - 2
+    stride, padding, dilation = (
+        [one] * n_axes if isinstance(one, int) else list(one) * (n_axes if len(one) == 1 else 1)
+        for one in (stride, padding, dilation)
+    )
+    tail = stride, padding, dilation, False, [0] * n_axes, groups, [True, False, False]
+
+    def transposed(gradient: Any, weight: Any, x: Any) -> Any:
+        return torch.ops.aten.convolution_backward(gradient, x, weight, None, *tail)[0]
+
+    return transposed
 
 
 def read_matrix_product(operation: Operation, kept: KeptValues) -> LinearOperation | None:

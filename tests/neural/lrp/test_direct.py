@@ -133,8 +133,10 @@ def test_other_operations_before_the_first_linear_one_are_refused(before, name):
 
 
 def test_squares_are_for_what_a_layer_gives():
-    layers = nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 2)
-    module, X = seeded(lambda: nn.Sequential(*layers)), np.random.default_rng(0).normal(size=(3, 4))
+    module = seeded(
+        lambda: nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 2))
+    )
+    X = np.random.default_rng(0).normal(size=(3, 4))
     composite = {"first": WSquare(), "default": Gamma()}
     exp = explain(module, X, composite, layer="1")
     assert_kept(exp)
@@ -157,3 +159,16 @@ def test_corners_of_the_box_are_run_once_a_call_and_counted(rule):
     exp = fitted.explain(IMAGES)
     handle.remove()
     assert sum(calls) == exp.n_model_rows == fitted.cost(IMAGES) == len(IMAGES) + 2
+
+
+def test_passes_of_the_corners_stop_at_the_first_operations():
+    module, calls = seeded(vgg), []
+    last = next(one for one in reversed(list(module.modules())) if isinstance(one, nn.Linear))
+    last.register_forward_hook(lambda _layer, inputs, _output: calls.append(len(inputs[0])))
+    from agnostix import LrpExplainer
+
+    model = as_predictor(module, activation="none")
+    fitted = LrpExplainer(model, composite="epsilon_gamma_box").fit(IMAGES)
+    calls.clear()
+    fitted.explain(IMAGES)
+    assert sum(calls) == len(IMAGES)

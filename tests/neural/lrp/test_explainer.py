@@ -101,8 +101,9 @@ def test_relevance_of_predictions_starts_at_probabilities():
 
 @pytest.mark.parametrize("layer", ["0", "1", "2"])
 def test_relevance_of_a_layer_and_what_is_absorbed_above_are_the_output(layer):
-    layers = nn.Linear(5, 5), nn.ReLU(), nn.Linear(5, 5), nn.Tanh(), nn.Linear(5, 2)
-    module = seeded(lambda: nn.Sequential(*layers))
+    module = seeded(
+        lambda: nn.Sequential(nn.Linear(5, 5), nn.ReLU(), nn.Linear(5, 5), nn.Tanh(), nn.Linear(5, 2))
+    )
     exp = explain(module, X, "epsilon", layer=layer)
     assert_kept(exp)
     assert exp.n_model_rows == 8

@@ -4,9 +4,12 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from torch import nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
-from agnostix.neural.lrp.rules import Epsilon, Gamma  # noqa: E402
+from agnostix.exceptions import DataError  # noqa: E402
+from agnostix.neural.lrp.rules import AlphaBeta, Epsilon, Gamma, ZPlus  # noqa: E402
+from tests.messages import refuses  # noqa: E402
 from tests.neural import networks  # noqa: E402
 from tests.neural.lrp.passes import propagate  # noqa: E402
 
@@ -363,3 +366,29 @@ def test_two_batch_norms_after_a_convolution_whose_input_is_gone():
     wanted, found = (propagate(lambda x: network(x, gone), X, composite="epsilon_plus") for gone in (0, 1))  # noqa: B023
     torch.testing.assert_close(found.relevance, wanted.relevance, rtol=0, atol=1e-12)
     assert found.absorbed == pytest.approx(wanted.absorbed, abs=1e-12)
+
+
+@pytest.mark.parametrize("rule", [ZPlus(), Gamma(), AlphaBeta()], ids=repr)
+def test_batch_norm_is_merged_into_the_outputs_of_a_transposed_convolution(rule):
+    torch.manual_seed(0)
+    up, norm, last = nn.ConvTranspose2d(3, 3, 2), nn.BatchNorm2d(3), nn.Linear(75, 2)
+    norm.weight.data, norm.running_mean.data = torch.tensor([0.2, -3.0, 1.0]), torch.tensor([0.1, -0.2, 0.3])
+    network = nn.Sequential(up, norm, nn.ReLU(), nn.Flatten(), last).double().eval()
+    scale = norm.weight / (norm.running_var + norm.eps).sqrt()
+    merged = nn.ConvTranspose2d(3, 3, 2).double()
+    merged.weight.data = up.weight * scale[:, None, None]
+    merged.bias.data = norm.bias + (up.bias - norm.running_mean) * scale
+    x = torch.rand(1, 3, 4, 4, dtype=torch.float64)
+    one = propagate(network, x, composite={"default": rule})
+    other = propagate(nn.Sequential(merged, *network[2:]).eval(), x, composite={"default": rule})
+    torch.testing.assert_close(one.relevance, other.relevance)
+
+
+def test_batch_norm_over_another_axis_than_the_outputs_is_refused_where_a_rule_splits_products():
+    norm = nn.BatchNorm1d(4)
+    norm.weight.data = torch.tensor([0.2, -3.0, 1.0, 2.0])
+    network = nn.Sequential(nn.Linear(4, 4), norm, nn.Flatten(), nn.Linear(16, 2)).double().eval()
+    x = torch.rand(1, 4, 4, dtype=torch.float64)
+    with refuses(DataError, "batch_norm over other axes", "linear", "Epsilon"):
+        propagate(network, x, composite={"default": ZPlus()})
+    assert propagate(network, x, composite="epsilon").gap < 1e-12
