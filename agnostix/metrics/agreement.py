@@ -137,7 +137,7 @@ def _result(
         notes = (f"{int(undefined.sum())} of {len(undefined)} rows have no score: all their values are one.",)
     known = by_draw[~undefined]
     n_draws = by_draw.shape[1]
-    if params["over"] == "seed" and (known == 1.0).all():
+    if params["over"] == "seed" and (known > 1.0 - 1e-12).all():
         notes += (f"All {n_draws} seeds give the same order of features, or the explainer draws nothing.",)
     scores = np.where(undefined[:, None], np.nan, by_draw.mean(axis=1))
     return MetricResult(
