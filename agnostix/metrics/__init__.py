@@ -6,6 +6,10 @@ Curves           `deletion`, `insertion`, `sufficiency`, `comprehensiveness`: `c
                  pixels are interpolated in `imputation`.
 Fills            `rank_by_fill`: `fill_rankings`; those of the literature: `fills`.
 Masked inputs    `average_drop`, `average_gain`, `average_increase`: `masked_scores`.
+Differences      `infidelity`, under subsets or under noise, `additive`; `faithfulness_correlation` and
+                 `sensitivity_n`: `correlations`, computed in `sized`; `monotonicity`. Subsets and what
+                 hiding them changes: `subsets`; pixels hidden together: `patches`; sensitivities as
+                 contributions and back: `quantities`; correlations and their errors: `association`.
 Sanity           `model_randomization`, `random_logit`: `randomization`, verdicts in `verdicts`, layers in
                  `reset_layers`; `data_randomization`, `roar`: `retraining`.
 Shape            `sparseness`, `complexity`, `effective_features`: `shape`; `pointing_game`,
@@ -21,10 +25,13 @@ intervals in `intervals`; how alike explanations are in `similarity`.
 
 from agnostix.metrics.adversary import AdversaryResult, explanation_adversary
 from agnostix.metrics.agreement import agreement
+from agnostix.metrics.correlations import faithfulness_correlation, sensitivity_n
 from agnostix.metrics.curves import comprehensiveness, deletion, insertion, sufficiency
 from agnostix.metrics.fill_rankings import FillRankings, rank_by_fill
+from agnostix.metrics.infidelity import infidelity
 from agnostix.metrics.localization import energy_inside, pointing_game
 from agnostix.metrics.masked_scores import average_drop, average_gain, average_increase
+from agnostix.metrics.monotonicity import monotonicity
 from agnostix.metrics.randomization import model_randomization, random_logit
 from agnostix.metrics.result import MetricCurve, MetricResult
 from agnostix.metrics.retraining import data_randomization, roar
@@ -49,15 +56,19 @@ __all__ = [
     "effective_features",
     "energy_inside",
     "explanation_adversary",
+    "faithfulness_correlation",
+    "infidelity",
     "insertion",
     "local_lipschitz",
     "max_sensitivity",
     "model_randomization",
+    "monotonicity",
     "pointing_game",
     "random_logit",
     "rank_by_fill",
     "road",
     "roar",
+    "sensitivity_n",
     "sparseness",
     "sufficiency",
 ]

@@ -20,14 +20,14 @@ from agnostix.metrics.intervals import KINDS, MeanInterval
 
 @dataclass(frozen=True, eq=False)
 class MetricCurve:
-    """Predictions along a perturbation, of each row and of references.
+    """Predictions along a perturbation, or what is made of them, of each row and of references.
 
     Attributes
     ----------
     x : ndarray of shape (n_points,)
         How far the perturbation has gone, such as the proportion of hidden pixels.
     values : ndarray of shape (n_rows, n_points) or (n_rows, n_points, n_outputs)
-        Predictions, shaped as the scores with an axis of points.
+        Predictions, shaped as the scores with an axis of points; NaN where undefined.
     references : dict of str to ndarray shaped as values
         The same in another order, by its name: "least", "random".
     x_label : str
