@@ -6,9 +6,6 @@ Curves           `deletion`, `insertion`, `sufficiency`, `comprehensiveness`: `c
                  pixels are interpolated in `imputation`.
 Fills            `rank_by_fill`: `fill_rankings`; those of the literature: `fills`.
 Masked inputs    `average_drop`, `average_gain`, `average_increase`: `masked_scores`.
-Stability        `max_sensitivity`, `avg_sensitivity`, `local_lipschitz`: `stability`;
-                 `explanation_adversary`: `adversary`; `agreement`: `agreement`. Neighbors are in
-                 `neighbors`, and rows are explained anew in `explaining`.
 Differences      `infidelity`, under subsets or under noise, `additive`; `faithfulness_correlation` and
                  `sensitivity_n`: `correlations`, computed in `sized`; `monotonicity`. Subsets and what
                  hiding them changes: `subsets`; pixels hidden together: `patches`; sensitivities as
@@ -17,6 +14,9 @@ Sanity           `model_randomization`, `random_logit`: `randomization`, verdict
                  `reset_layers`; `data_randomization`, `roar`: `retraining`.
 Shape            `sparseness`, `complexity`, `effective_features`: `shape`; `pointing_game`,
                  `energy_inside`: `localization`.
+Stability        `max_sensitivity`, `avg_sensitivity`, `local_lipschitz`: `stability`;
+                 `explanation_adversary`: `adversary`; `agreement`: `agreement`. Neighbors are in
+                 `neighbors`, and rows are explained anew in `explaining`.
 Comparison       `compare_explainers`: `comparison`, whose results are in `comparison_result`; metrics by name
                  in `named`, explanations in the same units in `compared`, tests of many pairs in `multiple`.
 Wrong rows       `unreliable`: `unreliable`, with `signals`, `wrong_predictions` and ROC curves in `roc`.

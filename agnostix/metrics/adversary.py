@@ -54,8 +54,8 @@ class AdversaryResult(MetricResult):
     Attributes
     ----------
     name, scores, greater_is_better, made_for, quantity, draw_errors, shared_error, n_draws : object
-        As in `MetricResult`, and so are interval_kind, curve, references, fill, mask, n_model_rows,
-        output_names, row_names, row_keys, params, details, verdict and notes.
+        As in `MetricResult`, and so are verdict, interval_kind, curve, references, fill, mask, n_model_rows,
+        output_names, row_names, row_keys, params, details and notes.
     neighbors : DataFrame or ndarray of n_rows rows
         The adversary of each row; the row itself where none was found.
     distances : ndarray of shape (n_rows,)

@@ -144,7 +144,7 @@ def _result(
         scores=explained.squeeze(scores),
         greater_is_better=True,
         draw_errors=explained.squeeze(by_draw.std(axis=1, ddof=1) / np.sqrt(n_draws)),
-        shared_error=explained.squeeze(np.array([crossed(own)[2] for own in np.moveaxis(known, 2, 0)])),
+        shared_error=np.array([crossed(known[..., k])[2] for k in range(known.shape[2])]),
         n_draws=n_draws,
         n_model_rows=n_model_rows,
         row_keys=row_seeds(explained.own.data),

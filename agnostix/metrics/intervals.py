@@ -19,9 +19,8 @@ KINDS = ("student", "wilson")
 class MeanInterval:
     """Mean (n_outputs,) of scores over rows, its standard error and degrees of freedom.
 
-    Draws are independent between rows, so that the spread over rows has that of the draws inside; the error
-    of those that all rows share is added. Of a single row only the error of its draws is known, and the
-    interval speaks of that row alone.
+    Draws are independent between rows, so that the spread over rows has that of the draws inside. Of a single
+    row only the error of its draws is known, and the interval speaks of that row alone.
     """
 
     mean: Floats

@@ -178,7 +178,7 @@ def test_errors_of_shared_draws_are_in_the_interval():
     assert result.std_error == pytest.approx(by_draw.mean(axis=0).std(ddof=1) / np.sqrt(6), rel=0.1)
     assert result.degrees_of_freedom < 6
     difference = result.difference(agreement(explainer, rows, rows, n_draws=6, random_state=1))
-    assert difference.shared_error > result.shared_error
+    assert difference.shared_error[0] > result.shared_error[0]
 
 
 @pytest.mark.parametrize("sizes", [(1.0, 1.0, 1.0), (0.0, 0.0, 1.0), (0.2, 1.0, 0.5), (1.0, 0.1, 3.0)])
@@ -193,9 +193,8 @@ def test_interval_over_rows_and_draws_covers(sizes):
             + of_draws * rng.normal(size=(1, 8, 1))
             + of_both * rng.normal(size=(20, 8, 1))
         )
-        interval = MeanInterval.from_scores(
-            table.mean(axis=1), n_draws=8, shared_error=np.array([crossed(table[..., 0])[2]])
-        )
+        shared = np.array([crossed(table[..., 0])[2]])
+        interval = MeanInterval.from_scores(table.mean(axis=1), n_draws=8, shared_error=shared)
         low, high = interval.ends()
         hits += low[0] <= 0 <= high[0]
     assert 920 <= hits <= 985
