@@ -9,13 +9,17 @@ Masked inputs    `average_drop`, `average_gain`, `average_increase`: `masked_sco
 Stability        `max_sensitivity`, `avg_sensitivity`, `local_lipschitz`: `stability`;
                  `explanation_adversary`: `adversary`; `agreement`: `agreement`. Neighbors are in
                  `neighbors`, and rows are explained anew in `explaining`.
-Comparison       `compare_explainers`: `comparison`, whose results are in `comparison_result`; metrics by name
-                 in `named`, explanations in the same units in `compared`, tests of many pairs in `multiple`.
-Wrong rows       `unreliable`: `unreliable`, with `signals`, `wrong_predictions` and ROC curves in `roc`.
+Differences      `infidelity`, under subsets or under noise, `additive`; `faithfulness_correlation` and
+                 `sensitivity_n`: `correlations`, computed in `sized`; `monotonicity`. Subsets and what
+                 hiding them changes: `subsets`; pixels hidden together: `patches`; sensitivities as
+                 contributions and back: `quantities`; correlations and their errors: `association`.
 Sanity           `model_randomization`, `random_logit`: `randomization`, verdicts in `verdicts`, layers in
                  `reset_layers`; `data_randomization`, `roar`: `retraining`.
 Shape            `sparseness`, `complexity`, `effective_features`: `shape`; `pointing_game`,
                  `energy_inside`: `localization`.
+Comparison       `compare_explainers`: `comparison`, whose results are in `comparison_result`; metrics by name
+                 in `named`, explanations in the same units in `compared`, tests of many pairs in `multiple`.
+Wrong rows       `unreliable`: `unreliable`, with `signals`, `wrong_predictions` and ROC curves in `roc`.
 
 How an explanation is read and checked against rows and model is in `read`; what is hidden together in
 `units`; orders and ties in `orders` and `ordered`; perturbed rows and their predictions in `perturbation`;
@@ -26,10 +30,13 @@ from agnostix.metrics.adversary import AdversaryResult, explanation_adversary
 from agnostix.metrics.agreement import agreement
 from agnostix.metrics.comparison import compare_explainers
 from agnostix.metrics.comparison_result import ComparisonResult
+from agnostix.metrics.correlations import faithfulness_correlation, sensitivity_n
 from agnostix.metrics.curves import comprehensiveness, deletion, insertion, sufficiency
 from agnostix.metrics.fill_rankings import FillRankings, rank_by_fill
+from agnostix.metrics.infidelity import infidelity
 from agnostix.metrics.localization import energy_inside, pointing_game
 from agnostix.metrics.masked_scores import average_drop, average_gain, average_increase
+from agnostix.metrics.monotonicity import monotonicity
 from agnostix.metrics.randomization import model_randomization, random_logit
 from agnostix.metrics.result import MetricCurve, MetricResult
 from agnostix.metrics.retraining import data_randomization, roar
@@ -59,15 +66,19 @@ __all__ = [
     "effective_features",
     "energy_inside",
     "explanation_adversary",
+    "faithfulness_correlation",
+    "infidelity",
     "insertion",
     "local_lipschitz",
     "max_sensitivity",
     "model_randomization",
+    "monotonicity",
     "pointing_game",
     "random_logit",
     "rank_by_fill",
     "road",
     "roar",
+    "sensitivity_n",
     "sparseness",
     "sufficiency",
     "unreliable",

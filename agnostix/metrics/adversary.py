@@ -21,6 +21,7 @@ from agnostix.core.row_sources import working_memory
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
 from agnostix.metrics.agreement import SIMILARITIES, check_similarity, compare_values
+from agnostix.metrics.explain_again import check_one_of
 from agnostix.metrics.explaining import RowExplainer, explain_with_neighborhood
 from agnostix.metrics.neighbors import (
     Ball,
@@ -174,10 +175,7 @@ def explanation_adversary(
 
 
 def _check_parameters(change: Any, k: Any, n_neighbors: Any, n_rounds: Any, tolerance: Any, by: str) -> None:
-    if change not in CHANGES:
-        raise DataError(
-            f"The 'change' of {by} must be one of {', '.join(map(repr, CHANGES))}; got {change!r}."
-        )
+    check_one_of(by, "change", change, CHANGES)
     check_similarity("top-k" if change == "relative" else change, k, by)
     check_whole(by, "n_neighbors", n_neighbors, 1)
     check_whole(by, "n_rounds", n_rounds, 1)

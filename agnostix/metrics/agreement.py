@@ -14,11 +14,12 @@ from agnostix.core.explanation import Detail
 from agnostix.core.models import as_predictor
 from agnostix.core.typing import Codes, Floats
 from agnostix.exceptions import DataError
-from agnostix.metrics.explaining import RowExplainer, check_explainer, take
+from agnostix.metrics.explain_again import check_one_of
+from agnostix.metrics.explaining import RowExplainer, check_explainer
 from agnostix.metrics.intervals import crossed
-from agnostix.metrics.neighbors import check_choice
 from agnostix.metrics.ordered import check_whole
 from agnostix.metrics.orders import row_seeds
+from agnostix.metrics.refits import refit_of, rows_at
 from agnostix.metrics.result import MetricResult
 from agnostix.metrics.similarity import rank_agreement, sign_agreement, spearman, ssim, top_k_agreement
 
@@ -106,7 +107,7 @@ def agreement(
     """
     by = "agreement"
     check_explainer(explainer, by)
-    check_choice(by, "over", over, OVER)
+    check_one_of(by, "over", over, OVER)
     check_similarity(similarity, k, by)
     check_whole(by, "n_draws", n_draws, 2)
     check_whole(by, "random_state", random_state, 0)
@@ -114,7 +115,7 @@ def agreement(
     rows = np.arange(len(explained))
     by_draw, n_model_rows = [], explained.own.n_model_rows
     for twin in redrawn_explainers(explainer, data, y, over, n_draws, refit, random_state, by):
-        values, n = replace(explained, explainer=twin).explain(take(X, rows), rows)
+        values, n = replace(explained, explainer=twin).explain(rows_at(X, rows), rows)
         by_draw.append(compare_values(explained, explained.values, values, similarity, k))
         n_model_rows += n + int(getattr(twin, "n_model_rows_", 0))
     params = {"over": over, "similarity": similarity, "k": k, "random_state": random_state}
@@ -136,7 +137,7 @@ def _result(
         notes = (f"{int(undefined.sum())} of {len(undefined)} rows have no score: all their values are one.",)
     known = by_draw[~undefined]
     n_draws = by_draw.shape[1]
-    if params["over"] == "seed" and (known == 1.0).all():
+    if params["over"] == "seed" and (known > 1.0 - 1e-12).all():
         notes += (f"All {n_draws} seeds give the same order of features, or the explainer draws nothing.",)
     scores = np.where(undefined[:, None], np.nan, by_draw.mean(axis=1))
     return MetricResult(
@@ -144,7 +145,7 @@ def _result(
         scores=explained.squeeze(scores),
         greater_is_better=True,
         draw_errors=explained.squeeze(by_draw.std(axis=1, ddof=1) / np.sqrt(n_draws)),
-        shared_error=explained.squeeze(np.array([crossed(own)[2] for own in np.moveaxis(known, 2, 0)])),
+        shared_error=np.array([crossed(known[..., k])[2] for k in range(known.shape[2])]),
         n_draws=n_draws,
         n_model_rows=n_model_rows,
         row_keys=row_seeds(explained.own.data),
@@ -157,7 +158,7 @@ def _result(
 
 def check_similarity(similarity: Any, k: Any, by: str) -> None:
     """Raise DataError unless these are a similarity's name and a number of features."""
-    check_choice(by, "similarity", similarity, SIMILARITIES)
+    check_one_of(by, "similarity", similarity, SIMILARITIES)
     check_whole(by, "k", k, 1)
 
 
@@ -216,26 +217,14 @@ def redrawn_explainers(
         else:
             model = refit(*_bootstrap(explainer, data, y, rng, by))
         twin = clone(explainer).set_params(model=model, random_state=seed)
-        yield twin.fit(take(data, rows), None if y is None else take(y, rows))
+        yield twin.fit(rows_at(data, rows), None if y is None else rows_at(y, rows))
 
 
-def _choose_refit(explainer: Any, y: Any, refit: Any, by: str) -> Any:
+def _choose_refit(explainer: Any, y: Any, refit: Any, by: str) -> Callable[[Any, Any], Any]:
     """What fits a model to (X, y)."""
     if y is None:
         raise DataError(f"over='refit' of {by} fits the model on bootstrap samples of (data, y). Pass y.")
-    if refit is not None:
-        if not callable(refit):
-            raise DataError(
-                f"The 'refit' of {by} must be a function from (X, y) to a fitted model, got {refit!r}."
-            )
-        return refit
-    model = explainer.model_
-    if not (hasattr(model, "fit") and hasattr(model, "get_params")):
-        raise DataError(
-            f"over='refit' of {by} fits the model anew, and {type(model).__name__} is no estimator. Pass "
-            "refit, a function from (X, y) to a fitted model; or over='seed' or 'background', which fit none."
-        )
-    return lambda X, y: clone(model).fit(X, y)
+    return refit_of(explainer.model_, refit, by, "Or use over='seed' or 'background', which train none.")
 
 
 def _bootstrap(explainer: Any, data: Any, y: Any, rng: Any, by: str) -> tuple[Any, Any]:
@@ -246,7 +235,7 @@ def _bootstrap(explainer: Any, data: Any, y: Any, rng: Any, by: str) -> tuple[An
     for _ in range(_N_TRIES):
         rows: Codes = rng.integers(len(labels), size=len(labels))
         if not is_classifier or len(set(labels[rows].tolist())) == n_classes:
-            return take(data, rows), take(y, rows)
+            return rows_at(data, rows), rows_at(y, rows)
     raise DataError(
         f"over='refit' of {by} found no bootstrap sample of the {len(labels)} rows of data that has all "
         f"{n_classes} classes. Leave out the rarest, or pass more rows."

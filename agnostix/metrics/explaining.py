@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,13 +10,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from agnostix.core.base import AttributionExplainer
 from agnostix.core.explanation import Detail, Explanation
-from agnostix.core.frames import is_frame, take_rows
 from agnostix.core.masking import TextMasker
 from agnostix.core.models import as_predictor
 from agnostix.core.typing import Codes, Floats
 from agnostix.exceptions import DataError
 from agnostix.metrics.neighbors import Neighborhood, NeighborOptions
 from agnostix.metrics.read import ATTRIBUTIONS, check_explanation
+from agnostix.metrics.refits import rows_at
 
 MADE_FOR = (*ATTRIBUTIONS, "sensitivity")
 """Quantities whose differences are measured: all that rows have values of."""
@@ -63,7 +62,7 @@ class RowExplainer:
             places = np.flatnonzero(np.isin(owners, members))
             if not places.size:
                 continue
-            explanation = self.explainer.explain(take(rows, places), outputs=outputs)
+            explanation = self.explainer.explain(rows_at(rows, places), outputs=outputs)
             own = read_values(explanation, self.by, self.by_pixel)
             if own.shape[1:] != self.values.shape[1:]:
                 raise DataError(
@@ -154,12 +153,3 @@ def read_values(explanation: Explanation, by: str, by_pixel: bool) -> Floats:
             "these rows out."
         )
     return values
-
-
-def take(rows: Any, places: Codes | Sequence[int]) -> Any:
-    """Some of the rows of a table, an array or a list."""
-    if is_frame(rows) or hasattr(rows, "shape"):
-        return take_rows(rows, np.asarray(places))
-    if hasattr(rows, "iloc"):  # a Series of texts
-        return rows.iloc[np.asarray(places)]
-    return [rows[place] for place in places]

@@ -113,4 +113,4 @@ def wilson_ends(proportion: Floats, n: Floats, level: float) -> tuple[Floats, Fl
     with np.errstate(invalid="ignore", divide="ignore"):
         middle = (proportion + z**2 / (2.0 * n)) / (1.0 + z**2 / n)
         half = z / (1.0 + z**2 / n) * np.sqrt(proportion * (1.0 - proportion) / n + z**2 / (4.0 * n**2))
-    return middle - half, middle + half
+    return np.maximum(middle - half, 0.0), np.minimum(middle + half, 1.0)  # beyond by rounding

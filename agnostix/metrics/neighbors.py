@@ -6,7 +6,6 @@ column of numbers or dates. Two labels differ by 0 or 1, a missing value from an
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any
@@ -20,6 +19,7 @@ from agnostix.core.masking.fills import as_type
 from agnostix.core.neighbors import find_neighbors
 from agnostix.core.typing import Codes, Floats
 from agnostix.exceptions import DataError
+from agnostix.metrics.explain_again import check_one_of
 from agnostix.metrics.ordered import check_whole
 from agnostix.metrics.orders import generator, row_seeds
 from agnostix.metrics.units import is_table
@@ -239,8 +239,8 @@ class NeighborOptions:
 
     def check(self) -> None:
         """Raise DataError for values that are not allowed."""
-        check_choice(self.by, "neighbors", self.neighbors, KINDS)
-        check_choice(self.by, "convention", self.convention, tuple(CONVENTIONS))
+        check_one_of(self.by, "neighbors", self.neighbors, KINDS)
+        check_one_of(self.by, "convention", self.convention, tuple(CONVENTIONS))
         check_whole(self.by, "random_state", self.random_state, 0)
         if self.n_neighbors is not None:
             check_whole(self.by, "n_neighbors", self.n_neighbors, 1)
@@ -300,11 +300,6 @@ def _read_range(pixels: Any, value_range: Any, by: str) -> tuple[float, float]:
             f"and their pixels reach from {least:.4g} to {largest:.4g}. Pass value_range=(low, high)."
         )
     return low, high
-
-
-def check_choice(by: str, name: str, value: Any, known: Sequence[str]) -> None:
-    if not (isinstance(value, str) and value in known):
-        raise DataError(f"The {name!r} of {by} must be one of {', '.join(map(repr, known))}; got {value!r}.")
 
 
 def blocks_of(neighborhood: Neighborhood, n_numbers: int, room: int) -> list[Codes]:

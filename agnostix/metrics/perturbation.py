@@ -78,6 +78,7 @@ class MaskJobRows(RowSource):
     units: Units
     jobs: tuple[tuple[int, tuple[MaskJob, ...]], ...]  # by row
     outputs: Codes  # (n_rows, n_selected)
+    origin: Floats | None = None  # (n_rows, n_outputs): squared differences from it are averaged
     n_together: int = 1
     is_composed: bool = False
     _item: tuple[int, Any] = field(default=(-1, None), init=False, repr=False)
@@ -136,7 +137,7 @@ class MaskJobRows(RowSource):
 
     def collect_means(self, item: int, predictions: Floats) -> list[Floats]:
         """Mean predictions over fills (n_masks, n_selected) of each job, NaN where nothing is hidden."""
-        return self._prepare(item).means(predictions, self.outputs)
+        return self._prepare(item).means(predictions, self.outputs, self.origin)
 
     def _jobs_of(self, item: int) -> tuple[tuple[int, tuple[MaskJob, ...]], ...]:
         return self.jobs[item * self.n_together : (item + 1) * self.n_together]
@@ -212,9 +213,15 @@ class PreparedItem:
         """The model's input for some of the cells."""
         return self.builder.build(self.block, self.cells[part])
 
-    def means(self, predictions: Floats, outputs: Codes) -> list[Floats]:
-        """From predictions (n_cells, n_outputs) to means (n_masks, n_selected) of each job."""
+    def means(self, predictions: Floats, outputs: Codes, origin: Floats | None = None) -> list[Floats]:
+        """From predictions (n_cells, n_outputs) to means (n_masks, n_selected) of each job.
+
+        With an origin (n_rows of all items, n_outputs) to means of squared differences from it.
+        """
         every = predictions if self.inverse is None else predictions[self.inverse]
+        if origin is not None:
+            of_mask = np.repeat(self.rows, [len(one.units) for one in self.masks])
+            every = (every - origin[np.repeat(of_mask, np.diff(self.block.starts))]) ** 2
         means, start, results = np.empty((0, 0)), 0, []
         if self.block.n_draws:
             apart, middle = self.block.counted(every)
@@ -269,11 +276,13 @@ def evaluate_jobs(
     outputs: Codes,
     predictions: Floats,
     *,
+    squared: bool = False,
     n_jobs: int | None = None,
     verbose: Any = 1,
 ) -> tuple[list[Floats], int]:
-    """As `predict_jobs`, by the model."""
+    """As `predict_jobs`, by the model; `squared`: means of squared differences from the predictions."""
     source = MaskJobRows.from_jobs(units, [job for job in jobs if _hides(job)], outputs)
+    source = replace(source, origin=predictions if squared else None)
     results: list[Any] = [np.full((len(job.masks), outputs.shape[1]), np.nan) for job in jobs]
     n_model_rows = 0
     if source.jobs:
@@ -290,7 +299,7 @@ def evaluate_jobs(
         results = [by_job.get(id(job), result) for job, result in zip(jobs, results, strict=True)]
     for job, result in zip(jobs, results, strict=True):
         whole = np.isnan(result).all(axis=1)  # predictions are finite
-        result[whole] = predictions[job.row, outputs[job.row]]
+        result[whole] = 0.0 if squared else predictions[job.row, outputs[job.row]]
     return results, n_model_rows
 
 

@@ -20,14 +20,14 @@ from agnostix.metrics.intervals import KINDS, MeanInterval
 
 @dataclass(frozen=True, eq=False)
 class MetricCurve:
-    """Predictions along a perturbation, of each row and of references.
+    """Predictions along a perturbation, or what is made of them, of each row and of references.
 
     Attributes
     ----------
     x : ndarray of shape (n_points,)
         How far the perturbation has gone, such as the proportion of hidden pixels.
     values : ndarray of shape (n_rows, n_points) or (n_rows, n_points, n_outputs)
-        Predictions, shaped as the scores with an axis of points.
+        Predictions, shaped as the scores with an axis of points; NaN where undefined.
     references : dict of str to ndarray shaped as values
         The same in another order, by its name: "least", "random".
     x_label : str
@@ -146,8 +146,12 @@ class MetricResult:
             raise ValueError(f"interval_kind must be one of {known}; got {self.interval_kind!r}.")
         errors = self.draw_errors
         references = self.references.items()
+        shared = self.shared_error
+        if shared is not None:
+            shared = checked_floats("shared_error", np.atleast_1d(shared), (n_outputs,), "(n_outputs,)")
         checked: dict[str, Any] = {
             "scores": scores,
+            "shared_error": shared,
             "draw_errors": None if errors is None else self._shaped("draw_errors", errors, scores),
             "references": {key: self._shaped(f"references[{key!r}]", one, scores) for key, one in references},
             "row_keys": None if self.row_keys is None else read_only(np.asarray(self.row_keys)),
@@ -167,9 +171,8 @@ class MetricResult:
     def _interval(self) -> MeanInterval:
         n_rows = len(self)
         errors = None if self.draw_errors is None else self.draw_errors.reshape(n_rows, -1)
-        shared = None if self.shared_error is None else np.atleast_1d(self.shared_error)
         return MeanInterval.from_scores(
-            self.scores.reshape(n_rows, -1), errors, self.n_draws, self.interval_kind, shared
+            self.scores.reshape(n_rows, -1), errors, self.n_draws, self.interval_kind, self.shared_error
         )
 
     def _by_output(self, values: Floats) -> Any:

@@ -32,7 +32,7 @@ class MetricCurveDisplay(Display):
     Notes
     -----
     The band around the explanation's own curve is a Student interval of the mean over
-    rows at each point.
+    rows at each point, without rows that have no value there.
     """
 
     curve: pd.DataFrame
@@ -65,10 +65,12 @@ class MetricCurveDisplay(Display):
         lines = []
         for name, values in {"explanation": curve.values, **curve.references}.items():
             own = values if values.ndim == 2 else values[..., place]
-            mean, n = own.mean(axis=0), len(own)
-            half = np.full(mean.shape, np.nan)
-            if n > 1:
-                half = own.std(axis=0, ddof=1) / np.sqrt(n) * stdtrit(n - 1, 0.5 + 0.5 * level)
+            known = np.isfinite(own)
+            n = known.sum(axis=0)
+            with np.errstate(invalid="ignore", divide="ignore"):  # no band for a single row
+                mean = np.where(known, own, 0.0).sum(axis=0) / n
+                squares = (np.where(known, own - mean, 0.0) ** 2).sum(axis=0)
+                half = np.sqrt(squares / (n - 1.0) / n) * stdtrit(n - 1.0, 0.5 + 0.5 * level)
             part = {"order": name, "x": curve.x, "mean": mean, "low": mean - half, "high": mean + half}
             lines.append(pd.DataFrame(part))
         label = result.output_names[place]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from time import perf_counter
 from typing import Any, ClassVar
@@ -22,7 +21,7 @@ from agnostix.core.models.outputs import varying_outputs
 from agnostix.core.reproducibility import one_blas_thread
 from agnostix.core.row_order import check_row_order
 from agnostix.core.sklearn_compat import Interval, StrOptions
-from agnostix.exceptions import DataError
+from agnostix.what_if.checks import check_have_averages, parse_quantiles, select_columns, warn_of_missing
 from agnostix.what_if.constraints import parse_constraints
 from agnostix.what_if.infeasibility import light_weights_named
 from agnostix.what_if.metrics import Metric, default_metrics, quantities_for
@@ -33,7 +32,6 @@ from agnostix.what_if.sweeps import compute_histograms, measure_baseline, sweep_
 from agnostix.what_if.table import Table
 
 _LOGGER = logging.getLogger("agnostix")
-_MAX_NAMED = 5
 
 
 class EntropicProjection(BaseExplainer):
@@ -184,7 +182,7 @@ class EntropicProjection(BaseExplainer):
             If the rows, the weights or the predictions are invalid.
         """
         self._validate_params()
-        self._check_quantiles()
+        quantiles = parse_quantiles(self.quantiles)
         table = as_table(X)
         check_row_order(table, y=y, sample_weight=sample_weight, predictions=predictions)
         validate_data(self, X=table, skip_check_array=True)
@@ -199,7 +197,7 @@ class EntropicProjection(BaseExplainer):
         self.predictions_ = outcome.take(self.table_.order)
         self.config_ = ProjectionConfig(
             self.n_targets,
-            (float(self.quantiles[0]), float(self.quantiles[1])),
+            quantiles,
             self.confidence_level,
             self.min_ess_fraction,
             self.missing,  # type: ignore[arg-type]
@@ -249,13 +247,14 @@ class EntropicProjection(BaseExplainer):
             If a column is unknown or cannot be shifted, or a metric cannot be computed.
         """
         check_is_fitted(self, "n_features_in_")
-        names = self._names(features, targets)
+        names = select_columns(self.table_, features, targets)
         sample = Sample.from_table(self.table_, quantities_for(metric, self.predictions_))
-        self._check_by(by)
+        if by is not None:
+            self.table_.column(by)
         targets = None if targets is None else {str(name): values for name, values in targets.items()}
         with light_weights_named(self.table_.base):
             frame, skipped = sweep_curves(sample, self.config_, names, targets, by)
-        self._warn_of_missing(dict.fromkeys(frame["feature"]))
+        warn_of_missing(self.table_, self.config_.missing, frame["feature"])
         return WhatIfCurves(
             frame,
             tuple((entry.feature, entry.group, entry.reason) for entry in skipped),
@@ -312,11 +311,12 @@ class EntropicProjection(BaseExplainer):
         if not (isinstance(kl, Real) and 0 < kl < np.inf):
             raise ValueError(f"The 'kl' parameter of rank must be a positive number, got {kl!r}.")
         sample = Sample.from_table(self.table_, quantities_for(metric, self.predictions_))
-        self._check_by(by)
-        names = self._names(features, None)
+        if by is not None:
+            self.table_.column(by)
+        names = select_columns(self.table_, features, None)
         with light_weights_named(self.table_.base):
             frame, _ = sweep_ranking(sample, self.config_, float(kl), names, by, simultaneous)
-        self._warn_of_missing(dict.fromkeys(frame["feature"]))
+        warn_of_missing(self.table_, self.config_.missing, frame["feature"])
         return frame
 
     @one_blas_thread
@@ -338,7 +338,8 @@ class EntropicProjection(BaseExplainer):
             Columns group, quantity, output, value, std_error, low, high, n_rows.
         """
         check_is_fitted(self, "n_features_in_")
-        self._check_by(by)
+        if by is not None:
+            self.table_.column(by)
         sample = Sample.from_table(self.table_, quantities_for(metric, self.predictions_))
         return measure_baseline(sample, self.config_, by)
 
@@ -382,7 +383,7 @@ class EntropicProjection(BaseExplainer):
         """
         check_is_fitted(self, "n_features_in_")
         predictions = self.predictions_
-        self._check_have_averages(constraints)
+        check_have_averages(self.table_, constraints)
         moment_constraints = parse_constraints(constraints, prediction, error_rate, predictions)
         chosen = default_metrics(predictions) if metric is None else metric
         more: list[Any] = list(chosen) if isinstance(chosen, list | tuple) else [chosen]
@@ -390,7 +391,8 @@ class EntropicProjection(BaseExplainer):
         sample = Sample.from_table(self.table_, quantities_for(["prediction", *more], predictions))
         with light_weights_named(self.table_.base):
             scenario = solve_scenario(sample, moment_constraints, predictions, self.config_)
-        self._warn_of_missing(dict.fromkeys(c.feature for c in moment_constraints if c.about == "column"))
+        shifted = [one.feature for one in moment_constraints if one.about == "column"]
+        warn_of_missing(self.table_, self.config_.missing, shifted)
         return scenario
 
     @one_blas_thread
@@ -424,7 +426,8 @@ class EntropicProjection(BaseExplainer):
         sample = Sample.from_table(self.table_, quantities_for(None, self.predictions_))
         with light_weights_named(self.table_.base):
             frame = sweep_joint(sample, self.config_, first, second, int(n_targets))
-        self._warn_of_missing(one[0] if isinstance(one, tuple) else one for one in (first, second))
+        shifted = [one[0] if isinstance(one, tuple) else one for one in (first, second)]
+        warn_of_missing(self.table_, self.config_.missing, shifted)
         return frame
 
     def _predict(self, table: Any, y: Any, sample_weight: Any, predictions: Any) -> Any:
@@ -445,56 +448,3 @@ class EntropicProjection(BaseExplainer):
         if y is None:
             raise ValueError("There is no outcome: pass a model, predictions, or y.")
         return from_outcome(y, n_rows)
-
-    def _check_quantiles(self) -> None:
-        try:
-            low, high = (float(q) for q in self.quantiles)
-        except (TypeError, ValueError, OverflowError):
-            low, high = np.nan, np.nan
-        if not 0.0 <= low < high <= 1.0:
-            raise ValueError(
-                "The 'quantiles' parameter of EntropicProjection must be two numbers 0 <= low < high <= 1, "
-                f"got {self.quantiles!r}."
-            )
-
-    def _names(
-        self, features: str | Sequence[str] | None, targets: Mapping[str, Any] | None
-    ) -> list[str] | None:
-        if targets is not None and not isinstance(targets, Mapping):
-            raise ValueError(
-                f"targets must be a mapping from columns, such as {{'age': [30, 40]}}, got {targets!r}."
-            )
-        requested = [features] if isinstance(features, str | Integral) else features
-        names = None if requested is None else [self.table_.column(name).name for name in requested]
-        shifted = [self.table_.column(name).name for name in targets or ()]
-        unused = [name for name in shifted if names is not None and name not in names]
-        if unused:
-            raise ValueError(f"targets names {unused[0]!r}, which features leaves out. Add it there.")
-        return names
-
-    def _check_have_averages(self, constraints: Any) -> None:
-        """DataError for columns of dates or lists, whatever their targets are."""
-        for name in constraints if isinstance(constraints, Mapping) else ():
-            column = self.table_.columns.get(str(name))
-            if column is not None and column.kind in ("date", "nested"):
-                raise DataError(f"Column {column.name!r} cannot be shifted: {column.immovable_reason()}.")
-
-    def _warn_of_missing(self, features: Iterable[str]) -> None:
-        """Say for which columns rows were left out."""
-        if self.config_.missing != "warn":
-            return
-        missing = {name: int(self.table_.column(name).missing.sum()) for name in features}
-        counts = [f"{name!r} {count}" for name, count in missing.items() if count]
-        if counts:
-            shown = ", ".join(counts[:_MAX_NAMED]) + (", ..." if len(counts) > _MAX_NAMED else "")
-            warnings.warn(
-                f"Rows without a value are left out where a column is shifted (of {self.table_.n_rows} rows: "
-                f"{shown}); n_rows counts those that are used. Impute them first, or pass missing='omit' "
-                "to EntropicProjection to accept this, or missing='raise' to refuse it.",
-                UserWarning,
-                stacklevel=4,
-            )
-
-    def _check_by(self, by: str | None) -> None:
-        if by is not None:
-            self.table_.column(by)

@@ -98,7 +98,7 @@ def test_refit_may_be_a_function():
         return lambda table: model.predict_proba(table)
 
     explainer = OcclusionExplainer(predict(MODEL), random_state=7).fit(X[:50])
-    with refuses(DataError, "no estimator", "refit", "over='seed'"):
+    with refuses(DataError, "no estimator", "Pass refit", "over='seed'"):
         agreement(explainer, X[:5], X[:50], Y[:50], over="refit")
     fits = []
 

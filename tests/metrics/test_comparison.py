@@ -15,6 +15,7 @@ from agnostix.metrics import (
     compare_explainers,
     comprehensiveness,
     deletion,
+    infidelity,
     insertion,
     pointing_game,
     sufficiency,
@@ -209,6 +210,17 @@ def test_defaults_fit_the_data_and_say_what_was_left_out():
     found = compare_explainers(lambda X: 5 * X.sum(axis=(1, 2)), pictures, maps)
     assert found.metrics == ("deletion", "insertion")
     assert_states(" ".join(found.notes), "average_drop is left out", "between 0 and 1")
+
+
+def test_infidelity_is_compared_by_one_perturbation_for_all_quantities():
+    slope = of_table(np.broadcast_to(WEIGHTS, (N, 6))[..., None], TABLE, PREDICTED, quantity="sensitivity")
+    both = {"true": TRUE, "slope": slope}
+    by_default = compare_explainers(model, TABLE, both, masker=BACKGROUND)
+    assert "infidelity" not in by_default.metrics
+    assert_states(" ".join(by_default.notes), "infidelity is left out", "perturbation='subsets'", "'noise'")
+    remedy = partial(infidelity, perturbation="subsets")
+    found = compare_explainers(model, TABLE, both, metrics=[remedy], masker=BACKGROUND[:1])
+    assert found.metrics == ("infidelity, perturbation='subsets'",)
 
 
 def test_texts_are_compared():

@@ -6,7 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agnostix.core.masking import Features, TabularMasker
-from agnostix.metrics import average_drop, average_gain, comprehensiveness, deletion, insertion, sufficiency
+from agnostix.metrics import (
+    average_drop,
+    average_gain,
+    comprehensiveness,
+    deletion,
+    infidelity,
+    insertion,
+    sufficiency,
+)
 from agnostix.metrics.remembered import RememberingPredictor, keys_of_masks
 from tests.metrics.explanations import Counted, of_maps, of_table, softmax_model
 
@@ -99,3 +107,14 @@ def test_pictures_behind_each_fill(fill):
     np.testing.assert_allclose(drop.scores, average_drop(classes, pictures, exp, fill=0.1).scores)
     np.testing.assert_allclose(gain.scores, average_gain(classes, pictures, exp, fill=0.1).scores)
     assert average_gain(predictor, pictures, exp, fill=0.1, mask="min-max").n_model_rows == 4
+
+
+def test_infidelity_shares_its_subsets_with_other_explanations():
+    predictor = RememberingPredictor.from_model(model)
+    masker = masker_of(BACKGROUND)
+    options = {"n_samples": 10, "masker": masker}
+    first, *others = (infidelity(predictor, TABLE, exp, **options) for exp in EXPLANATIONS)
+    assert first.n_model_rows > 0
+    assert all(other.n_model_rows == 0 for other in others)
+    for own, exp in zip([first, *others], EXPLANATIONS, strict=True):
+        np.testing.assert_allclose(own.scores, infidelity(model, TABLE, exp, **options).scores, atol=1e-9)

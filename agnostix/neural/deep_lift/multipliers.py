@@ -12,7 +12,6 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch.nn import functional
 
 from agnostix.exceptions import DataError
 from agnostix.neural.deep_lift import slopes
@@ -25,13 +24,15 @@ from agnostix.neural.deep_lift.operands import (
     sum_to,
     varying_operands,
 )
+from agnostix.neural.deep_lift.recurrent import JoinedOnce, WholeLayers
+from agnostix.neural.deep_lift.reductions import reduce
 from agnostix.neural.deep_lift.reveal_cancel import Feeds, pass_back_parts
 from agnostix.neural.deep_lift.tape import Tape
 from agnostix.neural.operations import composites
 from agnostix.neural.operations.composites import CompositeRules
 from agnostix.neural.operations.mode import Operation, varies
 from agnostix.neural.operations.normalization import read_normalization
-from agnostix.neural.operations.recurrent import StepRules, Weights, run_cell, run_layers
+from agnostix.neural.operations.recurrent import has_varying_weights, run_cell, run_layers
 from agnostix.neural.operations.ruled import ruled
 
 _DROPOUTS = frozenset(
@@ -179,6 +180,25 @@ class MultiplierMode(CompositeRules):
 
         return ruled(y, pass_back, x)
 
+    def _rule_reduction(self, operation: Operation) -> Any:
+        with self:
+            found = reduce(operation)
+        if found is not None:
+            return found
+        if not operation.name.endswith("logsumexp"):
+            return operation.run()
+        x, keeps = operation.operand(0, "input"), operation.operand(2, "keepdim", False)
+        (axis,) = reduced_axes(operation.operand(1, "dim"), x.ndim)
+        with torch.no_grad():
+            y = operation.run()
+        place = self._tape.keep(x)
+
+        def pass_back(gradient: Any) -> tuple[Any]:
+            (x,), (x0,) = self.pair(place)
+            return (slopes.logsumexp_back(gradient if keeps else gradient.unsqueeze(axis), x, x0, axis),)
+
+        return ruled(y, pass_back, x)
+
     def _rule_normalization(self, operation: Operation) -> Any:
         norm = read_normalization(operation)
         if norm is None or not varies(norm.x) or varies(norm.weight) or varies(norm.bias):
@@ -255,30 +275,21 @@ class MultiplierMode(CompositeRules):
 
     def _rule_recurrent(self, operation: Operation) -> Any:
         run = run_cell if operation.name.endswith("_cell") else run_layers
-        with self:
-            return run(operation, _JoinedOnce())
+        if self._feeds is not None or has_varying_weights(operation):
+            with self:
+                return run(operation, JoinedOnce())
+        place = len(self._tape.steps) - 1
+        layers = WholeLayers(lambda: [one.steps[place].notes["layers"] for one in (self.rows, self.base)])
+        result = run(operation, layers)
+        self._tape.keep(*(steps.h for steps in layers.passes))
+        self._tape.steps[place].notes["layers"] = layers.passes
+        return result
 
     def _fed(self, operation: Operation) -> Any:
         """A linear operation's output, whose parts the next operation may need."""
         if self._feeds is None:
             return operation.run()
         return self._feeds.run(operation, self._tape)
-
-
-class _JoinedOnce(StepRules):
-    """Steps whose weights are joined once, not at each step."""
-
-    def __init__(self) -> None:
-        self._joined: dict[int, tuple[Weights, Any, Any]] = {}
-
-    def signal(self, x: Any, h: Any, weights: Weights, reset: Any = None) -> Any:
-        if reset is not None:
-            return super().signal(x, h, weights, reset)
-        if id(weights) not in self._joined:
-            both = torch.cat([weights.by_input, weights.by_state], dim=1)
-            self._joined[id(weights)] = weights, both, weights.bias
-        _, both, bias = self._joined[id(weights)]
-        return functional.linear(torch.cat([x, h], dim=1), both, bias)
 
 
 def _name_function(operation: Operation) -> str:

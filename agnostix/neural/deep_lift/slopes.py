@@ -8,6 +8,7 @@ differences from the baseline is the same for inputs and outputs. With x0, y0 at
     y = a / b            the product of a and 1 / b
     y = softmax(x)       exp, a sum, its reciprocal, and their product
     y = norm(x)          d = x - mean, v = mean of d^2 + eps, y = d v^(-1/2)
+    y = log(sum(exp(x)))  exp, a sum, and log
     y = max(x)           y - y0 = (M - y0) + (y - M), M = max(y, y0): the first to the largest of x, the
                          second to the largest of x0, over their differences
 """
@@ -85,13 +86,18 @@ def softmax_back(gradient: Any, x: Any, x0: Any, axis: int) -> Any:
 
 def log_softmax_back(gradient: Any, x: Any, x0: Any, axis: int) -> Any:
     """Multiplier of x in log(softmax(x))."""
+    return gradient - logsumexp_back(gradient.sum(dim=axis, keepdim=True), x, x0, axis)
+
+
+def logsumexp_back(gradient: Any, x: Any, x0: Any, axis: int) -> Any:
+    """Multiplier of x in log(sum(exp(x))), from one whose axis has one place."""
     _, _, total, total0, slope = _exponentials(x, x0, axis)
     share = (total - total0) / total0
     is_near = share.abs() < 1e-4
     log_slope = torch.where(
         is_near, 1 - share / 2 + share**2 / 3, torch.log1p(share) / torch.where(is_near, 1.0, share)
     )
-    return gradient - slope * log_slope / total0 * gradient.sum(dim=axis, keepdim=True)
+    return slope * log_slope / total0 * gradient
 
 
 def _exponentials(x: Any, x0: Any, axis: int) -> tuple[Any, ...]:

@@ -111,3 +111,47 @@ class Account:
             axes = tuple(range(1, len(self.shape)))
             return (amounts.sum(dim=axes) if axes else amounts).double()
         return self._row_axis.rows_first(amounts, self._whole.n_rows).sum(dim=1).double()
+
+
+class StepsAccount(Account):
+    """What the steps of a recurrent layer absorb, each an operation of its own; amounts are of all steps."""
+
+    def __init__(self, whole: Conservation, sizes: Sequence[int], n_units: int) -> None:
+        self.steps = [whole.enter((size, n_units)) for size in sizes]
+        super().__init__(whole, (len(sizes) * sizes[0], n_units), RowAxis())
+        self._sizes = sizes  # rows of each step; amounts have sizes[0] for each, of which the rest is 0
+        self._is_inner = any(one._row_axis.is_inner for one in self.steps)
+
+    @property
+    def has_rows_first(self) -> bool:
+        """Whether the first axis of the output has the rows, each before the next."""
+        return False
+
+    def absorb(self, cause: str, amounts: Any) -> None:
+        """Add amounts (n_steps * n, n_units) to what a cause absorbs."""
+        if not self.is_ignored:
+            self.absorb_sums(cause, amounts.expand(self.shape).sum(dim=1))
+
+    def absorb_sums(self, cause: str, sums: Any) -> None:
+        """Add sums over units, of all steps or of one (n_steps * n or n,)."""
+        totals = self._by_row(sums)
+        self._add(cause, totals.amax(dim=0) if cause == SIZE else totals.sum(dim=0))
+
+    def root_mean_square(self, output: Any) -> Any:
+        """Of the output of each row and step (n_steps * n, 1)."""
+        counts = output.new_tensor(self._sizes)
+        squares = output.square().mean(dim=1).reshape(len(counts), -1)
+        n = squares.shape[1]
+        if self._sizes[-1] < n:
+            squares = squares * (squares.new_tensor(range(n)) < counts[:, None])
+        n_rows = self._whole.n_rows
+        means = (self._by_row(squares.flatten()) * n_rows / counts[:, None]).sqrt().to(output)
+        spread = means.repeat(1, n // n_rows) if self._is_inner else means.repeat_interleave(n // n_rows, 1)
+        return spread.reshape(-1, 1)
+
+    def _by_row(self, sums: Any) -> Any:
+        """Sums (n_steps, n_rows) in double precision."""
+        parts, n_rows = sums.double().reshape(-1, self._sizes[0]), self._whole.n_rows
+        if self._is_inner:
+            return parts.reshape(len(parts), -1, n_rows).sum(dim=1)
+        return parts.reshape(len(parts), n_rows, -1).sum(dim=2)

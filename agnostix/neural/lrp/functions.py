@@ -44,9 +44,12 @@ class FunctionRules(LinearRules):
                 account.absorb(OFFSET, gradient * start)
             elif is_passed:  # an operand of 0 cannot have relevance
                 account.absorb(OFFSET, torch.where(value == 0, gradient * result, 0.0))
-            return (gradient * _secant(compute, value, result, start),)
+            passed = gradient * _secant(compute, value, result, start)
+            while note.passed:
+                passed = passed + note.passed.pop()
+            return (passed,)
 
-        note = Note(_gate_name(operation), is_elementwise=True)
+        note = Note(_gate_name(operation), is_elementwise=True, operand=kept[0])
         return self._entered(account, ruled(output, pass_back, x, note=note))
 
     def _rule_softmax(self, operation: Operation) -> Any:

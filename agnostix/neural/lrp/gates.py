@@ -15,6 +15,8 @@ _SYMMETRIC = frozenset(["tanh", "erf", "special_erf", "hardtanh"])
 _CLIPPED = "hardtanh"
 """A gate if a number is added before, as clamp(x + 3, 0, 6)."""
 _NORMALIZERS = frozenset(["reciprocal", "rsqrt"])
+_MASKS = frozenset(["copy", "maskedfill", "mul"])
+_OF_SUMS = frozenset(["add", "clamp", "clampmin", "copy", "squeeze", "sum", "unsqueeze", "view"])
 _SHIFTS = frozenset(["add", "sub", "rsub"])
 _PASSED = frozenset(key_of(name) for name in RESHAPING.split()) | {"mul", "div", "neg", "mean", "sum"}
 _ELEMENTWISE = frozenset(map(key_of, FUNCTIONS)) | _SHIFTS | {"copy", "div", "mul", "neg", "relu", "tocopy"}
@@ -35,6 +37,48 @@ def find_gate(first: Any, second: Any) -> int | None:
 def is_softmax(factor: Any) -> bool:
     """Whether a factor is a softmax, up to its shape and constants."""
     return bool(_path(factor.grad_fn)) and _path(factor.grad_fn)[-1] == "softmax"
+
+
+def note_before_copies(tensor: Any) -> Any:
+    """The note of what a tensor is, also if that was done in place."""
+    node = tensor.grad_fn
+    while node is not None and _name(node) == "copy" and len(_sources(node)) == 1:
+        node = _sources(node)[0][0]
+    return note_of(node)
+
+
+def find_exponential(numerator: Any, divisor: Any) -> tuple[Any, list[int]] | None:
+    """Of a softmax by hand, e / sum(e), the note of e = exp(x) and the axes of the sum; None of others.
+
+    Constants may be factors of e, as masks, and may be added to the sum.
+    """
+    node, is_masked = numerator.grad_fn, False
+    while note_of(node) is None and len(_sources(node)) == 1 and _name(node) in _MASKS:
+        is_masked = is_masked or _name(node) != "copy"
+        node = _sources(node)[0][0]
+    note = note_of(node)
+    if _name(node) != "exp" or note is None or note.operand.value.shape != numerator.shape:
+        return None
+    names, own, node = set(), numerator.grad_fn, divisor.grad_fn
+    while not (node is own or node is None or _name(node) == "exp") and len(_sources(node)) == 1:
+        names.add(_name(node))
+        node = _sources(node)[0][0]
+    if (
+        not (node is own or (not is_masked and _is_alike(note, note_of(node))))
+        or "sum" not in names
+        or not names <= _OF_SUMS
+    ):
+        return None
+    axes = [i for i in range(-divisor.ndim, 0) if divisor.shape[i] == 1 < numerator.shape[i]]
+    return (note, axes) if divisor.ndim == numerator.ndim else None
+
+
+def _is_alike(note: Any, other: Any) -> bool:
+    """Whether two exponentials are of the same numbers."""
+    one, two = (getattr(each, "operand", None) for each in (note, other))
+    if one is None or two is None or one.value.shape != two.value.shape:
+        return False
+    return bool((one.value == two.value).all())
 
 
 def _is_gate(node: Any) -> bool:

@@ -10,14 +10,24 @@ import torch
 from agnostix.neural.graph import LEAF
 from agnostix.neural.lrp.composites import Place
 from agnostix.neural.lrp.conservation import OFFSET, Account
+from agnostix.neural.lrp.gates import note_before_copies
 from agnostix.neural.lrp.mode import Note, RelevanceRules
 from agnostix.neural.lrp.rules import DirectRule
 from agnostix.neural.operations.composites import multiply_linear, refuse
 from agnostix.neural.operations.guard import refuse_checkpoint
-from agnostix.neural.operations.linear import LinearOperation, read_linear
-from agnostix.neural.operations.mode import Operation
+from agnostix.neural.operations.linear import CONVOLUTION, LinearOperation, read_linear
+from agnostix.neural.operations.mode import Operation, varies
 from agnostix.neural.operations.normalization import scale_and_offset
 from agnostix.neural.operations.ruled import note_of, ruled
+
+_CHANGES = {
+    **dict.fromkeys(["add", "iadd", "radd"], "add"),
+    **dict.fromkeys(["sub", "isub", "subtract"], "sub"),
+    "rsub": "rsub",
+    **dict.fromkeys(["mul", "multiply", "imul", "rmul"], "mul"),
+    **dict.fromkeys(["div", "divide", "true_divide", "truediv", "idiv", "itruediv"], "div"),
+}
+"""What operations with a constant do, by their names."""
 
 
 class LinearRules(RelevanceRules):
@@ -109,6 +119,33 @@ class LinearRules(RelevanceRules):
         before = note_of(x.grad_fn)
         if not isinstance(before, Note) or before.operation is None:
             return self._scaled(x, output, scale, offset)
+        return self._merge(before, x, output, scale, offset)
+
+    def _merge_constant(self, operation: Operation) -> Any:
+        """A sum, product or quotient of linear outputs and numbers for each channel; None for others."""
+        x, other = operation.operand(0, "input"), operation.operand(1, "other")
+        name = operation.name
+        if varies(other) and not varies(x):
+            x, other = other, x
+            name = {"mul": "mul", "multiply": "mul", "add": "add", "sub": "rsub", "rsub": "sub"}.get(name, "")
+        name = _CHANGES.get(name, "")
+        is_pair = varies(x) and isinstance(other, torch.Tensor) and not varies(other)
+        before = note_before_copies(x) if is_pair and name else None
+        if not isinstance(before, Note) or before.operation is None:
+            return None
+        has_options = not operation.kwargs.keys() <= {"input", "other"}
+        if has_options or not _is_by_channel(other, x, before.operation):
+            return None
+        with torch.no_grad():
+            output = operation.compute(*operation.args)
+            one, none = torch.ones_like(other), torch.zeros_like(other)
+            scale = {"mul": other, "div": 1 / other, "rsub": -one}.get(name, one)
+            offset = {"add": other, "rsub": other, "sub": -other}.get(name, none)
+        return self._merge(before, x, output, scale, offset)
+
+    def _merge(self, before: Note, x: Any, output: Any, scale: Any, offset: Any) -> Any:
+        """An output scale x + offset of an x that a linear operation gives, as one with it."""
+        assert before.operation is not None
         merged = before.operation.merged(scale, offset, output)
         note = Note(before.name, operation=merged, rule=before.rule, place=before.place)
         if before.operation.can_merge:
@@ -144,3 +181,14 @@ class LinearRules(RelevanceRules):
             else:
                 stack += [before for before, _ in node.next_functions]
         return depth
+
+
+def _is_by_channel(constant: Any, x: Any, linear: LinearOperation) -> bool:
+    """Whether a constant has one number for each output of a linear operation, and broadcasts to them."""
+    axis = 1 - (linear.weight.ndim - x.ndim) if linear.kind == CONVOLUTION else -1
+    if not linear.has_output_axis or linear.output.value.shape != x.shape:
+        return False
+    shape = [1] * x.ndim
+    shape[axis] = x.shape[axis]
+    n = constant.ndim
+    return 0 < n <= x.ndim and list(constant.shape) == shape[x.ndim - n :]

@@ -11,6 +11,7 @@ from agnostix.neural.lrp.conservation import Account, Conservation
 from agnostix.neural.lrp.direct import DirectOperations
 from agnostix.neural.lrp.rules import Rule
 from agnostix.neural.operations.derived import DerivedWeights
+from agnostix.neural.operations.kept import Kept
 from agnostix.neural.operations.linear import LinearOperation
 from agnostix.neural.operations.mode import OperationMode
 
@@ -24,6 +25,8 @@ class Note:
     operation: LinearOperation | None = None
     rule: Rule | None = None
     place: Place | None = None
+    operand: Kept | None = None
+    """Of a function of one number."""
     passed: list[Any] = field(default_factory=list)
     """Gradients of its input, of operations that are merged into it and came after the input had changed."""
 

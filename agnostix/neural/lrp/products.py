@@ -11,7 +11,8 @@ from typing import Any
 
 import torch
 
-from agnostix.neural.lrp.gates import find_gate, is_softmax
+from agnostix.neural.lrp.conservation import SOFTMAX
+from agnostix.neural.lrp.gates import find_exponential, find_gate, is_softmax
 from agnostix.neural.lrp.linear import LinearRules
 from agnostix.neural.lrp.mode import Note
 from agnostix.neural.operations.composites import contract
@@ -33,7 +34,8 @@ class ProductRules(LinearRules):
     def _rule_product(self, operation: Operation) -> Any:
         first, second = read_factors(operation)
         if not (varies(first) and varies(second)):
-            return operation.run()
+            merged = self._merge_constant(operation)
+            return operation.run() if merged is None else merged
         return self._multiply(first, second, operation.compute)
 
     def _rule_einsum(self, operation: Operation) -> Any:
@@ -83,6 +85,28 @@ class ProductRules(LinearRules):
 
     def _rule_quotient(self, operation: Operation) -> Any:
         first, second = operation.args[0], operation.operand(1, "other")
-        if varies(first) and varies(second):
-            return operation.compute(first, second.detach())
-        return operation.run()
+        if not (varies(first) and varies(second)):
+            merged = self._merge_constant(operation)
+            return operation.run() if merged is None else merged
+        found = find_exponential(first, second)
+        if found is not None:
+            return self._divide_by_sum(operation, *found)
+        return operation.compute(first, second.detach())
+
+    def _divide_by_sum(self, operation: Operation, exponential: Note, axes: list[int]) -> Any:
+        """A softmax by hand: as that of torch, of what its exponentials are of."""
+        first, second = operation.args[0].detach(), operation.operand(1, "other").detach()
+        with torch.no_grad():
+            output = operation.compute(first, second)
+        account = self._conservation.enter(output.shape)
+        kept, operand = self.kept.keep(output), exponential.operand
+        assert operand is not None
+
+        def pass_back(gradient: Any) -> tuple[Any]:
+            own = kept.value * gradient
+            passed = own - kept.value * own.sum(dim=axes, keepdim=True) if axes else own * 0
+            account.absorb(SOFTMAX, own - torch.where(passed == 0, 0.0, operand.value * passed))
+            exponential.passed.append(passed)
+            return (torch.zeros_like(gradient),)
+
+        return self._entered(account, ruled(output, pass_back, operation.args[0], note=Note("softmax")))

@@ -4,11 +4,11 @@ A value keeps its relevance y g, g being the gradient that comes to it, if an op
 sum to y g over its inputs: ReLU, sums, reshaping, pooling and constant factors do so by themselves. The rest:
 
     linear operation     the rule that the composite assigns
-    batch norm           merged into the linear operation before it where its rule splits products
+    batch norm           merged into the linear operation before it, also if written by hand
     f(x)                 (f(x) - f(0)) / x; f(0) is absorbed
     a b, a a gate        a is held                  (LSTM: Arras et al., 2017; attention: CP-LRP)
     a b                  half to each factor        (AttnLRP, Achtibat et al., 2024)
-    softmax              its derivative             (AttnLRP); what it loses is absorbed
+    softmax              its derivative             (AttnLRP); what it loses is absorbed; also by hand
     a / b                b is held
     recurrent layer      gates are held, a signal is one linear operation
     max(x, constant)     what is not x is absorbed

@@ -8,7 +8,7 @@ import torch
 
 from agnostix.neural.lrp.conservation import OFFSET
 from agnostix.neural.lrp.gates import SHIFTED
-from agnostix.neural.lrp.mode import RelevanceRules
+from agnostix.neural.lrp.linear import LinearRules
 from agnostix.neural.operations.composites import interpolate
 from agnostix.neural.operations.mode import Operation, replace_tensors, varies
 
@@ -18,13 +18,16 @@ _FILLS = {"pad": (3, "value"), "constant_pad_nd": (2, "value"), "masked_fill": (
 """Where the number is that they fill in."""
 
 
-class SumRules(RelevanceRules):
+class SumRules(LinearRules):
     """Operations whose derivative passes relevance as it is."""
 
     def _rule_sum(self, operation: Operation) -> Any:
         if operation.name == "lerp" and varies(operation.operand(2, "weight")):
             with self:
                 return interpolate(operation)
+        merged = self._merge_constant(operation) if operation.name in _ADDITIONS else None
+        if merged is not None:
+            return merged
         offset = _value_at_zero(operation) if _has_constant(operation) else None
         output = operation.run()
         if offset is None:

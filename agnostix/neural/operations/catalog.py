@@ -28,6 +28,8 @@ ZERO_AT_ZERO = _names(
     """abs absolute asin asinh atan celu elu erf expm1 gelu hardshrink hardswish hardtanh leaky_relu log1p
     mish prelu relu relu6 rrelu selu silu sin sinh softshrink special_erf sqrt square swish tan tanh"""
 )
+REDUCTIONS = _names("linalg_norm linalg_vector_norm logsumexp special_logsumexp std std_mean var var_mean")
+"""Functions of all numbers along axes, that simpler operations make."""
 SOFTMAX = _names("softmax log_softmax")
 NORMALIZATIONS = _names("layer_norm group_norm instance_norm rms_norm")
 BATCH_NORM = _names("batch_norm")
@@ -58,6 +60,7 @@ KINDS = {
         "product": PRODUCTS,
         "quotient": QUOTIENTS,
         "function": ACTIVATIONS | FUNCTIONS,
+        "reduction": REDUCTIONS,
         "softmax": SOFTMAX,
         "normalization": NORMALIZATIONS,
         "batch_norm": BATCH_NORM,

@@ -64,6 +64,11 @@ class LinearOperation:
         return output
 
     @property
+    def has_output_axis(self) -> bool:
+        """Whether it is known which axis of the weight has the outputs."""
+        return self._output_axis is not None
+
+    @property
     def can_merge(self) -> bool:
         """Whether the input is still what it was, so that a later operation can be merged into this one."""
         return bool(self.source._version == self._version)
@@ -254,7 +259,8 @@ def read_matrix_product(operation: Operation, kept: KeptValues) -> LinearOperati
         return operation.function(a, b, *rest)
 
     if varies(first):
-        return LinearOperation(LINEAR, multiply, first, second, None, kept)
+        output_axis = 1 if second.ndim == 2 and operation.name in ("matmul", "mm") else None
+        return LinearOperation(LINEAR, multiply, first, second, None, kept, output_axis)
     return LinearOperation(LINEAR, lambda x, w: multiply(w, x), second, first, None, kept)
 
 

@@ -148,7 +148,39 @@ OPERATIONS = {
     "cat": lambda x: torch.cat([x, x.exp()], 1),
     "upsampling": lambda x: functional.interpolate(x[:, None], scale_factor=2, mode="linear") ** 2,
     "cumsum": lambda x: x.cumsum(1).exp(),
+    "normalize": functional.normalize,
 }
+BY_HAND = {
+    "norm": (lambda x: x.norm(dim=1), lambda x: (x * x).sum(1).sqrt()),
+    "norm of all": (lambda x: x[:1].norm(), lambda x: (x[:1] ** 2).sum() ** 0.5),
+    "linalg.norm": (lambda x: torch.linalg.norm(x, dim=-1), lambda x: x.square().sum(1).sqrt()),
+    "norm of sizes": (
+        lambda x: torch.norm(x, 1, dim=1, keepdim=True),
+        lambda x: x.abs().sum(1, keepdim=True),
+    ),
+    "vector_norm of order 3": (
+        lambda x: torch.linalg.vector_norm(x, 3, dim=1),
+        lambda x: (x.abs() ** 3).sum(1) ** (1 / 3),
+    ),
+    "largest": (lambda x: torch.linalg.vector_norm(x, torch.inf, dim=1), lambda x: x.abs().amax(1)),
+    "smallest": (lambda x: torch.linalg.vector_norm(x, -torch.inf, dim=1), lambda x: x.abs().amin(1)),
+    "var": (
+        lambda x: x.var(dim=(0, 1), keepdim=True) * x[:1],
+        lambda x: ((x - x.mean()) ** 2).sum() / (x.numel() - 1) * x[:1],
+    ),
+    "var_mean": (
+        lambda x: torch.stack(torch.var_mean(x, 1, correction=2)),
+        lambda x: torch.stack([((x - x.mean(1, keepdim=True)) ** 2).sum(1) / 4, x.mean(1)]),
+    ),
+    "std": (lambda x: x.std(1, False), lambda x: ((x - x.mean(1, keepdim=True)) ** 2).mean(1).sqrt()),
+    "std of all": (lambda x: x[:1].std(), lambda x: ((x[:1] - x[:1].mean()) ** 2).sum().div(5).sqrt()),
+    "logsumexp": (lambda x: x.logsumexp(1), lambda x: x.exp().sum(1).log()),
+    "logsumexp of both axes": (
+        lambda x: x[:1].logsumexp((0, 1), keepdim=True),
+        lambda x: x[:1].exp().sum((0, 1), keepdim=True).log(),
+    ),
+}
+OPERATIONS.update({name: pair[0] for name, pair in BY_HAND.items() if name != "var"})
 
 
 @pytest.mark.parametrize("dtype", TOLERANCES)
@@ -162,6 +194,23 @@ def test_one_baseline_for_all_is_one_for_each(name):
     x, x0 = table(torch.float64)
     one, each = (compare(OPERATIONS[name], x, base).multipliers for base in (x0, x0.expand(4, 6)))
     assert torch.allclose(one, each, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+def test_norms_spreads_and_logsumexp_are_those_by_hand(name):
+    x, x0 = table(torch.float64)
+    x0 = x0.expand_as(x)
+    found, wanted = (compare(one, x, x0, weights=1.0) for one in BY_HAND[name])
+    assert found.unseen == []
+    assert found.difference is None
+    torch.testing.assert_close(found.change, wanted.change, rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(found.multipliers, wanted.multipliers, rtol=1e-9, atol=1e-11)
+
+
+def test_logsumexp_of_large_numbers_does_not_overflow():
+    x, x0 = table(torch.float64)
+    found, wanted = (compare(lambda x: x.logsumexp(1), x + shift, x0 + shift) for shift in (1000.0, 0.0))
+    torch.testing.assert_close(found.multipliers, wanted.multipliers, rtol=1e-9, atol=0)
 
 
 @pytest.mark.parametrize(
@@ -179,6 +228,10 @@ def test_weights_from_the_input_are_factors(function):
 UNKNOWN = {
     "cumprod": lambda x: x.cumprod(1),
     "sort": lambda x: x.sort(1).values,
+    "topk": lambda x: x.topk(2, 1).values,
+    "prod": lambda x: x.prod(1),
+    "linalg_svd": lambda x: torch.linalg.matrix_norm(x, 2),
+    "linalg_vector_norm": lambda x: torch.linalg.vector_norm(x, 0, dim=1),
     "atan2": lambda x: torch.atan2(x, 1 + x),
     "floor": lambda x: x - (3 * x).floor(),
     "cdist": lambda x: torch.cdist(x[:, None], x[:, None] + 1),

@@ -93,6 +93,15 @@ def by_einsum(x, hidden=None):
     return joined(torch.einsum("bhts,bhsd->bhtd", torch.softmax(scores, dim=-1), value))
 
 
+def by_exponentials(x, hidden=None):
+    query, key, value = heads(x)
+    scores = query @ key.transpose(2, 3) / math.sqrt(4)
+    if hidden is not None:
+        scores = scores.masked_fill(hidden, -torch.inf)
+    weights = torch.exp(scores - scores.max(dim=-1, keepdim=True).values)
+    return joined(weights / weights.sum(dim=-1, keepdim=True) @ value)
+
+
 def by_batched_products(x, hidden=None):
     query, key, value = (part.flatten(0, 1) for part in heads(x))
     start = torch.zeros(5, 5, dtype=x.dtype)
@@ -111,6 +120,7 @@ SPELLINGS = [
     by_hand,
     by_hand_with_large_shifts,
     by_einsum,
+    by_exponentials,
     by_batched_products,
 ]
 

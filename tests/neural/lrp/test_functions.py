@@ -6,10 +6,11 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from torch import nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
 from agnostix.exceptions import DataError  # noqa: E402
-from agnostix.neural.lrp.rules import Epsilon, Pass  # noqa: E402
+from agnostix.neural.lrp.rules import AlphaBeta, Epsilon, Gamma, Pass, ZPlus  # noqa: E402
 from tests.messages import refuses  # noqa: E402
 from tests.neural.lrp.passes import propagate  # noqa: E402
 
@@ -33,6 +34,14 @@ def channel_gate(x):
 
 def rooted(x, eps=1e-6):
     return torch.sqrt(x.square().mean(-1, keepdim=True) + eps)
+
+
+def exponentials(x):
+    return torch.exp(x - x.amax(-1, keepdim=True))
+
+
+def over_its_sum(x, eps=0.0):
+    return x / (x.sum(-1, keepdim=True) + eps)
 
 
 def zeros_like(x):
@@ -115,7 +124,28 @@ SPELLINGS = {
         lambda x: (1 - torch.sigmoid(channel_gate(x))) * x + torch.sigmoid(channel_gate(x)) * up(x),
     ],
     "exp": [torch.exp, lambda x: (x * 1).exp_(), lambda x: math.e**x, lambda x: torch.pow(math.e, x)],
-    "softmax": [lambda x: x.softmax(-1), lambda x: functional.softmax(x, -1), torch.nn.Softmax(dim=1)],
+    "softmax": [
+        lambda x: x.softmax(-1),
+        lambda x: functional.softmax(x, -1),
+        torch.nn.Softmax(dim=1),
+        lambda x: x.exp() / x.exp().sum(-1, keepdim=True),
+        lambda x: exponentials(x) / exponentials(x).sum(1, keepdim=True),
+        lambda x: over_its_sum(torch.exp(x)),
+        lambda x: over_its_sum(exponentials(x)),
+        lambda x: over_its_sum((x * 1).exp_()),
+        lambda x: (x * 1).exp_().div_(x.exp().sum(-1)[:, None]),
+        lambda x: exponentials(x).div_(exponentials(x).sum(-1, keepdim=True).clamp(min=1e-30)),
+        lambda x: over_its_sum(exponentials(x), 1e-300),
+    ],
+    "softmax with hidden places": [
+        lambda x: x.masked_fill(FIRST[0] > 0, -torch.inf).softmax(-1),
+        lambda x: over_its_sum(exponentials(x).masked_fill(FIRST[0] > 0, 0.0)),
+        lambda x: over_its_sum(torch.exp(x) * (FIRST[0] <= 0)),
+    ],
+    "softmax as a gate": [
+        lambda x: up(x) * x.softmax(-1),
+        lambda x: up(x) * over_its_sum(exponentials(x)),
+    ],
     "layer norm": [
         lambda x: functional.layer_norm(x, (6,), SCALE, BIAS),
         lambda x: functional.group_norm(x[:, None], 1)[:, 0] * SCALE + BIAS,
@@ -132,8 +162,8 @@ SPELLINGS = {
         lambda x: functional.rms_norm(x, (6,), SCALE, 1e-6),
         lambda x: x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6) * SCALE,
         lambda x: SCALE * (x / rooted(x)),
-        lambda x: SCALE * x * (1 / rooted(x)),
-        lambda x: SCALE * x * rooted(x).reciprocal(),
+        lambda x: x * (1 / rooted(x)) * SCALE,
+        lambda x: x * rooted(x).reciprocal() * SCALE,
     ],
     "unit length": [
         lambda x: functional.normalize(x, dim=-1),
@@ -181,6 +211,69 @@ def test_spellings_have_the_same_relevance(name, attention, bias):
         assert not found.unseen, k
         wanted = wanted or found
         torch.testing.assert_close(found.relevance, wanted.relevance, rtol=1e-9, atol=1e-9, msg=str(k))
+
+
+@pytest.mark.parametrize("root", [lambda x: 1 / rooted(x), lambda x: rooted(x).reciprocal()])
+def test_a_scale_before_a_norm_is_that_of_the_linear_operation(root):
+    def network(x, is_late):
+        x = functional.linear(x, FIRST, BIAS)
+        return up(x * root(x) * SCALE if is_late else SCALE * x * root(x))
+
+    found, wanted = (propagate(lambda x: network(x, late), X) for late in (False, True))  # noqa: B023
+    # The stabilizer is of the scaled outputs.
+    torch.testing.assert_close(found.relevance, wanted.relevance, rtol=0, atol=1e-5)
+    assert found.gap < 1e-12
+
+
+LINEAR = {
+    "linear": (lambda x: functional.linear(x, numbers(4, 6, seed=5), numbers(4, seed=6)), nn.BatchNorm1d),
+    "matmul": (lambda x: x @ numbers(6, 4, seed=5), nn.BatchNorm1d),
+    "conv1d": (lambda x: functional.conv1d(x.view(2, 2, 3), numbers(4, 2, 2, seed=5)), nn.BatchNorm1d),
+    "conv_transpose1d": (
+        lambda x: functional.conv_transpose1d(x.view(2, 2, 3), numbers(2, 4, 2, seed=5)),
+        nn.BatchNorm1d,
+    ),
+}
+
+
+@pytest.mark.parametrize("rule", [Epsilon(), ZPlus(), Gamma(0.3), AlphaBeta()])
+@pytest.mark.parametrize("name", LINEAR)
+def test_batch_norm_by_hand_is_merged_as_that_of_torch(name, rule):
+    linear, make = LINEAR[name]
+    norm = make(4).double().eval()
+    for seed, one in enumerate((norm.weight, norm.bias, norm.running_mean, norm.running_var)):
+        one.data = numbers(4, seed=seed + 10)
+    norm.running_var.exp_()
+
+    def by_hand(x):
+        y = linear(x)
+        mean, variance, weight, bias = (
+            one.detach().reshape(-1, *[1] * (y.ndim - 2))
+            for one in (norm.running_mean, norm.running_var, norm.weight, norm.bias)
+        )
+        return ((y - mean) / torch.sqrt(variance + norm.eps) * weight + bias).relu()
+
+    composite = {"default": rule}
+    norm.requires_grad_(False)
+    wanted = propagate(lambda x: norm(linear(x)).relu().reshape(2, -1), X, composite=composite)
+    found = propagate(lambda x: by_hand(x).reshape(2, -1), X, composite=composite)
+    torch.testing.assert_close(found.relevance, wanted.relevance, rtol=1e-9, atol=1e-12)
+    assert found.absorbed == pytest.approx(wanted.absorbed, abs=1e-12)
+    assert found.gap < 1e-12
+
+
+@pytest.mark.parametrize("name", LINEAR)
+def test_positive_products_after_a_batch_norm_are_those_of_the_map_of_inputs(name):
+    linear, make = LINEAR[name]
+    norm = make(4).double().eval().requires_grad_(False)
+    norm.weight.data = numbers(4, seed=10)
+    norm.running_var.data = numbers(4, seed=11).exp()
+    found = propagate(lambda x: norm(linear(x)).reshape(2, -1), X, composite={"default": ZPlus()})
+    matrix = torch.autograd.functional.jacobian(lambda x: norm(linear(x)).reshape(2, -1)[0], X)[:, 0]
+    outputs, start = (norm(linear(x)).reshape(2, -1)[0, 1] for x in (X, X * 0))
+    products = (matrix[1] * X[0]).clamp(min=0)
+    wanted = products / (products.sum() + start.clamp(min=0) + 1e-9) * outputs
+    torch.testing.assert_close(found.relevance[0], wanted, rtol=1e-7, atol=1e-10)
 
 
 FUNCTIONS = {

@@ -303,7 +303,20 @@ def bn_c(x):
     return pool(z.relu_())
 
 
-SPELLINGS["bn"] = [bn_a, bn_b, bn_c]
+def bn_d(x):
+    mean, variance, scale, shift = (one[None, :, None, None] for one in (BIAS, BIAS.exp(), BIAS, BIAS))
+    return pool(((conv(x, FIRST) - mean) / torch.sqrt(variance + 1e-5) * scale + shift).relu())
+
+
+def bn_e(x):
+    shift = (BIAS / torch.sqrt(BIAS.exp() + 1e-5))[:, None, None]
+    y = conv(x, FIRST)
+    y *= shift
+    y += BIAS[:, None, None] - BIAS[:, None, None] * shift
+    return pool(y.relu_())
+
+
+SPELLINGS["bn"] = [bn_a, bn_b, bn_c, bn_d, bn_e]
 
 COMPOSITES = {
     "epsilon": "epsilon",

@@ -9,7 +9,9 @@ from torch import nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
 from torch.nn.utils import rnn  # noqa: E402
 
-from agnostix.neural.lrp.rules import Epsilon, Gamma, ZPlus  # noqa: E402
+from agnostix.exceptions import DataError  # noqa: E402
+from agnostix.neural.lrp.rules import AlphaBeta, Epsilon, Gamma, ZPlus  # noqa: E402
+from tests.messages import refuses  # noqa: E402
 from tests.neural import networks  # noqa: E402
 from tests.neural.as_layers import layers_of  # noqa: E402
 from tests.neural.lrp.passes import propagate  # noqa: E402
@@ -72,6 +74,92 @@ def test_all_rules_conserve(kind, rule, options):
     assert found.gap < 1e-12
     assert not found.unseen
     torch.testing.assert_close(found.outputs, net(X)[:, 1], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("n_hidden", [1, 2, 3])
+@pytest.mark.parametrize("rule", [ZPlus(), AlphaBeta()])
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN])
+def test_positive_products_of_few_units_conserve(kind, rule, n_hidden, bias):
+    for seed in range(5):
+        net = seeded(Classifier, kind, n_hidden, num_layers=2, bidirectional=True, seed=seed)
+        rows = torch.as_tensor(np.random.default_rng(seed).normal(size=(2, 9, 3)))
+        found = propagate(net, rows, composite={"default": rule}, bias=bias)
+        assert found.gap < 1e-12
+        assert not found.unseen
+
+
+RULES = {
+    "plus": ZPlus(),
+    "gamma": Gamma(0.3),
+    "alpha-beta": AlphaBeta(),
+    "relative": Epsilon(0.05, relative=True),
+}
+
+
+@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN])
+@pytest.mark.parametrize("is_nonnegative", [True, False])
+def test_all_rules_are_those_of_steps_by_operations_of_their_own(kind, name, is_nonnegative):
+    layer = seeded(kind, 3, 4, batch_first=True)
+    weights = layer.weight_ih_l0, layer.weight_hh_l0, layer.bias_ih_l0, layer.bias_hh_l0
+    n_gates = len(weights[0]) // 4 - 1
+    place = {"LSTM": 2, "GRU": 2, "RNN": 0}[kind.__name__]
+    w, u, b, c = (one.chunk(n_gates + 1)[place] for one in weights)
+
+    def by_hand(x):
+        h, cell = x.new_zeros(len(x), 4), x.new_zeros(len(x), 4)
+        for t in range(x.shape[1]):
+            sums = [
+                functional.linear(one.detach(), *pair)
+                for one, pair in ((x[:, t], weights[::2]), (h, weights[1::2]))
+            ]
+            gates = torch.sigmoid(sums[0] + sums[1]).chunk(n_gates + 1, dim=1)
+            both = torch.cat([x[:, t], h], dim=1)
+            if kind is nn.GRU:
+                # A row's reset is a scale of its own weights, so that rows come one by one.
+                scaled = torch.cat([w, gates[0].T * u], dim=1)
+                signal = torch.tanh(functional.linear(both, scaled, b + gates[0][0] * c))
+                h = (1 - gates[1]) * signal + gates[1] * h
+                continue
+            signal = torch.tanh(functional.linear(both, torch.cat([w, u], dim=1), b + c))
+            if kind is nn.RNN:
+                h = signal
+                continue
+            cell = gates[1] * cell + gates[0] * signal
+            h = gates[3] * torch.tanh(cell)
+        return h
+
+    x = X[:1].abs() if is_nonnegative else X[:1]
+    composite = {"default": RULES[name]}
+    wanted = propagate(by_hand, x, composite=composite)
+    found = propagate(lambda x: layer(x)[0][:, -1], x, composite=composite)
+    size = wanted.relevance.abs().max()
+    torch.testing.assert_close(found.relevance, wanted.relevance, rtol=0, atol=1e-10 * float(size))
+    assert {name: found.absorbed[name] for name in ("bias", "epsilon")} == pytest.approx(
+        {name: wanted.absorbed[name] for name in ("bias", "epsilon")}, abs=1e-10
+    )
+
+
+def test_a_rule_that_passes_to_inputs_in_a_way_of_its_own_is_not_guessed():
+    class Own(Epsilon):
+        def pass_back(self, operation, gradient, account):
+            return operation.transpose_like("own", gradient)
+
+    with pytest.raises(AttributeError, match="transpose_like"):
+        propagate(seeded(Classifier, nn.LSTM), X, composite={"default": Own()})
+
+
+def test_weights_of_the_input_are_refused():
+    weights = [one.detach() for one in seeded(nn.LSTM, 3, 4).parameters()]
+
+    def network(x):
+        states = (x.new_zeros(1, 2, 4), x.new_zeros(1, 2, 4))
+        first = weights[0] + x.mean()
+        return torch.lstm(x, states, [first, *weights[1:]], True, 1, 0.0, False, False, True)[0][:, -1]
+
+    with refuses(DataError, "lstm", "weights", "parameters"):
+        propagate(network, X)
 
 
 def test_positive_products_of_a_reset_state_are_those_of_its_parts():

@@ -1,0 +1,71 @@
+"""Checks of what is asked of a population: quantiles, columns, and values that they lack."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+
+from agnostix.exceptions import DataError
+from agnostix.what_if.table import Table
+
+_MAX_NAMED = 5
+
+
+def parse_quantiles(quantiles: Any) -> tuple[float, float]:
+    """Two numbers 0 <= low < high <= 1; ValueError for others."""
+    try:
+        low, high = (float(q) for q in quantiles)
+    except (TypeError, ValueError, OverflowError):
+        low, high = np.nan, np.nan
+    if not 0.0 <= low < high <= 1.0:
+        raise ValueError(
+            "The 'quantiles' parameter of EntropicProjection must be two numbers 0 <= low < high <= 1, "
+            f"got {quantiles!r}."
+        )
+    return low, high
+
+
+def select_columns(
+    table: Table, features: str | Sequence[str] | None, targets: Mapping[str, Any] | None
+) -> list[str] | None:
+    """Names of the columns that features ask for, None for all; ValueError unless they have the targets'."""
+    if targets is not None and not isinstance(targets, Mapping):
+        raise ValueError(
+            f"targets must be a mapping from columns, such as {{'age': [30, 40]}}, got {targets!r}."
+        )
+    requested = [features] if isinstance(features, str | Integral) else features
+    names = None if requested is None else [table.column(name).name for name in requested]
+    shifted = [table.column(name).name for name in targets or ()]
+    unused = [name for name in shifted if names is not None and name not in names]
+    if unused:
+        raise ValueError(f"targets names {unused[0]!r}, which features leaves out. Add it there.")
+    return names
+
+
+def check_have_averages(table: Table, constraints: Any) -> None:
+    """DataError for columns of dates or lists, whatever their targets are."""
+    for name in constraints if isinstance(constraints, Mapping) else ():
+        column = table.columns.get(str(name))
+        if column is not None and column.kind in ("date", "nested"):
+            raise DataError(f"Column {column.name!r} cannot be shifted: {column.immovable_reason()}.")
+
+
+def warn_of_missing(table: Table, how: str, features: Iterable[str]) -> None:
+    """Say for which columns rows were left out, if missing values are to be warned of."""
+    if how != "warn":
+        return
+    missing = {name: int(table.column(name).missing.sum()) for name in dict.fromkeys(features)}
+    counts = [f"{name!r} {count}" for name, count in missing.items() if count]
+    if counts:
+        shown = ", ".join(counts[:_MAX_NAMED]) + (", ..." if len(counts) > _MAX_NAMED else "")
+        warnings.warn(
+            f"Rows without a value are left out where a column is shifted (of {table.n_rows} rows: "
+            f"{shown}); n_rows counts those that are used. Impute them first, or pass missing='omit' "
+            "to EntropicProjection to accept this, or missing='raise' to refuse it.",
+            UserWarning,
+            stacklevel=4,
+        )
