@@ -364,6 +364,6 @@ def _other_optima() -> None:
     gains = [_of_masks(average_gain, predict, pictures, one).score for one in (positive, half, everything)]
     print(
         f"The whole picture has average drop {drop:.0e}, and nine tenths of the positive parts average "
-        f"increase {rise:.2f}. Average gain: {gains[0]:.3f} of the positive parts, {gains[1]:.3f} of half of them, "
-        f"{gains[2]:.3f} of the whole picture."
+        f"increase {rise:.2f}. Average gain: {gains[0]:.3f} of the positive parts, {gains[1]:.3f} of half of "
+        f"them, {gains[2]:.3f} of the whole picture."
     )

@@ -1,8 +1,8 @@
 """Do maps change when nothing is left of what a network has learned? Guided backpropagation and the gradient.
 
 A VGG-like network is trained on digits; its layers are reset from the top down, and maps of the class that it
-predicted are compared with the original ones by Spearman's correlation of absolute values. The null is the
-correlation with original maps of other rows.
+predicted are compared with the original ones by Spearman's correlation, of sizes but for the last line. The
+null is the correlation with original maps of other rows.
 """
 
 from __future__ import annotations
@@ -18,16 +18,17 @@ from _relevance_truth import train_network
 from scipy.ndimage import zoom
 from sklearn.datasets import load_digits
 
-from agnostix import CamExplainer, IntegratedGradientsExplainer, SaliencyExplainer, as_predictor
+from agnostix import SaliencyExplainer, as_predictor
 from agnostix.metrics import model_randomization
 
 _SIDE, _N_TEST, _N_STEPS = 16, 100, 600
-_EXPLAINERS: dict[str, Any] = {
-    "guided backpropagation": partial(SaliencyExplainer, method="guided"),
-    "gradient": partial(SaliencyExplainer, method="gradient"),
-    "gradient x input": partial(SaliencyExplainer, method="gradient_x_input"),
-    "integrated gradients": partial(IntegratedGradientsExplainer, baseline=0.0),
-    "Grad-CAM, last convolution": partial(CamExplainer, method="grad_cam"),
+_N_DRAWS = 15
+_EXPLAINERS: dict[str, tuple[Any, str]] = {
+    "guided backpropagation": (partial(SaliencyExplainer, method="guided"), "absolute-spearman"),
+    "deconvolution": (partial(SaliencyExplainer, method="deconvolution"), "absolute-spearman"),
+    "gradient": (SaliencyExplainer, "absolute-spearman"),
+    "gradient x input": (partial(SaliencyExplainer, method="gradient_x_input"), "absolute-spearman"),
+    "gradient x input, by values": (partial(SaliencyExplainer, method="gradient_x_input"), "spearman"),
 }
 
 
@@ -36,29 +37,27 @@ def randomization(args: Namespace) -> None:
     network, pictures, accuracy = _trained(30 if args.small else _N_STEPS)
     pictures = pictures[:20] if args.small else pictures[:_N_TEST]
     predictor = as_predictor(network, activation="softmax")
-    rows, curves = [], []
-    for name, make in _EXPLAINERS.items():
+    rows, curves, verdicts = [], [], []
+    for name, (make, similarity) in _EXPLAINERS.items():
         explainer = make(predictor, outputs="predicted", verbose=0).fit(pictures)
-        result = model_randomization(
-            predictor, pictures, explainer, similarity="absolute-spearman", n_draws=2 if args.small else 5
-        )
+        n_draws = 2 if args.small else _N_DRAWS
+        result = model_randomization(predictor, pictures, explainer, similarity=similarity, n_draws=n_draws)
         low, high = result.interval()
         null = float(np.mean(result.references["other rows"]))
-        rows.append([name, f"{result.score:.2f} ({low:.2f} to {high:.2f})", f"{null:.2f}", _verdict(result)])
-        means = result.curve.values.mean(axis=0)
-        curves.append([name, *(f"{one:.2f}" for one in means)])
-    title = f"VGG-like network on digits, accuracy {accuracy:.3f}, {len(pictures)} test pictures"
+        verdict = str(result.verdict)
+        rows.append(
+            [name, f"{result.score:.2f} ({low:.2f} to {high:.2f})", f"{null:.2f}", verdict.partition(" ")[0]]
+        )
+        curves.append([name, *(f"{one:.2f}" for one in result.curve.values.mean(axis=0))])
+        verdicts.append(f"- {name}: {verdict}")
     print_table(
-        f"{title}: absolute Spearman correlation with all layers reset",
+        f"VGG-like network on digits, accuracy {accuracy:.3f}, {len(pictures)} test pictures: Spearman's "
+        "correlation of maps with all layers reset",
         ["", "all reset", "maps of other rows", "verdict"],
         rows,
     )
-    n_layers = len(curves[0]) - 2
-    print_table("The same by number of layers reset", ["", *map(str, range(n_layers + 1))], curves)
-
-
-def _verdict(result: Any) -> str:
-    return str(result.verdict).partition(":")[0].partition(",")[0]
+    print("\n" + "\n".join(verdicts))
+    print_table("The same by number of layers reset", ["", *map(str, range(len(curves[0]) - 1))], curves)
 
 
 def _trained(n_steps: int) -> tuple[Any, Any, float]:

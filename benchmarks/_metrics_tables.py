@@ -41,7 +41,7 @@ def tables(args: Namespace) -> None:
             "tree's paths": MimicTree(case.model, **shared),
         }
         fitted = {name: one.fit(case.train) for name, one in explainers.items()}
-        metrics = ["deletion", "insertion", partial(avg_sensitivity, n_neighbors=4)]
+        metrics = ["deletion", "insertion", "infidelity", partial(avg_sensitivity, n_neighbors=4)]
         comparison = compare_explainers(
             case.model, case.rows, fitted, metrics=metrics, masker=case.train.iloc[:100], n_top=3, verbose=0
         )
