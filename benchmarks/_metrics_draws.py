@@ -24,6 +24,8 @@ from agnostix.metrics import (
     average_increase,
     comprehensiveness,
     deletion,
+    faithfulness_correlation,
+    infidelity,
     insertion,
     road,
     sufficiency,
@@ -74,7 +76,8 @@ def _picture_measure(metric: Any, pictures: Any, values: Any, random_state: int 
 
 def _table_measure(metric: Any, X: Any, values: Any, random_state: int = 0, **params: Any) -> Any:
     exp = explanation_of_table(values, X)
-    options = {**_ALONE, "random_state": random_state} | params
+    alone = {"n_random": 0, "verbose": 0} if "n_samples" in params else _ALONE
+    options = {**alone, "random_state": random_state} | params
     return metric(_of_table, X, exp, masker=_BACKGROUND, **options)
 
 
@@ -90,6 +93,9 @@ def _measures() -> Iterator[Measure]:
     for metric in (comprehensiveness, sufficiency):
         measure = partial(_table_measure, metric, proportions=(0.25, 0.5))
         yield Measure(f"{metric.__name__}, table", _table, of_table, measure)
+    for metric in (infidelity, faithfulness_correlation):
+        measure = partial(_table_measure, metric, n_samples=20)
+        yield Measure(f"{metric.__name__}, table, 20 draws", _table, of_table, measure)
     for metric in (deletion, insertion):
         measure = partial(_picture_measure, metric, fill=0.5)
         yield Measure(f"{metric.__name__}, pictures", _pictures, of_pictures, measure)
