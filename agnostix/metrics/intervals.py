@@ -109,7 +109,7 @@ def crossed(values: Floats) -> tuple[Floats, Floats, float]:
 
 
 def hall_ends(mean: Floats, error: Floats, half: Floats, skew: Floats) -> tuple[Floats, Floats]:
-    """Ends of the interval whose statistic is transformed until it is symmetric; `half`: Student's half-width.
+    """Ends of the interval whose statistic is transformed to be symmetric; `half`: Student's half-width.
 
     `skew` (n_outputs,) is the skewness over the root of the number of rows. The transformation of the
     statistic t is t + skew t**2 / 3 + skew**2 t**3 / 27 + skew / 6.
