@@ -5,7 +5,7 @@ import pytest
 
 from agnostix.metrics import MetricResult
 from agnostix.metrics.intervals import add_errors, crossed
-from agnostix.metrics.verdicts import mean_ends
+from agnostix.metrics.sanity.verdicts import mean_ends
 from tests.reference import metrics_sanity as reference
 
 
