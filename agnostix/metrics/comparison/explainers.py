@@ -206,8 +206,8 @@ def _check_alike(metric: str, results: dict[str, MetricResult]) -> None:
     """DataError where a metric, which chose its parameters by the explanation, is not the same for all."""
     (first, one), *others = results.items()
     for name, other in others:
-        pairs = {"fill": (one.fill, other.fill), "mask": (one.mask, other.mask)}
-        pairs |= {key: (one.params.get(key), other.params.get(key)) for key in one.params | other.params}
+        pairs = {key: (one.params.get(key), other.params.get(key)) for key in one.params | other.params}
+        pairs |= {"fill": (one.fill, other.fill), "mask": (one.mask, other.mask)}
         for key, (own, another) in pairs.items():
             if own != another:
                 raise DataError(

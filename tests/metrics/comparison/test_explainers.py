@@ -215,7 +215,7 @@ def test_defaults_fit_the_data_and_say_what_was_left_out():
 def test_infidelity_is_compared_by_one_perturbation_for_all_quantities():
     slope = of_table(np.broadcast_to(WEIGHTS, (N, 6))[..., None], TABLE, PREDICTED, quantity="sensitivity")
     both = {"true": TRUE, "slope": slope}
-    by_default = compare_explainers(model, TABLE, both, masker=BACKGROUND[:1])
+    by_default = compare_explainers(model, TABLE, both, masker=BACKGROUND)
     assert "infidelity" not in by_default.metrics
     assert_states(" ".join(by_default.notes), "infidelity is left out", "perturbation='subsets'", "'noise'")
     remedy = partial(infidelity, perturbation="subsets")
