@@ -275,6 +275,7 @@ def _result(
         scores=squeeze(scores),
         greater_is_better=False,
         made_for=MADE_FOR[kind],
+        interval_kind="hall",
         draw_errors=squeeze(errors) if is_drawn else None,
         n_draws=spec.n_samples if is_drawn else 0,
         references=references | {"zero": squeeze(zero)},
