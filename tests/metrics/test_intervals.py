@@ -2,11 +2,21 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
 
 from agnostix.metrics import MetricResult
-from agnostix.metrics.intervals import add_errors, crossed
+from agnostix.metrics.intervals import (
+    MeanInterval,
+    add_errors,
+    crossed,
+    with_skewness,
+    without_skewness,
+)
 from agnostix.metrics.sanity.verdicts import mean_ends
 from tests.reference import metrics_sanity as reference
+from tests.reference.metrics_comparison import ends_of_mean
 
 
 def _values(rng, n_rows, n_draws, spreads=(1.0, 0.3, 0.5)):
@@ -48,6 +58,48 @@ def test_intervals_cover_over_rows_and_shared_draws(spreads):
         _, low, high = mean_ends(_values(rng, 20, 6, spreads), 0.95)
         covered += low <= 0.0 <= high
     assert 920 <= covered <= 980
+
+
+SKEWED = {
+    "normal": lambda rng, size: rng.normal(size=size),
+    "long tails": lambda rng, size: rng.laplace(size=size),
+    "uniform": lambda rng, size: rng.uniform(-1, 1, size),
+    "exponential": lambda rng, size: rng.exponential(size=size) - 1,
+    "squares": lambda rng, size: rng.normal(size=size) ** 2 - 1,
+    "correlations": lambda rng, size: rng.beta(9, 0.5, size) - 9 / 9.5,
+    "mostly zero": lambda rng, size: rng.gamma(0.25, size=size) - 0.25,
+}
+
+
+@pytest.mark.parametrize("n_rows", [10, 40, 150])
+@pytest.mark.parametrize("name", list(SKEWED))
+def test_intervals_of_skewed_and_symmetric_scores_cover(name, n_rows):
+    scores = SKEWED[name](np.random.default_rng(0), (n_rows, 4_000))
+    interval = MeanInterval.from_scores(scores)
+    low, high = interval.ends(0.95)
+    assert 0.92 <= ((low <= 0) & (high >= 0)).mean() <= 0.98
+    np.testing.assert_array_equal(interval.p_value() < 0.05, (low > 0) | (high < 0))
+    np.testing.assert_allclose([low[7], high[7]], ends_of_mean(scores[:, 7], 0.95), rtol=1e-9)
+
+
+@given(st.floats(-2.0, 2.0), st.floats(-20.0, 20.0))
+def test_transformation_has_an_inverse(skewness, t):
+    again = without_skewness(with_skewness(t, skewness), skewness)
+    assert again == pytest.approx(t, abs=1e-5 if abs(skewness) < 1e-3 else 1e-3)
+
+
+def test_skewness_is_found_where_it_is_and_not_of_what_is_shared():
+    scores = np.random.default_rng(0).exponential(size=(12, 1))
+    errors = np.full((12, 1), 0.1)
+    alone = MeanInterval.from_scores(scores)
+    drawn = MeanInterval.from_scores(scores, errors, 5, "student", np.array([10.0]))
+    assert alone.skewness[0] == pytest.approx(stats.skew(scores, bias=False)[0] / np.sqrt(12))
+    assert abs(drawn.skewness[0]) < 1e-3
+    gaps = MeanInterval.from_scores(np.vstack([scores, [[np.nan]]]))
+    np.testing.assert_allclose(gaps.ends(), alone.ends(), rtol=1e-12)
+    for equal in (np.full((5, 1), 0.3), np.zeros((5, 1)), scores[:2]):
+        assert MeanInterval.from_scores(equal).skewness[0] == pytest.approx(0.0, abs=2.0)
+        assert np.isfinite(MeanInterval.from_scores(equal).ends()).all()
 
 
 def test_results_have_the_shared_error_in_their_interval():
