@@ -14,7 +14,7 @@ import pandas as pd
 from agnostix.core.explanation import Explanation
 from agnostix.core.explanation.views import table_html
 from agnostix.core.typing import Floats
-from agnostix.metrics.comparison.multiple import best_intervals, holm, paired_p_value, p_value_of_mean
+from agnostix.metrics.comparison.multiple import best_intervals, holm, p_value_of_mean, paired_p_value
 from agnostix.metrics.intervals import MeanInterval
 from agnostix.metrics.result import MetricResult
 

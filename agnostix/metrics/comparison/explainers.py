@@ -17,14 +17,13 @@ from agnostix.metrics.comparison.compared import (
     choose_masker,
     compare_explanations,
     explain_all,
-    kind_of,
 )
 from agnostix.metrics.comparison.comparison_result import ComparisonResult
 from agnostix.metrics.comparison.named import NamedMetric, default_metrics, read_metrics
 from agnostix.metrics.remembered import RememberingPredictor
 from agnostix.metrics.result import MetricResult
 from agnostix.metrics.similarity import agreement_of_pairs
-from agnostix.metrics.units import background_masker, is_table
+from agnostix.metrics.units import background_masker, is_table, kind_of
 
 _BY = "compare_explainers"
 

@@ -213,7 +213,7 @@ def subset_infidelity(
     plan = []
     for row, present in enumerate(explained.units.present):
         units = np.flatnonzero(present)
-        own = SUBSETS[subsets](units.size, spec.n_samples, explained.row_keys[row])
+        own = SUBSETS[subsets](units.size, spec.n_samples, explained.seeds[row])
         plan.append((row, own.among(units, n_units)))
     falls, n = predict_falls(explained, plan, n_jobs, verbose)
     rows = [_of_subsets(own, fall) for (_, own), fall in zip(plan, falls, strict=True)]

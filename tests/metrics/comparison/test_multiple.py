@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agnostix.metrics import MetricResult
-from agnostix.metrics.comparison.multiple import best_intervals, holm, paired_p_value, p_value_of_mean
+from agnostix.metrics.comparison.multiple import best_intervals, holm, p_value_of_mean, paired_p_value
 from tests.reference import metrics_comparison as reference
 
 P_VALUES = st.lists(st.sampled_from([0.0, 1e-4, 0.01, 0.012, 0.02, 0.05, 0.3, 1.0]), min_size=1, max_size=12)
