@@ -82,6 +82,13 @@ def test_intervals_of_skewed_and_symmetric_scores_cover(name, n_rows):
     np.testing.assert_allclose([low[7], high[7]], ends_of_mean(scores[:, 7], 0.95), rtol=1e-9)
 
 
+def test_rare_drops_are_covered():
+    rng = np.random.default_rng(1)
+    scores = np.where(rng.random((20, 4_000)) < 0.25, rng.random((20, 4_000)), 0.0)
+    low, high = MeanInterval.from_scores(scores).ends(0.95)
+    assert 0.92 < np.mean((low <= 0.125) & (high >= 0.125)) < 0.98
+
+
 @given(st.floats(-2.0, 2.0), st.floats(-20.0, 20.0))
 def test_transformation_has_an_inverse(skewness, t):
     again = without_skewness(with_skewness(t, skewness), skewness)

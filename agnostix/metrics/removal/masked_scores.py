@@ -25,6 +25,8 @@ INSTEAD = "For tables and texts: sufficiency, which shows the most relevant ones
 MASKS = ("relu-max", "min-max", "none")
 DENOMINATORS = ("remaining", "lecture")
 NAMES = ("average_drop", "average_gain", "average_increase")
+FEW = 10
+"""Rows with a drop or gain, below which Student's interval of their mean covers too seldom."""
 _ROUNDING = 1e-5
 """How far probabilities may be outside [0, 1]."""
 
@@ -252,7 +254,10 @@ def masked_results(
     for name in names:
         scores = score_masked(name, whole, masked, denominator)
         undefined = np.isnan(scores).any(axis=1).sum()
-        own = (f"{undefined} of {len(scores)} rows have no score, since Y is 0.",) if undefined else ()
+        own: tuple[str, ...] = ()
+        if undefined:
+            own = (f"{undefined} of {len(scores)} rows have no score, since Y is 0.",)
+        own += _note_on_few(name, scores)
         results[name] = MetricResult(
             name=name,
             scores=explained.squeeze(scores),
@@ -266,6 +271,19 @@ def masked_results(
             **explained.result_fields(),
         )
     return results
+
+
+def _note_on_few(name: str, scores: Floats) -> tuple[str, ...]:
+    """That a mean rests on few rows, whose interval is then too narrow."""
+    n_rows = len(scores)
+    few = int((scores > 0).sum(axis=0).min())
+    if name == "average_increase" or n_rows < FEW or not 0 < few < FEW:
+        return ()
+    change = "drop" if name == "average_drop" else "gain"
+    return (
+        f"{few} of {n_rows} rows have a {change}: the mean rests on these, and its interval is too narrow. "
+        "More rows help.",
+    )
 
 
 def score_masked(name: str, whole: Floats, masked: Floats, denominator: str = "remaining") -> Floats:

@@ -17,17 +17,30 @@ def _holes(rng, n_holes, height, width, share):
     return holes
 
 
+@pytest.mark.parametrize("most_in_band", [imputation.MOST_IN_BAND, 0])
 @given(st.integers(0, 2**31), st.tuples(st.integers(1, 9), st.integers(2, 9)), st.floats(0.05, 0.95))
 @settings(max_examples=20)
-def test_holes_are_those_of_a_dense_system_each(seed, shape, share):
+def test_holes_are_those_of_a_dense_system_each(most_in_band, seed, shape, share):
     rng = np.random.default_rng(seed)
     picture = rng.normal(size=(*shape, 2))
     holes = _holes(rng, 3, *shape, share)
     if not holes.any():
         return
-    found = np.split(solve_holes(picture, holes), np.cumsum(holes.sum(axis=(1, 2)))[:-1])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(imputation, "MOST_IN_BAND", most_in_band)
+        solved = solve_holes(picture, holes)
+    found = np.split(solved, np.cumsum(holes.sum(axis=(1, 2)))[:-1])
     for hole, values in zip(holes, found, strict=True):
         np.testing.assert_allclose(values, reference.imputed(picture, hole)[hole], rtol=0, atol=1e-10)
+
+
+def test_turned_pictures_have_turned_values():
+    rng = np.random.default_rng(3)
+    picture, holes = rng.random((5, 9, 1)), _holes(rng, 2, 5, 9, 0.6)
+    one, other = np.zeros(holes.shape), np.zeros((2, 9, 5))
+    one[holes] = solve_holes(picture, holes)[:, 0]
+    other[holes.swapaxes(1, 2)] = solve_holes(picture.swapaxes(0, 1), holes.swapaxes(1, 2))[:, 0]
+    np.testing.assert_array_equal(one, other.swapaxes(1, 2))
 
 
 def test_a_linear_ramp_is_continued_inside():

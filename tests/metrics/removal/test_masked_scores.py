@@ -197,3 +197,19 @@ def test_gain_of_a_softmax_is_largest_at_the_solution_of_a_convex_programme():
     classes = predicted.argmax(axis=1)
     parts = np.stack([weights[..., c] * one for c, one in zip(classes, pictures, strict=True)])
     assert own.difference(gain((parts > 0).astype(float)[..., None])).score > 1e-4
+
+
+def test_means_that_rest_on_few_rows_say_so():
+    def model(X):
+        return np.where(X[:, 0, 0] > 0.5, X.mean(axis=(1, 2)), 0.1)
+
+    pictures = np.full((30, 3, 3), 0.4)
+    pictures[:4] = 0.9
+    values = np.full((30, 3, 3, 1), 0.5)
+    values[:, 0, 0] = 1.0
+    few = average_drop(model, pictures, of_maps(values))
+    assert (few.scores > 0).sum() == 4
+    assert_states(" ".join(few.notes), "4 of 30 rows have a drop", "too narrow")
+    pictures[:20] = 0.9
+    assert not average_drop(model, pictures, of_maps(values)).notes[1:]
+    assert "drop" not in " ".join(average_increase(model, pictures, of_maps(values)).notes)
