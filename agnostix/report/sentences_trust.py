@@ -170,18 +170,18 @@ def _agreement(
 ) -> list[str]:
     """Shares of the most relevant in common, and correlations of ranks, of all pairs as text."""
     of = f"Of the {n_top} {units} of largest size" if n_top > 1 else f"Of the first of {units} by size"
-    by_chance = f"(by chance {percent(chance)})"
+    by_chance = f"by chance {percent(chance)}"
     if len(shares) == 1:
         ((one, other),) = shares
         return [
-            f"{of}, {one} and {other} share {shares[one, other]} {by_chance}; ranks of all {units} correlate "
-            f"by {ranks[one, other]}."
+            f"{of}, {one} and {other} share {shares[one, other]}, {by_chance}; ranks of all {units} "
+            f"correlate by {ranks[one, other]}."
         ]
     first, second = (
         "; ".join(f"{one} and {other} {text}" for (one, other), text in each.items())
         for each in (shares, ranks)
     )
-    return [f"{of}, two explanations share {by_chance}: {first}.", f"Correlations of ranks: {second}."]
+    return [f"{of}, two explanations share ({by_chance}): {first}.", f"Correlations of ranks: {second}."]
 
 
 def _ends(row: Any, least: float, say: Callable[[float], str]) -> str:

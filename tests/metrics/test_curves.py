@@ -305,7 +305,7 @@ def test_tables_need_a_background():
 
 @pytest.mark.parametrize("metric", [deletion, comprehensiveness])
 def test_score_of_each_random_order_is_given(metric):
-    exp = of_table(RNG.normal(size=TABLE.shape), TABLE)
+    exp = of_table(RNG.normal(size=(*TABLE.shape, 1)), TABLE)
     result = metric(_linear, TABLE, exp, masker=BACKGROUND, n_random=3)
     draws = result.details["random"]
     assert draws.dims == ("row", "draw")
