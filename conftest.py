@@ -19,15 +19,15 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 NEEDS_TORCH = [
     "agnostix/core/models/torch_*.py",
-    "agnostix/metrics/randomization.py",
-    "agnostix/metrics/reset_layers.py",
+    "agnostix/metrics/sanity/randomization.py",
+    "agnostix/metrics/sanity/reset_layers.py",
     "agnostix/neural/*.py",
     "agnostix/neural/*/*.py",
     "docs/neural.md",
     "docs/pictures.md",
     "docs/relevance.md",
     "tests/core/models/hosted.py",
-    "tests/metrics/sanity_networks.py",
+    "tests/metrics/sanity/sanity_networks.py",
 ]
 collect_ignore_glob = [] if find_spec("torch") else NEEDS_TORCH
 

@@ -94,16 +94,18 @@ def _largest() -> nn.Module:
     return nn.Sequential(*maps, nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(48, 10))
 
 
-def _averaged() -> nn.Module:
+def averaged() -> nn.Module:
     maps = [*_convolution(1, 8), nn.AvgPool2d(2), *_convolution(8, 24), nn.AvgPool2d(2)]
     maps += [*_convolution(24, 32), *_convolution(32, 64)]
     return nn.Sequential(*maps, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
 
 
-_NETWORKS = {"flattened": _flattened, "largest value": _largest, "average": _averaged}
+_NETWORKS = {"flattened": _flattened, "largest value": _largest, "average": averaged}
 
 
-def _train(make: Callable[[], nn.Module], pictures: Any, labels: Any, n_steps: int, seed: int) -> nn.Module:
+def train_network(
+    make: Callable[[], nn.Module], pictures: Any, labels: Any, n_steps: int, seed: int
+) -> nn.Module:
     """A network trained on pictures (n, SIZE, SIZE)."""
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed)
@@ -136,7 +138,7 @@ def truth(args: Namespace) -> None:
     found: dict[str, list[Any]] = {}
     refused: dict[str, str] = {}
     for seed, (name, make) in enumerate(_NETWORKS.items()):
-        network = _train(make, examples, labels[train], 30 if args.quick else _N_STEPS, seed)
+        network = train_network(make, examples, labels[train], 30 if args.quick else _N_STEPS, seed)
         with torch.no_grad():
             predicted = network(torch.as_tensor(pictures)[:, None]).argmax(dim=1).numpy()
         right = np.flatnonzero(predicted == labels[test])[: 20 if args.quick else _N_EXPLAINED]

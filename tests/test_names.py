@@ -113,13 +113,17 @@ def _is_set_on_self(node: ast.AST) -> TypeGuard[ast.Attribute]:
     )
 
 
+PARAMETER_OF_QUANTUS = ('"normalise": False', "")  # in benchmarks, where it runs as a peer
+
+
 def test_no_old_name_is_defined() -> None:
     assert old_names(PACKAGE) == []
 
 
 @pytest.mark.parametrize("path", TEXTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_text_has_no_old_word(path: Path) -> None:
-    assert [match[0] for match in OLD_WORDS.finditer(path.read_text(encoding="utf-8"))] == []
+    text = path.read_text(encoding="utf-8").replace(*PARAMETER_OF_QUANTUS)
+    assert [match[0] for match in OLD_WORDS.finditer(text)] == []
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from scipy.special import ndtri
 from agnostix.core.explanation.statistics import check_level, half_widths
 from agnostix.core.typing import Floats
 
-KINDS = ("student", "wilson")
-"""Of a mean of numbers, and of a proportion of rows, whose scores are 0 or 1."""
+KINDS = ("student", "hall", "wilson")
+"""Of a mean of numbers, of skewed ones, and of a proportion of rows, whose scores are 0 or 1."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class MeanInterval:
     n_used: Floats  # rows whose score is defined, (n_outputs,)
     source: str  # "rows", "draws" or "none"
     kind: str = "student"
+    skewness: Any = 0.0  # of scores over rows, (n_outputs,)
 
     @classmethod
     def from_scores(
@@ -48,13 +49,15 @@ class MeanInterval:
         n_used = known.sum(axis=0)
         with np.errstate(invalid="ignore", divide="ignore"):
             mean = np.where(known, scores, 0.0).sum(axis=0) / n_used
-            squares = np.where(known, scores - mean, 0.0) ** 2
-            error = np.sqrt(squares.sum(axis=0) / (n_used - 1.0) / n_used)
+            apart = np.where(known, scores - mean, 0.0)
+            error = np.sqrt((apart**2).sum(axis=0) / (n_used - 1.0) / n_used)
+            skewness = (apart**3).sum(axis=0) / n_used / (error * np.sqrt(n_used)) ** 3
         dof = np.maximum(n_used - 1.0, 0.0)
         if scores.shape[0] > 1:
             if shared_error is not None and n_draws > 1:
                 error, dof = add_errors(error, dof, shared_error, n_draws - 1.0)
-            return cls(mean, error, dof, n_used, "rows", kind)
+            skewness = np.where(np.isfinite(skewness), skewness, 0.0)
+            return cls(mean, error, dof, n_used, "rows", kind, skewness)
         if draw_errors is None:
             return cls(mean, np.zeros_like(mean), dof, n_used, "none")
         return cls(mean, draw_errors[0], np.full(mean.shape, max(n_draws - 1.0, 0.0)), n_used, "draws")
@@ -65,6 +68,8 @@ class MeanInterval:
         if self.kind == "wilson" and self.source == "rows":
             return wilson_ends(self.mean, self.n_used, level)
         half = half_widths(self.std_error, level, self.degrees_of_freedom)
+        if self.kind == "hall" and self.source == "rows":
+            return hall_ends(self.mean, self.std_error, half, self.skewness / np.sqrt(self.n_used))
         return self.mean - half, self.mean + half
 
 
@@ -101,6 +106,26 @@ def crossed(values: Floats) -> tuple[Floats, Floats, float]:
         interaction = np.square(left).sum() / max((n_rows - 1.0) * (n_draws - 1.0), 1.0)
         spread = by_draw.var(ddof=1) - (interaction / n_rows if n_rows > 1 else 0.0)
     return means, errors, float(np.sqrt(max(spread, 0.0) / n_draws)) if np.isfinite(spread) else 0.0
+
+
+def hall_ends(mean: Floats, error: Floats, half: Floats, skew: Floats) -> tuple[Floats, Floats]:
+    """Ends of the interval whose statistic is transformed to be symmetric; `half`: Student's half-width.
+
+    `skew` (n_outputs,) is the skewness over the root of the number of rows. The transformation of the
+    statistic t is t + skew t**2 / 3 + skew**2 t**3 / 27 + skew / 6.
+
+    Hall, P. (1992). On the removal of skewness by transformation. JRSS B, 54.
+    https://doi.org/10.1111/j.2517-6161.1992.tb01876.x
+    """
+    is_skewed = np.abs(skew) > 1e-9  # else Student's ends, to which these tend
+    with np.errstate(invalid="ignore", divide="ignore"):
+        quantile = np.where(error > 0, half / error, 0.0)
+        ends = [
+            np.where(is_skewed, 3.0 / skew * (np.cbrt(1.0 + skew * (t - skew / 6.0)) - 1.0), t)
+            for t in (quantile, -quantile)
+        ]
+    low, high = (np.where(error > 0, mean - error * one, mean - 0.0 * half) for one in ends)
+    return np.minimum(low, mean), np.maximum(high, mean)
 
 
 def wilson_ends(proportion: Floats, n: Floats, level: float) -> tuple[Floats, Floats]:

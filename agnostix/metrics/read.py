@@ -256,8 +256,9 @@ def check_same_model(
     explanation: Explanation, predictor: Predictor, predictions: Floats, by: str
 ) -> tuple[str, ...]:
     """DataError, which names row and difference, where the model predicts otherwise than when explained."""
-    if explanation.outputs is None or explanation.units in ("logits", "log-odds"):
-        why = "has no outputs" if explanation.outputs is None else f"has outputs in {explanation.units}"
+    units = _units_of_outputs(explanation, predictor)
+    if explanation.outputs is None or units:
+        why = "has no outputs" if explanation.outputs is None else f"has outputs in {units}"
         return (f"Whether the explanation is of this model was not checked: it {why}.",)
     places = explained_outputs(explanation, predictor, predictions, by)
     known = np.take_along_axis(predictions, places, axis=1)
@@ -273,6 +274,15 @@ def check_same_model(
         f"predicts {known[row, output]:.6g}, a difference of {apart[row, output]:.3g}. Pass the model that "
         "was explained, or explain again."
     )
+
+
+def _units_of_outputs(explanation: Explanation, predictor: Predictor) -> str:
+    """Units of the explanation's outputs where they are not those of predictions, else ""."""
+    if explanation.units in ("logits", "log-odds"):
+        return explanation.units
+    # Of Score-CAM and of scaled maps the units are those of the values alone.
+    is_before = explanation.params.get("target") == "logits"
+    return "logits" if is_before and predictor.params.get("activation") in ("softmax", "sigmoid") else ""
 
 
 def explained_outputs(explanation: Explanation, predictor: Predictor, predictions: Floats, by: str) -> Codes:

@@ -83,8 +83,9 @@ class MetricResult:
         standard error of the mean; None where there are none.
     n_draws : int
         Draws for each row, or that all share; 0 for none.
-    interval_kind : {"student", "wilson"}
-        Student's, or Wilson's for the proportion of rows with score 1.
+    interval_kind : {"student", "hall", "wilson"}
+        Student's, Hall's for scores that are skewed over rows, or Wilson's for the
+        proportion of rows with score 1.
     curve : MetricCurve or None
         Predictions along the perturbation.
     references : dict of str to ndarray shaped as scores

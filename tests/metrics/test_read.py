@@ -8,7 +8,7 @@ import pytest
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
-from agnostix import KernelShapExplainer, LimeExplainer, OcclusionExplainer, as_predictor
+from agnostix import CamExplainer, KernelShapExplainer, LimeExplainer, OcclusionExplainer, as_predictor
 from agnostix.exceptions import DataError, EngineError
 from agnostix.maskers import TextMasker
 from agnostix.metrics import deletion
@@ -205,6 +205,20 @@ def test_rows_keep_their_names():
     exp = OcclusionExplainer(MODEL, random_state=0).fit(X).explain(rows)
     result = deletion(as_predictor(MODEL), rows, exp, masker=X.tail(5))
     assert result.row_names == tuple("abcdefghij")
+
+
+@pytest.mark.parametrize("params", [{"method": "score_cam"}, {"normalize": True}, {"method": "grad_cam"}])
+def test_maps_whose_outputs_are_logits_are_read(params):
+    pytest.importorskip("torch")
+    from tests.neural import networks
+
+    images = networks.pictures()
+    model = as_predictor(networks.seeded(networks.vgg), activation="softmax")
+    explainer = CamExplainer(model, layer="9", outputs="predicted", verbose=0, **params)
+    exp = explainer.fit(images).explain(images)
+    explained = read_explanation(model, images, exp, by="average_drop")
+    assert_states(" ".join(explained.notes), "outputs in logits")
+    np.testing.assert_allclose(explained.scores[:, 0], model.predict(images).max(axis=1))
 
 
 def test_units_of_a_layer_are_refused():
