@@ -1,10 +1,13 @@
-"""Checks of parameters that many metrics have: whole numbers, and one of some words."""
+"""Checks of parameters that many metrics have: explainers, whole numbers, and one of some words."""
 
 from __future__ import annotations
 
 from numbers import Integral
 from typing import Any
 
+from sklearn.utils.validation import check_is_fitted
+
+from agnostix.core.base import AttributionExplainer
 from agnostix.exceptions import DataError
 
 
@@ -20,3 +23,13 @@ def check_one_of(by: str, name: str, value: Any, allowed: tuple[Any, ...]) -> No
         raise DataError(
             f"The {name!r} of {by} must be one of {', '.join(map(repr, allowed))}; got {value!r}."
         )
+
+
+def check_explainer(explainer: Any, by: str) -> None:
+    """Raise unless there is a fitted explainer of rows."""
+    if not isinstance(explainer, AttributionExplainer):
+        raise TypeError(
+            f"The 'explainer' of {by} must be a fitted explainer of rows, such as LimeExplainer, which "
+            f"explains anew; got {type(explainer).__name__}. Pass the explainer itself, not its explanation."
+        )
+    check_is_fitted(explainer)

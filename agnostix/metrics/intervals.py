@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import ndtri
+from scipy.special import ndtri, stdtr
 
 from agnostix.core.explanation.statistics import check_level, half_widths
 from agnostix.core.typing import Floats
 
-KINDS = ("student", "hall", "wilson")
-"""Of a mean of numbers, of skewed ones, and of a proportion of rows, whose scores are 0 or 1."""
+KINDS = ("student", "wilson")
+"""Of a mean of numbers, and of a proportion of rows, whose scores are 0 or 1."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,12 @@ class MeanInterval:
     Draws are independent between rows, so that the spread over rows has that of the draws inside; the error
     of those that all rows share is added. Of a single row only the error of its draws is known, and the
     interval speaks of that row alone.
+
+    Student's interval of few skewed scores misses the mean too often, on the side of the long tail. Each end
+    is the outer one of Student's and of Hall's, which corrects for skewness.
+
+    Hall, P. (1992). On the removal of skewness by transformation. Journal of the Royal Statistical Society B,
+    54. https://doi.org/10.1111/j.2517-6161.1992.tb01876.x
     """
 
     mean: Floats
@@ -30,7 +36,7 @@ class MeanInterval:
     n_used: Floats  # rows whose score is defined, (n_outputs,)
     source: str  # "rows", "draws" or "none"
     kind: str = "student"
-    skewness: Any = 0.0  # of scores over rows, (n_outputs,)
+    skewness: Any = 0.0  # of the mean, (n_outputs,)
 
     @classmethod
     def from_scores(
@@ -49,14 +55,15 @@ class MeanInterval:
         n_used = known.sum(axis=0)
         with np.errstate(invalid="ignore", divide="ignore"):
             mean = np.where(known, scores, 0.0).sum(axis=0) / n_used
-            apart = np.where(known, scores - mean, 0.0)
-            error = np.sqrt((apart**2).sum(axis=0) / (n_used - 1.0) / n_used)
-            skewness = (apart**3).sum(axis=0) / n_used / (error * np.sqrt(n_used)) ** 3
+            squares = np.where(known, scores - mean, 0.0) ** 2
+            error = np.sqrt(squares.sum(axis=0) / (n_used - 1.0) / n_used)
         dof = np.maximum(n_used - 1.0, 0.0)
         if scores.shape[0] > 1:
+            skewness = _skewness_of_mean(np.where(known, scores - mean, 0.0), n_used)
             if shared_error is not None and n_draws > 1:
+                own = error
                 error, dof = add_errors(error, dof, shared_error, n_draws - 1.0)
-            skewness = np.where(np.isfinite(skewness), skewness, 0.0)
+                skewness = skewness * (own / np.where(error > 0, error, 1.0)) ** 3  # what is shared has none
             return cls(mean, error, dof, n_used, "rows", kind, skewness)
         if draw_errors is None:
             return cls(mean, np.zeros_like(mean), dof, n_used, "none")
@@ -68,9 +75,38 @@ class MeanInterval:
         if self.kind == "wilson" and self.source == "rows":
             return wilson_ends(self.mean, self.n_used, level)
         half = half_widths(self.std_error, level, self.degrees_of_freedom)
-        if self.kind == "hall" and self.source == "rows":
-            return hall_ends(self.mean, self.std_error, half, self.skewness / np.sqrt(self.n_used))
-        return self.mean - half, self.mean + half
+        error = np.where(self.std_error > 0, self.std_error, 1.0)
+        below, above = (error * without_skewness(sign * half / error, self.skewness) for sign in (1, -1))
+        return self.mean - np.maximum(half, below), self.mean + np.maximum(half, -above)
+
+    def p_value(self) -> Floats:
+        """Two-sided p-values (n_outputs,) of a mean of 0: `ends` at level 1 - p reach it; NaN if unknown."""
+        is_known = (self.source != "none") & (self.degrees_of_freedom >= 1) & np.isfinite(self.std_error)
+        t = self.mean / np.where(self.std_error > 0, self.std_error, 1.0)
+        least = np.minimum(np.abs(t), np.abs(with_skewness(t, self.skewness)))
+        p = 2.0 * stdtr(np.where(is_known, self.degrees_of_freedom, 1.0), -least)
+        return np.where(is_known, np.where(self.std_error > 0, p, self.mean == 0), np.nan)
+
+
+def _skewness_of_mean(centered: Floats, n: Any) -> Floats:
+    """Skewness (n_outputs,) of means of n rows, from deviations (n_rows, n_outputs), 0 where left out."""
+    two, three = (centered**2).sum(axis=0), (centered**3).sum(axis=0)
+    known = (two > 0) & (n > 2)
+    n = np.where(known, n, 3.0)
+    own = np.sqrt(n * (n - 1.0)) / (n - 2.0) * np.sqrt(n) * three / np.where(known, two, 1.0) ** 1.5
+    return np.asarray(np.where(known, own, 0.0) / np.sqrt(n))
+
+
+def with_skewness(t: Any, skewness: Any) -> Floats:
+    """Hall's transformation of t statistics of means: what is nearer to Student's distribution."""
+    return np.asarray(t + skewness * t**2 / 3.0 + skewness**2 * t**3 / 27.0 + skewness / 6.0)
+
+
+def without_skewness(z: Any, skewness: Any) -> Floats:
+    """The t statistics whose transformation is z."""
+    known = np.abs(skewness) > 1e-6
+    own = np.where(known, skewness, 1.0)
+    return np.asarray(np.where(known, 3.0 / own * (np.cbrt(1.0 + own * (z - own / 6.0)) - 1.0), z))
 
 
 def add_errors(error: Floats, dof: Any, other: Floats, other_dof: Any) -> tuple[Floats, Floats]:
@@ -106,26 +142,6 @@ def crossed(values: Floats) -> tuple[Floats, Floats, float]:
         interaction = np.square(left).sum() / max((n_rows - 1.0) * (n_draws - 1.0), 1.0)
         spread = by_draw.var(ddof=1) - (interaction / n_rows if n_rows > 1 else 0.0)
     return means, errors, float(np.sqrt(max(spread, 0.0) / n_draws)) if np.isfinite(spread) else 0.0
-
-
-def hall_ends(mean: Floats, error: Floats, half: Floats, skew: Floats) -> tuple[Floats, Floats]:
-    """Ends of the interval whose statistic is transformed to be symmetric; `half`: Student's half-width.
-
-    `skew` (n_outputs,) is the skewness over the root of the number of rows. The transformation of the
-    statistic t is t + skew t**2 / 3 + skew**2 t**3 / 27 + skew / 6.
-
-    Hall, P. (1992). On the removal of skewness by transformation. JRSS B, 54.
-    https://doi.org/10.1111/j.2517-6161.1992.tb01876.x
-    """
-    is_skewed = np.abs(skew) > 1e-9  # else Student's ends, to which these tend
-    with np.errstate(invalid="ignore", divide="ignore"):
-        quantile = np.where(error > 0, half / error, 0.0)
-        ends = [
-            np.where(is_skewed, 3.0 / skew * (np.cbrt(1.0 + skew * (t - skew / 6.0)) - 1.0), t)
-            for t in (quantile, -quantile)
-        ]
-    low, high = (np.where(error > 0, mean - error * one, mean - 0.0 * half) for one in ends)
-    return np.minimum(low, mean), np.maximum(high, mean)
 
 
 def wilson_ends(proportion: Floats, n: Floats, level: float) -> tuple[Floats, Floats]:

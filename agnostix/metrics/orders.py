@@ -23,8 +23,10 @@ def row_seeds(rows: Any, random_state: int = 0) -> Codes:
     if is_frame(rows):
         mixed = np.full(rows.shape[0], np.uint64(random_state))
         for position in range(rows.shape[1]):
-            values = np.asarray(pd.Series(column_at(rows, position).to_numpy()).astype(object))
-            mixed = mixed * np.uint64(0x9E3779B97F4A7C15) ^ pd.util.hash_array(values, categorize=False)
+            cells = pd.Series(column_at(rows, position).to_list(), dtype=object)
+            # Each cell by itself: a column's type may depend on what other rows hold.
+            words = np.array([str(cell) for cell in cells.where(cells.notna(), None)], dtype=object)
+            mixed = mixed * np.uint64(0x9E3779B97F4A7C15) ^ pd.util.hash_array(words, categorize=False)
         return mixed
     key = str(int(random_state)).encode()
     array = np.asarray(rows)

@@ -20,7 +20,7 @@ from agnostix.core.typing import Codes, Floats
 from agnostix.exceptions import DataError
 from agnostix.metrics.orders import row_seeds
 from agnostix.metrics.remembered import RememberingPredictor, key_of_rows
-from agnostix.metrics.units import Units, make_units
+from agnostix.metrics.units import Units, make_units, plain_rows
 
 SAME, SAME_IN_HALF = 1e-4, 3e-2
 """Relative to the largest prediction: by how much those of one model may differ, and in half precision."""
@@ -41,7 +41,7 @@ class ExplainedRows:
     outputs: Codes  # (n_rows, n_selected): those that the metric looks at
     output_names: tuple[str, ...]
     values: Floats  # (n_rows, n_units, n_selected), NaN where a row has fewer units
-    row_keys: Codes
+    seeds: Codes  # (n_rows,), of random_state and what each row holds
     n_model_rows: int
     notes: tuple[str, ...] = ()
 
@@ -73,7 +73,7 @@ class ExplainedRows:
             "quantity": self.explanation.quantity,
             "output_names": self.output_names,
             "row_names": self.explanation.row_names,
-            "row_keys": self.row_keys,
+            "row_keys": row_seeds(self.units.rows.data),
             "fill": self.units.fill,
         }
 
@@ -274,6 +274,22 @@ def check_same_model(
         f"predicts {known[row, output]:.6g}, a difference of {apart[row, output]:.3g}. Pass the model that "
         "was explained, or explain again."
     )
+
+
+def check_own_model(model: Any, X: Any, explainer: Any, explanation: Explanation, by: str) -> int:
+    """DataError where an explainer of rows X is of another model; model rows, none for the very same."""
+    if model is None or _core_of(model) is _core_of(explainer.model_):
+        return 0
+    predictor = as_predictor(model)
+    predictions, n_model_rows = predict_rows(predictor, plain_rows(X, explanation), None, 0)
+    check_same_model(explanation, predictor, predictions, by)
+    return n_model_rows
+
+
+def _core_of(model: Any) -> Any:
+    """The estimator, module or function that a model is made of."""
+    function = model.function if isinstance(model, Predictor) else model
+    return getattr(function, "module", getattr(function, "__self__", function))
 
 
 def _units_of_outputs(explanation: Explanation, predictor: Predictor) -> str:

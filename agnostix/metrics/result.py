@@ -83,8 +83,8 @@ class MetricResult:
         standard error of the mean; None where there are none.
     n_draws : int
         Draws for each row, or that all share; 0 for none.
-    interval_kind : {"student", "hall", "wilson"}
-        Student's, Hall's for scores that are skewed over rows, or Wilson's for the
+    interval_kind : {"student", "wilson"}
+        Student's, its ends moved outwards where scores are skewed, or Wilson's for the
         proportion of rows with score 1.
     curve : MetricCurve or None
         Predictions along the perturbation.
@@ -219,6 +219,16 @@ class MetricResult:
         ------
         ValueError
             If `level` is not between 0 and 1.
+
+        Notes
+        -----
+        Each end is the outer one of Student's interval and of Hall's [1]_, which corrects for the
+        skewness of scores. Of proportions it is Wilson's.
+
+        References
+        ----------
+        .. [1] Hall, P. (1992). On the removal of skewness by transformation. Journal of the Royal
+           Statistical Society B, 54. https://doi.org/10.1111/j.2517-6161.1992.tb01876.x
         """
         low, high = self._interval.ends(level)
         return self._by_output(low), self._by_output(high)

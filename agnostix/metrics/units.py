@@ -61,13 +61,30 @@ def make_units(
     X: Any, explanation: Explanation, masker: Any, fill: Any, by: str, random_state: int = 0
 ) -> Units:
     """Units that an explanation has values of; `masker` is one, or the background rows of a table."""
-    if "y" in explanation.dims:
+    kind = kind_of(explanation)
+    if kind == "pixel":
         return pixel_units(X, explanation, masker, fill, by, random_state)
-    if "words" in explanation.extras:
+    if kind == "word":
         return _word_units(X, explanation, masker, fill, by)
-    if "segments" in explanation.extras:
+    if kind == "segment":
         return _segment_units(X, explanation, masker, fill, by, random_state)
     return _column_units(X, explanation, masker, fill, by)
+
+
+def kind_of(explanation: Explanation) -> str:
+    """What an explanation has values of: "column", "pixel", "segment" or "word"."""
+    if "y" in explanation.dims:
+        return "pixel"
+    extras = explanation.extras
+    return "word" if "words" in extras else "segment" if "segments" in extras else "column"
+
+
+def plain_rows(X: Any, explanation: Explanation) -> Any:
+    """Rows as the model gets them: a table, pictures or an array of texts."""
+    kind = kind_of(explanation)
+    if kind == "word":
+        return TextMasker().read(X).unmasked
+    return as_table(X) if kind == "column" else as_pixels(X)
 
 
 def pixel_units(X: Any, explanation: Explanation, masker: Any, fill: Any, by: str, seed: int) -> Units:

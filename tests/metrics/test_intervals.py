@@ -5,12 +5,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
-from scipy.optimize import brentq
 
 from agnostix.metrics import MetricResult
-from agnostix.metrics.intervals import MeanInterval, add_errors, crossed
+from agnostix.metrics.intervals import (
+    MeanInterval,
+    add_errors,
+    crossed,
+    with_skewness,
+    without_skewness,
+)
 from agnostix.metrics.sanity.verdicts import mean_ends
 from tests.reference import metrics_sanity as reference
+from tests.reference.metrics_comparison import ends_of_mean
 
 
 def _values(rng, n_rows, n_draws, spreads=(1.0, 0.3, 0.5)):
@@ -54,6 +60,55 @@ def test_intervals_cover_over_rows_and_shared_draws(spreads):
     assert 920 <= covered <= 980
 
 
+SKEWED = {
+    "normal": lambda rng, size: rng.normal(size=size),
+    "long tails": lambda rng, size: rng.laplace(size=size),
+    "uniform": lambda rng, size: rng.uniform(-1, 1, size),
+    "exponential": lambda rng, size: rng.exponential(size=size) - 1,
+    "squares": lambda rng, size: rng.normal(size=size) ** 2 - 1,
+    "correlations": lambda rng, size: rng.beta(9, 0.5, size) - 9 / 9.5,
+    "mostly zero": lambda rng, size: rng.gamma(0.25, size=size) - 0.25,
+}
+
+
+@pytest.mark.parametrize("n_rows", [10, 40, 150])
+@pytest.mark.parametrize("name", list(SKEWED))
+def test_intervals_of_skewed_and_symmetric_scores_cover(name, n_rows):
+    scores = SKEWED[name](np.random.default_rng(0), (n_rows, 4_000))
+    interval = MeanInterval.from_scores(scores)
+    low, high = interval.ends(0.95)
+    assert 0.92 <= ((low <= 0) & (high >= 0)).mean() <= 0.98
+    np.testing.assert_array_equal(interval.p_value() < 0.05, (low > 0) | (high < 0))
+    np.testing.assert_allclose([low[7], high[7]], ends_of_mean(scores[:, 7], 0.95), rtol=1e-9)
+
+
+def test_rare_drops_are_covered():
+    rng = np.random.default_rng(1)
+    scores = np.where(rng.random((20, 4_000)) < 0.25, rng.random((20, 4_000)), 0.0)
+    low, high = MeanInterval.from_scores(scores).ends(0.95)
+    assert 0.92 < np.mean((low <= 0.125) & (high >= 0.125)) < 0.98
+
+
+@given(st.floats(-2.0, 2.0), st.floats(-20.0, 20.0))
+def test_transformation_has_an_inverse(skewness, t):
+    again = without_skewness(with_skewness(t, skewness), skewness)
+    assert again == pytest.approx(t, abs=1e-5 if abs(skewness) < 1e-3 else 1e-3)
+
+
+def test_skewness_is_found_where_it_is_and_not_of_what_is_shared():
+    scores = np.random.default_rng(0).exponential(size=(12, 1))
+    errors = np.full((12, 1), 0.1)
+    alone = MeanInterval.from_scores(scores)
+    drawn = MeanInterval.from_scores(scores, errors, 5, "student", np.array([10.0]))
+    assert alone.skewness[0] == pytest.approx(stats.skew(scores, bias=False)[0] / np.sqrt(12))
+    assert abs(drawn.skewness[0]) < 1e-3
+    gaps = MeanInterval.from_scores(np.vstack([scores, [[np.nan]]]))
+    np.testing.assert_allclose(gaps.ends(), alone.ends(), rtol=1e-12)
+    for equal in (np.full((5, 1), 0.3), np.zeros((5, 1)), scores[:2]):
+        assert MeanInterval.from_scores(equal).skewness[0] == pytest.approx(0.0, abs=2.0)
+        assert np.isfinite(MeanInterval.from_scores(equal).ends()).all()
+
+
 def test_results_have_the_shared_error_in_their_interval():
     values = _values(np.random.default_rng(0), 10, 5, (1.0, 1.0, 0.2))
     scores, errors, shared = crossed(values)
@@ -75,59 +130,3 @@ def test_verdict_is_told_and_not_that_of_differences():
     assert "sensitive to all." in repr(result)
     assert "sensitive to all." in result._repr_html_()
     assert result.difference(result).verdict is None
-
-
-def _by_equation(scores, level=0.95):
-    """Ends at which the transformed statistic is a quantile of Student's distribution."""
-    n, mean, spread = len(scores), scores.mean(), scores.std(ddof=1)
-    skew = ((scores - mean) ** 3).mean() / spread**3 / np.sqrt(n)
-    quantile = stats.t.ppf(0.5 + level / 2, n - 1)
-
-    def transformed(t):
-        return t + skew * t**2 / 3 + skew**2 * t**3 / 27 + skew / 6
-
-    ts = [brentq(lambda t, y=y: transformed(t) - y, -1e3, 1e3) for y in (quantile, -quantile)]
-    return [mean - spread / np.sqrt(n) * t for t in ts]
-
-
-@given(st.integers(0, 2**31), st.integers(3, 60), st.sampled_from([0.5, 0.9, 0.99]))
-def test_hall_ends_solve_their_equation(seed, n, level):
-    scores = np.random.default_rng(seed).exponential(size=n) ** 2
-    low, high = MeanInterval.from_scores(scores[:, None], kind="hall").ends(level)
-    expected = _by_equation(scores, level)
-    assert low[0] == pytest.approx(min(expected[0], scores.mean()))
-    assert high[0] == pytest.approx(max(expected[1], scores.mean()))
-
-
-@given(st.lists(st.floats(-5, 5), min_size=1, max_size=8))
-def test_hall_ends_of_symmetric_scores_are_students(half):
-    scores = np.array([*half, *(-one for one in half)])[:, None] + 1.0
-    hall, student = (MeanInterval.from_scores(scores, kind=kind).ends() for kind in ("hall", "student"))
-    np.testing.assert_allclose(hall, student, rtol=1e-6, atol=1e-12)
-
-
-def test_hall_ends_are_turned_with_the_scores():
-    scores = np.random.default_rng(0).exponential(size=(30, 1))
-    low, high = MeanInterval.from_scores(scores, kind="hall").ends()
-    turned = MeanInterval.from_scores(-scores, kind="hall").ends()
-    np.testing.assert_allclose(turned, [-high, -low])
-
-
-def test_hall_ends_where_nothing_differs_and_where_rows_are_missing():
-    same = MeanInterval.from_scores(np.full((5, 1), 0.3), kind="hall").ends()
-    np.testing.assert_array_equal(same, [[0.3], [0.3]])
-    scores = np.array([[0.0, np.nan], [0.1, np.nan], [0.9, 1.0]])
-    low, high = MeanInterval.from_scores(scores, kind="hall").ends()
-    assert np.isnan([low[1], high[1]]).all()
-    np.testing.assert_allclose([low[0], high[0]], _by_equation(scores[:, 0]))
-
-
-def test_hall_covers_rare_drops_better_than_student():
-    rng = np.random.default_rng(1)
-    scores = np.where(rng.random((20, 2000)) < 0.25, rng.random((20, 2000)), 0.0)
-    covered = {}
-    for kind in ("hall", "student"):
-        low, high = MeanInterval.from_scores(scores, kind=kind).ends()
-        covered[kind] = np.mean((low <= 0.125) & (high >= 0.125))
-    assert 0.92 < covered["hall"] < 0.98
-    assert covered["student"] < covered["hall"]

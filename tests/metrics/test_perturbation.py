@@ -1,6 +1,8 @@
 """Masks of each row by itself: shared work, fills that are averaged, models that compose, failures."""
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -146,3 +148,21 @@ def test_seeds_are_those_of_what_rows_hold():
     assert (row_seeds(TABLE, 1) != seeds).all()
     texts = np.array(["a", "b", "a"], dtype=object)
     assert row_seeds(texts)[0] == row_seeds(texts)[2] != row_seeds(texts)[1]
+
+
+def test_seeds_of_a_frame_do_not_depend_on_the_rows_beside():
+    columns = {
+        "number": [1.5, np.nan, 2.0],
+        "nullable": pd.array([1, None, 3], dtype="Int64"),
+        "label": ["x", None, "z"],
+        "any": [1, "1", 2.5],
+        "date": pd.to_datetime(["2020-01-01", "2021-01-01", None]),
+        "missing": [None, None, "a"],
+    }
+    frame = pd.DataFrame(columns)
+    alone = np.concatenate([row_seeds(frame.iloc[[row]]) for row in range(3)])
+    np.testing.assert_array_equal(alone, row_seeds(frame))
+    np.testing.assert_array_equal(row_seeds(frame.iloc[[0, 2]]), alone[[0, 2]])
+    without = frame.drop(columns="any")
+    np.testing.assert_array_equal(row_seeds(pl.from_pandas(without)), row_seeds(without))
+    assert len(set(alone.tolist())) == 3

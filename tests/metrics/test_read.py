@@ -225,3 +225,15 @@ def test_units_of_a_layer_are_refused():
     extras = EXP.extras | {"layer": "fc1: (4,)"}
     with refuses(DataError, "deletion", "units of layer fc1: (4,)", "layer=None"):
         _read(exp=replace(EXP, extras=extras))
+
+
+def test_results_of_other_random_states_are_of_the_same_rows():
+    X = np.random.default_rng(0).normal(size=(6, 3))
+    model = lambda X: X @ np.array([1.0, -3.0, 2.0])  # noqa: E731
+    exp = of_table(np.tile([1.0, 1.0, 2.0], (6, 1))[..., None], X)
+    one, other = (
+        deletion(model, X, exp, masker=X[:2], step=1, n_ties=3, random_state=seed) for seed in (0, 7)
+    )
+    assert (one.references["random"] != other.references["random"]).any()
+    np.testing.assert_array_equal(one.row_keys, other.row_keys)
+    assert one.difference(other).scores.shape == (6,)

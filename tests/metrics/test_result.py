@@ -7,6 +7,7 @@ from scipy import stats
 from agnostix.exceptions import DataError
 from agnostix.metrics import MetricCurve, MetricResult
 from tests.messages import assert_states, refuses
+from tests.reference.metrics_comparison import ends_of_mean
 
 RNG = np.random.default_rng(0)
 SCORES = RNG.normal(size=20)
@@ -22,10 +23,12 @@ def _result(scores=SCORES, **fields):
     return MetricResult(scores=scores, **known | fields)
 
 
-def test_interval_is_that_of_a_t_test():
+def test_interval_is_that_of_the_definition():
     result = _result()
-    expected = stats.ttest_1samp(SCORES, 0.0).confidence_interval(0.9)
-    np.testing.assert_allclose(result.interval(0.9), expected, rtol=1e-12)
+    np.testing.assert_allclose(result.interval(0.9), ends_of_mean(SCORES, 0.9), rtol=1e-12)
+    symmetric = np.concatenate([SCORES, -SCORES])
+    expected = stats.ttest_1samp(symmetric, 0.0).confidence_interval(0.9)
+    np.testing.assert_allclose(_result(symmetric).interval(0.9), expected, rtol=1e-9)
     assert result.score == pytest.approx(SCORES.mean())
     assert result.std_error == pytest.approx(stats.sem(SCORES))
     assert (result.degrees_of_freedom, result.interval_source) == (19.0, "rows")

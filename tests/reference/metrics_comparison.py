@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import comb, sqrt
 
 import numpy as np
-from scipy import stats
+from scipy import optimize, stats
 
 
 def holm(p):
@@ -30,13 +30,26 @@ def rejected_by_holm(p, level):
     return rejected
 
 
-def paired_t(one, other):
-    """Mean difference, standard error and two-sided p-value of Student's paired test."""
-    differences = [a - b for a, b in zip(one, other, strict=True)]
-    n = len(differences)
-    mean = sum(differences) / n
-    error = sqrt(sum((d - mean) ** 2 for d in differences) / (n - 1) / n)
-    return mean, error, 2 * stats.t.sf(abs(mean) / error, n - 1)
+def paired_p_value(one, other):
+    """The larger one of the two-sided p-values by Student's statistic and by Hall's transformation of it."""
+    differences = np.subtract(one, other)
+    t = differences.mean() / stats.sem(differences)
+    return max(2 * stats.t.sf(abs(value), len(differences) - 1) for value in (t, _hall(t, differences)))
+
+
+def ends_of_mean(scores, level):
+    """Outer ends of Student's interval of the mean and of the means whose Hall's statistic is within it."""
+    scores = np.asarray(scores, dtype=float)
+    mean, error = scores.mean(), stats.sem(scores)
+    q = stats.t.ppf(0.5 + level / 2, len(scores) - 1)
+    halls = [optimize.brentq(lambda t, end=end: _hall(t, scores) - end, -1e3, 1e3) for end in (q, -q)]
+    return mean - error * max(q, halls[0]), mean + error * max(q, -halls[1])
+
+
+def _hall(t, scores):
+    """Hall (1992): t + a (2 t^2 + 1) / 6 + a^2 t^3 / 27 with a = skewness / sqrt(n)."""
+    a = (stats.skew(scores, bias=False) if len(scores) > 2 else 0.0) / sqrt(len(scores))
+    return t + a * t**2 / 3 + a**2 * t**3 / 27 + a / 6
 
 
 def mcnemar(one, other):
@@ -50,16 +63,21 @@ def mcnemar(one, other):
 
 def intervals_against_the_best(scores, level):
     """Hsu's constrained intervals from scores (n_explainers, n_rows), greater being better."""
-    k, n = len(scores), len(scores[0])
-    c = stats.t.ppf(1 - (1 - level) / (k - 1), n - 1)
-    differences = {(i, j): paired_t(scores[i], scores[j])[:2] for i in range(k) for j in range(k) if i != j}
-    high = [min(d + c * e for (i, j), (d, e) in differences.items() if i == own) for own in range(k)]
+    k = len(scores)
+    within = 1 - 2 * (1 - level) / (k - 1)
+    ends = {
+        (i, j): ends_of_mean(np.subtract(scores[i], scores[j]), within)
+        for i in range(k)
+        for j in range(k)
+        if i != j
+    }
+    high = [min(end for (i, _), (_, end) in ends.items() if i == own) for own in range(k)]
     best = [i for i in range(k) if high[i] >= 0]
-    ends = []
+    found = []
     for own in range(k):
-        low = [differences[own, j][0] - c * differences[own, j][1] for j in best if j != own]
-        ends.append((min([0.0, *low]) if best != [own] else 0.0, max(0.0, high[own])))
-    return ends
+        low = [ends[own, j][0] for j in best if j != own]
+        found.append((min([0.0, *low]) if best != [own] else 0.0, max(0.0, high[own])))
+    return found
 
 
 def areas_and_covariance(signals, is_positive):

@@ -12,13 +12,11 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from agnostix.core.explanation import Detail, Explanation
-from agnostix.core.frames import as_table
-from agnostix.core.masking import TextMasker
-from agnostix.core.masking.fills import as_pixels
 from agnostix.core.typing import Floats
 from agnostix.exceptions import DataError
 from agnostix.metrics.read import BY_SIZE, ExplainedRows, check_explanation, read_explanation
 from agnostix.metrics.remembered import RememberingPredictor
+from agnostix.metrics.units import kind_of
 
 UNSIGNED = ("sensitivity", "mask")
 """Quantities that do not say whether a unit speaks for or against an output."""
@@ -97,22 +95,6 @@ def choose_masker(parts: tuple[Explained, ...]) -> tuple[Any, tuple[str, ...]]:
         if masker is not None:
             return masker, (f"What is hidden is replaced as {one.name} does it, since no masker was given.",)
     return None, ()
-
-
-def kind_of(explanation: Explanation) -> str:
-    """What an explanation has values of: "column", "pixel", "segment" or "word"."""
-    if "y" in explanation.dims:
-        return "pixel"
-    extras = explanation.extras
-    return "word" if "words" in extras else "segment" if "segments" in extras else "column"
-
-
-def plain_rows(X: Any, explanation: Explanation) -> Any:
-    """Rows as the model gets them: a table, pictures or an array of texts."""
-    kind = kind_of(explanation)
-    if kind == "word":
-        return TextMasker().read(X).unmasked
-    return as_table(X) if kind == "column" else as_pixels(X)
 
 
 def compare_explanations(

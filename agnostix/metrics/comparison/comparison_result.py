@@ -14,7 +14,7 @@ import pandas as pd
 from agnostix.core.explanation import Explanation
 from agnostix.core.explanation.views import table_html
 from agnostix.core.typing import Floats
-from agnostix.metrics.comparison.multiple import best_intervals, holm, paired_p_value, student_p_value
+from agnostix.metrics.comparison.multiple import best_intervals, holm, p_value_of_mean, paired_p_value
 from agnostix.metrics.intervals import MeanInterval
 from agnostix.metrics.result import MetricResult
 
@@ -165,7 +165,7 @@ class ComparisonResult:
             random, p = np.nan, np.nan
             if "random" in result.references:
                 random = float(np.mean(result.references["random"]))
-                p = student_p_value(result.against("random"))
+                p = p_value_of_mean(result.against("random"))
             lines.append((metric, name, result.score, low, high, rank, random))
             p_random.append(p)
         columns = ["metric", "explainer", "score", "low", "high", "rank", "random"]

@@ -17,14 +17,13 @@ from agnostix.metrics.comparison.compared import (
     choose_masker,
     compare_explanations,
     explain_all,
-    kind_of,
 )
 from agnostix.metrics.comparison.comparison_result import ComparisonResult
 from agnostix.metrics.comparison.named import NamedMetric, default_metrics, read_metrics
 from agnostix.metrics.remembered import RememberingPredictor
 from agnostix.metrics.result import MetricResult
 from agnostix.metrics.similarity import agreement_of_pairs
-from agnostix.metrics.units import background_masker, is_table
+from agnostix.metrics.units import background_masker, is_table, kind_of
 
 _BY = "compare_explainers"
 
@@ -93,8 +92,8 @@ def compare_explainers(
 
     Notes
     -----
-    Differences are taken row by row. Their p-values, of Student's test (McNemar's where a row's
-    score is 0 or 1), are corrected by Holm's method [1]_ over all metrics and pairs; two explainers
+    Differences are taken row by row. Their p-values, those of the intervals (McNemar's where
+    a row's score is 0 or 1), are corrected by Holm's method [1]_ over all metrics and pairs; two explainers
     are told apart where the corrected value is below 1 - level. Intervals are each by itself.
     Agreement is that of the disagreement problem [2]_: shares of the `n_top` units largest in size
     that two explanations have in common ("top"), with the same sign ("signs") and in the same

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from itertools import permutations
 
 import numpy as np
-from scipy.special import stdtr, stdtrit
 from scipy.stats import binomtest
 
 from agnostix.core.typing import Floats
@@ -16,7 +15,7 @@ from agnostix.metrics.result import MetricResult
 def paired_p_value(one: MetricResult, other: MetricResult) -> float:
     """Two-sided p-value of no difference between two results of one output; NaN where nothing is known.
 
-    Student's test of the differences of rows; of scores that are 0 or 1, McNemar's exact test.
+    That of the interval of the mean difference; of scores that are 0 or 1, McNemar's exact test.
 
     McNemar, Q. (1947). Note on the sampling error of the difference between correlated proportions or
     percentages. Psychometrika, 12. https://doi.org/10.1007/BF02295996
@@ -25,17 +24,12 @@ def paired_p_value(one: MetricResult, other: MetricResult) -> float:
     if one.interval_kind == "wilson" and difference.interval_source == "rows":
         n_more, n_less = int((difference.scores > 0).sum()), int((difference.scores < 0).sum())
         return float(binomtest(n_more, n_more + n_less).pvalue) if n_more + n_less else 1.0
-    return student_p_value(difference)
+    return p_value_of_mean(difference)
 
 
-def student_p_value(result: MetricResult) -> float:
+def p_value_of_mean(result: MetricResult) -> float:
     """Two-sided p-value of a mean of 0 of a result with one output; NaN where its error is unknown."""
-    mean, error, dof = result.score, result.std_error, result.degrees_of_freedom
-    if result.interval_source == "none" or dof < 1 or not np.isfinite([mean, error]).all():
-        return float("nan")
-    if error == 0:
-        return float(mean == 0)
-    return float(2.0 * stdtr(dof, -abs(mean) / error))
+    return float(result._interval.p_value()[0])
 
 
 def holm(p_values: Floats) -> Floats:
@@ -80,8 +74,7 @@ def _one_sided(one: MetricResult, other: MetricResult, level: float, n: int) -> 
     """Ends of the advantage of one of n over another, each with its share of 1 - level."""
     difference = one.difference(other)
     sign = -1.0 if one.greater_is_better is False else 1.0
-    mean, error, dof = sign * difference.score, difference.std_error, difference.degrees_of_freedom
-    if difference.interval_source == "none" or not dof >= 1:
+    if difference.interval_source == "none" or not difference.degrees_of_freedom >= 1:
         return -np.inf, np.inf
-    half = error * float(stdtrit(dof, 1.0 - (1.0 - level) / (n - 1))) if error else 0.0
-    return mean - half, mean + half
+    low, high = sorted(sign * end for end in difference.interval(1.0 - 2.0 * (1.0 - level) / (n - 1)))
+    return low, high

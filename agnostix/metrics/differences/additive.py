@@ -78,7 +78,7 @@ def make_noise(explained: ExplainedRows, noise: Any, n_samples: int, by: str) ->
         numbers = numbers_of(rows.unmasked, by)
         scales = np.broadcast_to(_scales_of_columns(explained, noise, by), numbers.shape)
         table, numbers = _as_floats(rows.unmasked), numbers[..., None]
-    return Noise(table, numbers, scales, explained.row_keys, n_samples, kind == "pixel")
+    return Noise(table, numbers, scales, explained.seeds, n_samples, kind == "pixel")
 
 
 def _scales_of_pictures(pixels: Any, noise: Any, by: str) -> Floats:

@@ -213,7 +213,7 @@ def subset_infidelity(
     plan = []
     for row, present in enumerate(explained.units.present):
         units = np.flatnonzero(present)
-        own = SUBSETS[subsets](units.size, spec.n_samples, explained.row_keys[row])
+        own = SUBSETS[subsets](units.size, spec.n_samples, explained.seeds[row])
         plan.append((row, own.among(units, n_units)))
     falls, n = predict_falls(explained, plan, n_jobs, verbose)
     rows = [_of_subsets(own, fall) for (_, own), fall in zip(plan, falls, strict=True)]
@@ -275,7 +275,6 @@ def _result(
         scores=squeeze(scores),
         greater_is_better=False,
         made_for=MADE_FOR[kind],
-        interval_kind="hall",
         draw_errors=squeeze(errors) if is_drawn else None,
         n_draws=spec.n_samples if is_drawn else 0,
         references=references | {"zero": squeeze(zero)},

@@ -110,7 +110,7 @@ def correlate_sizes(
     for row, present in enumerate(explained.units.present):
         units = np.flatnonzero(present)
         for size in {int(one) for one in sizes.by_row[row] if 0 < one < units.size}:
-            own = subsets_of_size(units.size, size, spec.n_samples, explained.row_keys[row])
+            own = subsets_of_size(units.size, size, spec.n_samples, explained.seeds[row])
             plan[row, size] = own.among(units, n_units)
     _check_sizes(explained, plan, by)
     answers, n = predict_falls(explained, [(row, one) for (row, _), one in plan.items()], n_jobs, verbose)

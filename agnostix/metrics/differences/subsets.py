@@ -133,7 +133,7 @@ def values_of(explained: ExplainedRows, row: int) -> Floats:
 def shuffled_values(explained: ExplainedRows, row: int, draw: int) -> Floats:
     """The same in random order among the row's units."""
     units, values = np.flatnonzero(explained.units.present[row]), values_of(explained, row)
-    order = generator(explained.row_keys[row], RANDOM, draw).permutation(units.size)
+    order = generator(explained.seeds[row], RANDOM, draw).permutation(units.size)
     values[units] = values[units[order]]
     return values
 

@@ -12,7 +12,7 @@ from agnostix.core.models import as_predictor
 from agnostix.core.typing import Bools, Floats
 from agnostix.exceptions import DataError
 from agnostix.metrics.checks import check_whole
-from agnostix.metrics.comparison.compared import explain_one, plain_rows
+from agnostix.metrics.comparison.compared import explain_one
 from agnostix.metrics.doubt.signals import SIGNALS, signals_of
 from agnostix.metrics.doubt.unreliable_result import MARGIN, UnreliableResult
 from agnostix.metrics.doubt.wrong_predictions import wrong_predictions
@@ -24,6 +24,7 @@ from agnostix.metrics.read import (
     predict_rows,
     select_outputs,
 )
+from agnostix.metrics.units import plain_rows
 
 _BY = "unreliable"
 

@@ -263,7 +263,7 @@ def masked_results(
             scores=explained.squeeze(scores),
             greater_is_better=name != "average_drop",
             made_for=ATTRIBUTIONS,
-            interval_kind="wilson" if name == "average_increase" else "hall",
+            interval_kind="wilson" if name == "average_increase" else "student",
             mask=mask,
             n_model_rows=explained.n_model_rows + n,
             params={"denominator": denominator} if name == "average_gain" else {},

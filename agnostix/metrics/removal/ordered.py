@@ -62,7 +62,7 @@ def orders_of_rows(explained: ExplainedRows, spec: OrderSpec, counts: list[Codes
 def order_of_units(explained: ExplainedRows, one: RowOrder) -> Codes:
     """Units (n_present,) in an order."""
     units, values = explained.present_values(one.row, one.selected)
-    seed = explained.row_keys[one.row]
+    seed = explained.seeds[one.row]
     if one.name == "random":
         return units[generator(seed, RANDOM, one.draw).permutation(units.size)]
     return units[ranked(comparable(values), seed, one.draw, descending=one.name == "explanation")]

@@ -199,7 +199,7 @@ class ImputedRows(RowSource):
         rows: Any = self.explained.units.rows
         own = rows[np.array([one.row])]
         ranks = unit_ranks(self.explained, one)[own.labels[0]]
-        imputer = Imputer(own.pixels[0], self.noise, self.explained.row_keys[one.row], one.draw)
+        imputer = Imputer(own.pixels[0], self.noise, self.explained.seeds[one.row], one.draw)
         return np.stack(list(imputer.fill(ranks < one.counts[:, None, None])))
 
     def describe(self, block: int, part: slice | None = None) -> str:

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.utils.validation import check_is_fitted
 
 from agnostix.core.base import OutputSelection
 from agnostix.core.explanation import Explanation
@@ -18,7 +17,7 @@ from agnostix.core.typing import Codes, Floats
 from agnostix.exceptions import DataError
 from agnostix.metrics.maps import check_finite
 from agnostix.metrics.orders import row_seeds
-from agnostix.metrics.read import check_explanation
+from agnostix.metrics.read import check_explanation, check_own_model
 from agnostix.metrics.refits import rows_at
 from agnostix.metrics.similarity import spearman, ssim
 
@@ -51,17 +50,6 @@ class ChosenMaps:
             "row_names": self.row_names,
             "row_keys": self.row_keys,
         }
-
-
-def check_explainer(explainer: Any, by: str) -> None:
-    """Raise unless there is a fitted explainer."""
-    if not hasattr(explainer, "explain") or not hasattr(explainer, "get_params"):
-        given = type(explainer).__name__
-        raise TypeError(
-            f"The 'explainer' of {by} must be a fitted explainer, which explains anew, got {given}. Pass the "
-            "explainer itself, not its explanation."
-        )
-    check_is_fitted(explainer)
 
 
 def copy_for(
@@ -108,6 +96,7 @@ def explain_first(explainer: Any, X: Any, outputs: Any, predictor: Predictor, by
         raise DataError(f"{by} compares maps of one output; choose: outputs={selection.names[0]!r}.")
     explanation = explainer.explain(X, outputs="predicted" if selection.places is None else selection.names)
     check_explanation(explanation, by)
+    n_model_rows = explanation.n_model_rows + check_own_model(predictor, X, explainer, explanation, by)
     values = _flat(explanation)
     _check_maps(values, explanation, by)
     n_rows = len(explanation)
@@ -126,7 +115,7 @@ def explain_first(explainer: Any, X: Any, outputs: Any, predictor: Predictor, by
         explanation.quantity,
         explanation.row_names,
         row_seeds(rows),
-        explanation.n_model_rows,
+        n_model_rows,
     )
 
 

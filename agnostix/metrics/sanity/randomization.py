@@ -12,13 +12,12 @@ from agnostix.core.explanation.statistics import check_level
 from agnostix.core.models import Differentiable, Predictor, as_predictor
 from agnostix.core.typing import Floats
 from agnostix.exceptions import DataError
-from agnostix.metrics.checks import check_one_of, check_whole
+from agnostix.metrics.checks import check_explainer, check_one_of, check_whole
 from agnostix.metrics.orders import RANDOM, generator
 from agnostix.metrics.result import MetricResult
 from agnostix.metrics.sanity.explain_again import (
     SIMILARITIES,
     background_of,
-    check_explainer,
     choose_similarity,
     compare_maps,
     copy_for,

@@ -17,7 +17,7 @@ from agnostix.core.masking.fills import as_pixels
 from agnostix.core.models import Predictor, as_predictor
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
-from agnostix.metrics.checks import check_one_of, check_whole
+from agnostix.metrics.checks import check_explainer, check_one_of, check_whole
 from agnostix.metrics.maps import check_finite
 from agnostix.metrics.orders import RANDOM, comparable, generator, ranked, row_seeds
 from agnostix.metrics.read import ATTRIBUTIONS, BY_SIZE, check_explanation, check_quantity, predict_rows
@@ -27,7 +27,6 @@ from agnostix.metrics.result import MetricCurve, MetricResult
 from agnostix.metrics.sanity.explain_again import (
     SIMILARITIES,
     background_of,
-    check_explainer,
     choose_similarity,
     copy_for,
     explain_first,
@@ -310,7 +309,7 @@ def _roar_result(
         + len(own) * (1 + (1 + n_random) * shares.size),
         output_names=explanation.output_names,
         row_names=explanation.row_names,
-        row_keys=measured.row_keys,
+        row_keys=row_seeds(measured.units.rows.data),
         params={"proportions": shares.tolist(), "n_random": n_random, "random_state": random_state},
         notes=(*measured.notes, "The interval is over rows, for the models as they were trained."),
     )
@@ -348,7 +347,7 @@ class RemovedRows:
     explanation: Explanation
     units: Units
     values: Floats  # (n_rows, n_units)
-    row_keys: Codes
+    seeds: Codes
     notes: tuple[str, ...]
 
     @classmethod
@@ -371,7 +370,7 @@ class RemovedRows:
     def without(self, share: float, order: str, draw: int) -> Any:
         """Rows whose first units in an order are replaced, a share of them, rounded up."""
         stays = np.ones_like(self.units.present)
-        for row, key in enumerate(self.row_keys):
+        for row, key in enumerate(self.seeds):
             present = np.flatnonzero(self.units.present[row])
             n_removed = max(int(np.ceil(share * present.size - 1e-9)), 1)
             if order == "random":

@@ -157,7 +157,7 @@ def _short(number: float) -> str:
 
 def judge_output(own: MetricResult, similarity: str, level: float) -> str:
     """Whether explanations are insensitive to the output, in words, from a result of similarities."""
-    low, high = own.interval(level)
+    low, high = _known_ends(own, level)
     seen = (
         f"{WORDS[similarity]} of the maps of two outputs is {own.score:.3g} ({low:.3g} to {high:.3g}, "
         f"{level:.0%})"
@@ -169,10 +169,16 @@ def judge_output(own: MetricResult, similarity: str, level: float) -> str:
     return f"undecided whether insensitive to the output: {seen}, about {ALIKE:g}. More rows or draws tell."
 
 
+def _known_ends(result: MetricResult, level: float) -> tuple[float, float]:
+    """Ends of a result's interval, NaN where a single row has none: nothing is concluded from it."""
+    low, high = result.interval(level)
+    return (np.nan, np.nan) if result.interval_source == "none" else (low, high)
+
+
 def judge_order(own: MetricResult, level: float) -> str:
     """Whether an order of units is better than a random one, in words, from a result."""
     advantage = own.against("random")
-    low, high = advantage.interval(level)
+    low, high = _known_ends(advantage, level)
     what = own.curve.y_label if own.curve is not None else "score"
     by_chance = own.references["random"].mean()
     seen = (

@@ -21,7 +21,7 @@ from agnostix.core.row_sources import working_memory
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
 from agnostix.metrics.checks import check_one_of, check_whole
-from agnostix.metrics.orders import generator
+from agnostix.metrics.orders import generator, row_seeds
 from agnostix.metrics.read import predict_rows
 from agnostix.metrics.result import MetricResult
 from agnostix.metrics.stability.agreement import SIMILARITIES, check_similarity, compare_values
@@ -73,8 +73,9 @@ class AdversaryResult(MetricResult):
 
 
 def explanation_adversary(
-    explainer: Any,
+    model: Any,
     X: Any,
+    explainer: Any,
     *,
     neighbors: str = "auto",
     data: Any = None,
@@ -92,7 +93,7 @@ def explanation_adversary(
 
     Parameters
     ----------
-    explainer, X, neighbors, data : object
+    model, X, explainer, neighbors, data : object
         As in `max_sensitivity`.
     radius : float, default=None
         As in `max_sensitivity`; None: 0.02 for the ball.
@@ -142,15 +143,16 @@ def explanation_adversary(
     >>> from agnostix import OcclusionExplainer
     >>> from agnostix.metrics import explanation_adversary
     >>> X = np.random.default_rng(0).normal(size=(100, 3))
-    >>> explainer = OcclusionExplainer(lambda X: X[:, 0] * X[:, 1], random_state=0).fit(X)
-    >>> result = explanation_adversary(explainer, X[:5], neighbors="ball", data=X, n_rounds=3)
+    >>> model = lambda X: X[:, 0] * X[:, 1]
+    >>> explainer = OcclusionExplainer(model, random_state=0).fit(X)
+    >>> result = explanation_adversary(model, X[:5], explainer, neighbors="ball", data=X, n_rounds=3)
     >>> result.neighbors.shape, result.scores.shape
     ((5, 3), (5,))
     """
     by = "explanation_adversary"
     _check_parameters(change, k, n_neighbors, n_rounds, tolerance, by)
     options = NeighborOptions(neighbors, data, "captum", radius, n_neighbors, value_range, random_state, by)
-    explained, neighborhood = explain_with_neighborhood(explainer, X, options, outputs)
+    explained, neighborhood = explain_with_neighborhood(model, X, explainer, options, outputs)
     if len(explained.output_names) > 1:
         raise DataError(
             f"{by} searches an adversary for one output, got {len(explained.output_names)}. Choose: "
@@ -225,7 +227,7 @@ class Judge:
                     f"their range, and those of the {len(rows)} row{'s' * (len(rows) != 1)} of X have none. "
                     "Pass tolerance, the largest difference."
                 )
-        counter = [n + explained.own.n_model_rows]
+        counter = [n + explained.n_model_rows]
         return cls(explained, predictor, predictions, has_classes, tolerance, change, k, counter)
 
     def judge(self, candidates: NeighborRows) -> Candidates:
@@ -353,7 +355,7 @@ class Adversaries:
             greater_is_better=False,
             n_draws=neighborhood.n_drawn,
             n_model_rows=self.judge.counter[0],
-            row_keys=neighborhood.seeds,
+            row_keys=row_seeds(neighborhood.rows),
             params=neighborhood.params | params,
             notes=notes,
             neighbors=self.build(),

@@ -14,13 +14,13 @@ from agnostix.core.explanation import Detail
 from agnostix.core.models import as_predictor
 from agnostix.core.typing import Codes, Floats
 from agnostix.exceptions import DataError
-from agnostix.metrics.checks import check_one_of, check_whole
+from agnostix.metrics.checks import check_explainer, check_one_of, check_whole
 from agnostix.metrics.intervals import crossed
 from agnostix.metrics.orders import row_seeds
 from agnostix.metrics.refits import refit_of, rows_at
 from agnostix.metrics.result import MetricResult
 from agnostix.metrics.similarity import rank_agreement, sign_agreement, spearman, ssim, top_k_agreement
-from agnostix.metrics.stability.explaining import RowExplainer, check_explainer
+from agnostix.metrics.stability.explaining import RowExplainer
 
 OVER = ("seed", "background", "refit")
 SIMILARITIES = ("spearman", "absolute-spearman", "ssim", "top-k", "signs", "ranks")
@@ -29,11 +29,12 @@ _N_TRIES = 1000
 
 
 def agreement(
-    explainer: Any,
+    model: Any,
     X: Any,
+    explainer: Any,
+    *,
     data: Any,
     y: Any = None,
-    *,
     over: str = "seed",
     n_draws: int = 10,
     similarity: str = "spearman",
@@ -46,10 +47,12 @@ def agreement(
 
     Parameters
     ----------
-    explainer : fitted explainer
-        It is not changed: copies of it are fitted.
+    model : fitted estimator, torch module, callable or Predictor
+        The model that is explained; None: the explainer's.
     X : DataFrame, array-like, images or texts
         Rows to explain.
+    explainer : fitted explainer
+        It is not changed: copies of it are fitted.
     data : DataFrame, array-like, images or texts
         The rows that the explainer was fitted on.
     y : array-like of shape (n_data,), default=None
@@ -99,8 +102,9 @@ def agreement(
     >>> from agnostix import LimeExplainer
     >>> from agnostix.metrics import agreement
     >>> X = np.random.default_rng(0).normal(size=(200, 4))
-    >>> explainer = LimeExplainer(lambda X: np.sin(X).sum(axis=1), n_samples=500, random_state=0).fit(X)
-    >>> result = agreement(explainer, X[:20], X, n_draws=4)
+    >>> model = lambda X: np.sin(X).sum(axis=1)
+    >>> explainer = LimeExplainer(model, n_samples=500, random_state=0).fit(X)
+    >>> result = agreement(model, X[:20], explainer, data=X, n_draws=4)
     >>> bool(0.5 < result.score <= 1.0)
     True
     """
@@ -110,9 +114,9 @@ def agreement(
     check_similarity(similarity, k, by)
     check_whole(by, "n_draws", n_draws, 2)
     check_whole(by, "random_state", random_state, 0)
-    explained = RowExplainer.from_explainer(explainer, X, outputs, by, by_pixel=similarity == "ssim")
+    explained = RowExplainer.from_explainer(model, X, explainer, outputs, by, by_pixel=similarity == "ssim")
     rows = np.arange(len(explained))
-    by_draw, n_model_rows = [], explained.own.n_model_rows
+    by_draw, n_model_rows = [], explained.n_model_rows
     for twin in redrawn_explainers(explainer, data, y, over, n_draws, refit, random_state, by):
         values, n = replace(explained, explainer=twin).explain(rows_at(X, rows), rows)
         by_draw.append(compare_values(explained, explained.values, values, similarity, k))

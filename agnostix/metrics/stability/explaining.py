@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
-from agnostix.core.base import AttributionExplainer
 from agnostix.core.explanation import Detail, Explanation
 from agnostix.core.masking import TextMasker
 from agnostix.core.models import as_predictor
 from agnostix.core.typing import Codes, Floats
 from agnostix.exceptions import DataError
-from agnostix.metrics.read import ATTRIBUTIONS, check_explanation
+from agnostix.metrics.checks import check_explainer
+from agnostix.metrics.read import ATTRIBUTIONS, check_explanation, check_own_model
 from agnostix.metrics.refits import rows_at
 from agnostix.metrics.stability.neighbors import Neighborhood, NeighborOptions
 
@@ -33,23 +32,25 @@ class RowExplainer:
     values: Floats  # (n_rows, n_units, n_selected) of the rows as they are
     groups: tuple[tuple[Any, Codes], ...]  # what `explain` gets as outputs, and the rows it is for
     by_pixel: bool  # whether segments are compared pixel by pixel
+    n_model_rows: int
 
     @classmethod
     def from_explainer(
-        cls, explainer: Any, X: Any, outputs: Any, by: str, *, by_pixel: bool = True
+        cls, model: Any, X: Any, explainer: Any, outputs: Any, by: str, *, by_pixel: bool = True
     ) -> RowExplainer:
         """Explain the rows; TypeError or DataError, with the way out, for what cannot be explained anew."""
         check_explainer(explainer, by)
         outputs = _choose_outputs(explainer, outputs, by)
         own = explainer.explain(X, outputs=outputs)
         check_explanation(own, by)
+        n_model_rows = own.n_model_rows + check_own_model(model, X, explainer, own, by)
         groups: tuple[tuple[Any, Codes], ...] = ((outputs, np.arange(len(own))),)
         predicted = own.extras.get("predicted")
         if own.output_names == ("predicted",) and isinstance(predicted, Detail):
             labels = np.array([str(label) for label in predicted.array])
             groups = tuple((label, np.flatnonzero(labels == label)) for label in np.unique(labels).tolist())
         values = read_values(own, by, by_pixel)
-        return cls(explainer, by, own, own.output_names, values, groups, by_pixel)
+        return cls(explainer, by, own, own.output_names, values, groups, by_pixel, n_model_rows)
 
     def __len__(self) -> int:
         return len(self.own)
@@ -95,31 +96,19 @@ class RowExplainer:
 
 
 def explain_with_neighborhood(
-    explainer: Any, X: Any, options: NeighborOptions, outputs: Any
+    model: Any, X: Any, explainer: Any, options: NeighborOptions, outputs: Any
 ) -> tuple[RowExplainer, Neighborhood]:
     """Rows explained as they are, and where their neighbors are; DataError for texts, which have none."""
     check_explainer(explainer, options.by)
     is_text = isinstance(getattr(explainer, "masker", None), TextMasker)
     neighborhood = None if is_text else options.make(X)
-    explained = None if is_text else RowExplainer.from_explainer(explainer, X, outputs, options.by)
+    explained = None if is_text else RowExplainer.from_explainer(model, X, explainer, outputs, options.by)
     if explained is None or neighborhood is None or "words" in explained.own.extras:
         raise DataError(
             f"{options.by} needs neighbors of rows, and texts have none that mean the same. Use "
             "agreement(over='seed'), which explains the same texts again, or comprehensiveness."
         )
     return explained, neighborhood
-
-
-def check_explainer(explainer: Any, by: str) -> None:
-    """Raise unless explainer is a fitted one that explains rows."""
-    if not isinstance(explainer, AttributionExplainer):
-        remedy = (
-            "it explains other rows anew" if isinstance(explainer, Explanation) else "such as LimeExplainer"
-        )
-        raise TypeError(
-            f"The 'explainer' of {by} must be a fitted explainer, {remedy}; got {type(explainer).__name__}."
-        )
-    check_is_fitted(explainer)
 
 
 def _choose_outputs(explainer: Any, outputs: Any, by: str) -> Any:

@@ -171,7 +171,9 @@ class ColumnNumbers:
 def is_plain(values: Any) -> bool:
     """Whether a column becomes numbers of its own type, without missing values that integers cannot hold."""
     dtype = np.asarray(values).dtype
-    return dtype.kind == "f" or (dtype.kind in "iu" and str(values.dtype).lower() == str(dtype))
+    if is_integer(values):
+        return dtype.kind in "iu" and str(values.dtype).lower() == str(dtype)
+    return dtype.kind == "f"
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from agnostix.core.explanation import Detail
 from agnostix.core.row_sources import working_memory
 from agnostix.core.typing import Floats
 from agnostix.exceptions import DataError
+from agnostix.metrics.orders import row_seeds
 from agnostix.metrics.result import MetricResult
 from agnostix.metrics.stability.explaining import RowExplainer, explain_with_neighborhood
 from agnostix.metrics.stability.neighbors import Neighborhood, NeighborOptions, blocks_of
@@ -25,8 +26,9 @@ _COPIES = 32
 
 
 def max_sensitivity(
-    explainer: Any,
+    model: Any,
     X: Any,
+    explainer: Any,
     *,
     neighbors: str = "auto",
     data: Any = None,
@@ -42,10 +44,12 @@ def max_sensitivity(
 
     Parameters
     ----------
-    explainer : fitted explainer
-        Explains the rows and their neighbors; it is not changed.
+    model : fitted estimator, torch module, callable or Predictor
+        The model that is explained; None: the explainer's.
     X : DataFrame or array-like of shape (n_rows, n_columns), or images
         Rows to explain.
+    explainer : fitted explainer
+        Explains the rows and their neighbors; it is not changed.
     neighbors : {"auto", "real", "ball"}, default="auto"
         "real", the default for tables: the nearest rows of `data` by Gower's distance, labels and
         missing values included. "ball", the only one for images: points drawn evenly from the cube
@@ -95,21 +99,23 @@ def max_sensitivity(
     >>> from agnostix import OcclusionExplainer
     >>> from agnostix.metrics import max_sensitivity
     >>> X = np.random.default_rng(0).normal(size=(200, 3))
-    >>> explainer = OcclusionExplainer(lambda X: X @ [1.0, 2.0, 3.0], random_state=0).fit(X)
-    >>> result = max_sensitivity(explainer, X[:20], data=X)
+    >>> model = lambda X: X @ [1.0, 2.0, 3.0]
+    >>> explainer = OcclusionExplainer(model, random_state=0).fit(X)
+    >>> result = max_sensitivity(model, X[:20], explainer, data=X)
     >>> result.scores.shape, result.greater_is_better
     ((20,), False)
     """
     options = NeighborOptions(
         neighbors, data, convention, radius, n_neighbors, value_range, random_state, "max_sensitivity"
     )
-    changes = measure_changes(explainer, X, options, outputs)
+    changes = measure_changes(model, X, explainer, options, outputs)
     return changes.result(relative=relative, largest=True)
 
 
 def avg_sensitivity(
-    explainer: Any,
+    model: Any,
     X: Any,
+    explainer: Any,
     *,
     neighbors: str = "auto",
     data: Any = None,
@@ -125,7 +131,7 @@ def avg_sensitivity(
 
     Parameters
     ----------
-    explainer, X, neighbors, data, convention, radius, n_neighbors, value_range : object
+    model, X, explainer, neighbors, data, convention, radius, n_neighbors, value_range : object
         As in `max_sensitivity`.
     relative, outputs, random_state : object
         As in `max_sensitivity`.
@@ -153,21 +159,23 @@ def avg_sensitivity(
     >>> from agnostix import OcclusionExplainer
     >>> from agnostix.metrics import avg_sensitivity
     >>> X = np.random.default_rng(0).normal(size=(200, 3))
-    >>> explainer = OcclusionExplainer(lambda X: X @ [1.0, 2.0, 3.0], random_state=0).fit(X)
-    >>> result = avg_sensitivity(explainer, X[:20], neighbors="ball", data=X)
+    >>> model = lambda X: X @ [1.0, 2.0, 3.0]
+    >>> explainer = OcclusionExplainer(model, random_state=0).fit(X)
+    >>> result = avg_sensitivity(model, X[:20], explainer, neighbors="ball", data=X)
     >>> result.n_draws
     10
     """
     options = NeighborOptions(
         neighbors, data, convention, radius, n_neighbors, value_range, random_state, "avg_sensitivity"
     )
-    changes = measure_changes(explainer, X, options, outputs)
+    changes = measure_changes(model, X, explainer, options, outputs)
     return changes.result(relative=relative, largest=False)
 
 
 def local_lipschitz(
-    explainer: Any,
+    model: Any,
     X: Any,
+    explainer: Any,
     *,
     neighbors: str = "auto",
     data: Any = None,
@@ -183,7 +191,7 @@ def local_lipschitz(
 
     Parameters
     ----------
-    explainer, X, neighbors, data, convention, radius, n_neighbors, value_range : object
+    model, X, explainer, neighbors, data, convention, radius, n_neighbors, value_range : object
         As in `max_sensitivity`.
     relative : bool, default=False
         Whether changes are divided by the size of the row's own explanation: needed to compare
@@ -216,14 +224,15 @@ def local_lipschitz(
     >>> from agnostix.metrics import local_lipschitz
     >>> X = np.random.default_rng(0).uniform(size=(200, 2))
     >>> X[:2] = [[0.0, 0.0], [1.0, 1.0]]
-    >>> explainer = OcclusionExplainer(lambda X: X @ [3.0, 4.0], random_state=0).fit(X)
-    >>> bool((local_lipschitz(explainer, X[:20], data=X).scores <= 4.0 + 1e-9).all())
+    >>> model = lambda X: X @ [3.0, 4.0]
+    >>> explainer = OcclusionExplainer(model, random_state=0).fit(X)
+    >>> bool((local_lipschitz(model, X[:20], explainer, data=X).scores <= 4.0 + 1e-9).all())
     True
     """
     options = NeighborOptions(
         neighbors, data, convention, radius, n_neighbors, value_range, random_state, "local_lipschitz"
     )
-    changes = measure_changes(explainer, X, options, outputs)
+    changes = measure_changes(model, X, explainer, options, outputs)
     return changes.result(relative=relative, largest=True, by_distance=True)
 
 
@@ -264,7 +273,7 @@ class Changes:
             draw_errors=squeeze(_mean_errors(norms)) if drawn > 1 and not largest else None,
             n_draws=drawn,
             n_model_rows=self.n_model_rows,
-            row_keys=self.neighborhood.seeds,
+            row_keys=row_seeds(self.neighborhood.rows),
             params={**self.neighborhood.params, "relative": bool(relative)},
             details=self._details(),
             notes=notes + self._notes(counts, largest),
@@ -312,13 +321,13 @@ class Changes:
         return notes
 
 
-def measure_changes(explainer: Any, X: Any, options: NeighborOptions, outputs: Any) -> Changes:
+def measure_changes(model: Any, X: Any, explainer: Any, options: NeighborOptions, outputs: Any) -> Changes:
     """Explain the rows, and then all their neighbors at once, as far as memory allows."""
-    explained, neighborhood = explain_with_neighborhood(explainer, X, options, outputs)
+    explained, neighborhood = explain_with_neighborhood(model, X, explainer, options, outputs)
     n_rows, n_most = len(explained), neighborhood.n_neighbors
     norms = np.full((n_rows, n_most, len(explained.output_names)), np.nan)
     distances = np.full((n_rows, n_most), np.nan)
-    n_model_rows = explained.own.n_model_rows
+    n_model_rows = explained.n_model_rows
     n_numbers = int(np.prod(neighborhood.rows.shape[1:])) + explained.values[0].size
     for rows in blocks_of(neighborhood, n_numbers, working_memory() // _COPIES):
         around = neighborhood.around(rows)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agnostix.metrics import MetricResult
-from agnostix.metrics.comparison.multiple import best_intervals, holm, paired_p_value, student_p_value
+from agnostix.metrics.comparison.multiple import best_intervals, holm, p_value_of_mean, paired_p_value
 from tests.reference import metrics_comparison as reference
 
 P_VALUES = st.lists(st.sampled_from([0.0, 1e-4, 0.01, 0.012, 0.02, 0.05, 0.3, 1.0]), min_size=1, max_size=12)
@@ -34,11 +34,15 @@ def test_untested_ones_do_not_count():
     assert np.isnan(holm(np.array([np.nan]))).all()
 
 
-def test_p_value_is_that_of_a_paired_t_test():
+@pytest.mark.parametrize("power", [1, 2, 3])
+def test_p_value_is_that_of_the_paired_definition(power):
     rng = np.random.default_rng(0)
-    one, other = rng.normal(size=(2, 12))
-    expected = reference.paired_t(one, other)[2]
+    one, other = rng.exponential(size=(2, 12)) ** power
+    expected = reference.paired_p_value(one, other)
     assert paired_p_value(result_of(one), result_of(other)) == pytest.approx(expected, rel=1e-10)
+    assert paired_p_value(result_of(other), result_of(one)) == pytest.approx(expected, rel=1e-10)
+    difference = result_of(one).difference(result_of(other))
+    assert np.abs(difference.interval(1.0 - expected)).min() == pytest.approx(0.0, abs=1e-9)
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=2, max_size=30))
@@ -59,7 +63,7 @@ def test_a_single_row_is_tested_by_its_draws_or_not_at_all():
     assert np.isnan(paired_p_value(one, other))
     drawn = [result_of(s, draw_errors=np.array([0.1]), n_draws=9) for s in ([0.4], [0.9])]
     assert 0.0 < paired_p_value(*drawn) < 0.05
-    assert np.isnan(student_p_value(result_of([0.4])))
+    assert np.isnan(p_value_of_mean(result_of([0.4])))
 
 
 @pytest.mark.parametrize("less_is_better", [False, True])

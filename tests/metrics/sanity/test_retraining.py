@@ -13,7 +13,7 @@ from sklearn.tree import DecisionTreeClassifier
 from agnostix import KernelShapExplainer, OcclusionExplainer, as_predictor
 from agnostix.exceptions import DataError
 from agnostix.maskers import SegmentMasker, TextMasker
-from agnostix.metrics import data_randomization, roar
+from agnostix.metrics import data_randomization, random_logit, roar
 from agnostix.metrics.sanity.retraining import typical_row
 from agnostix.metrics.sanity.verdicts import seeds_of
 from tests.messages import assert_states, refuses
@@ -226,3 +226,18 @@ def test_labels_and_rows_must_fit():
     explainer = OcclusionExplainer(several, random_state=0).fit(X)
     with refuses(DataError, "roar", "2", "regression"):
         roar(several, X, Y, explainer, outputs="output_0", refit=lambda X, y: several)
+
+
+def test_nothing_is_concluded_from_a_single_row():
+    X = RNG.normal(size=(80, 3))
+    y = np.where(X @ [3.0, 1.0, 0.0] > 0, "yes", "no")
+    model = LogisticRegression().fit(X, y)
+    explainer = OcclusionExplainer(model, random_state=0).fit(X)
+    verdicts = [
+        roar(model, X, y, explainer, test=(X[:1], y[:1])).verdict,
+        random_logit(model, X[:1], explainer, similarity="spearman").verdict,
+        data_randomization(model, X, y, explainer, rows=X[:1], n_draws=1).verdict,
+    ]
+    assert_states(verdicts[0], "cannot be told apart")
+    for verdict in verdicts[1:]:
+        assert_states(verdict, "undecided")

@@ -32,17 +32,19 @@ def test_search_comes_near_the_worst_corner_of_the_cube(d):
     own = rows[2:20]
     corners = 0.02 * np.array(list(itertools.product([-1, 1], repeat=d)))
     worst = np.linalg.norm(corners @ matrix, axis=1).max() / np.linalg.norm(own @ matrix, axis=1)
-    result = explanation_adversary(explainer, own, neighbors="ball", data=rows, tolerance=1e3)
+    result = explanation_adversary(None, own, explainer, neighbors="ball", data=rows, tolerance=1e3)
     assert (result.scores <= worst * (1 + 1e-9)).all()
     assert (result.scores / worst).min() > 0.85
     assert (result.scores / worst).mean() > 0.97
-    few = explanation_adversary(explainer, own, neighbors="ball", data=rows, tolerance=1e3, n_rounds=1)
+    few = explanation_adversary(None, own, explainer, neighbors="ball", data=rows, tolerance=1e3, n_rounds=1)
     assert (result.scores >= few.scores).all()
 
 
 def test_linear_model_has_every_corner_as_adversary():
     explainer = OcclusionExplainer(lambda X: X @ W, random_state=0).fit(X)
-    result = explanation_adversary(explainer, X[:10], neighbors="ball", data=X, tolerance=100.0, radius=0.05)
+    result = explanation_adversary(
+        None, X[:10], explainer, neighbors="ball", data=X, tolerance=100.0, radius=0.05
+    )
     step = 0.05 * np.ptp(X, axis=0)
     own = explainer.explain(X[:10]).values[..., 0]
     np.testing.assert_allclose(result.scores, np.linalg.norm(W * step) / np.linalg.norm(own, axis=1))
@@ -54,7 +56,7 @@ def test_linear_model_has_every_corner_as_adversary():
 def test_real_neighbors_are_all_tried(change):
     explainer = KernelShapExplainer(of_mixed_table, random_state=0).fit(MIXED)
     rows = MIXED.iloc[:6]
-    result = explanation_adversary(explainer, rows, data=MIXED, n_neighbors=12, change=change, k=1)
+    result = explanation_adversary(None, rows, explainer, data=MIXED, n_neighbors=12, change=change, k=1)
     columns = [MIXED[name].to_list() for name in MIXED]
     every = list(zip(*columns, strict=True))
     p = of_mixed_table(MIXED)
@@ -101,7 +103,7 @@ def test_real_neighbors_are_all_tried(change):
 def test_adversaries_are_predicted_alike_and_explained_as_stated(seed, radius):
     model = softmax_model(WEIGHTS)
     explainer = RiseExplainer(model, n_masks=64, random_state=0).fit(PICTURES)
-    result = explanation_adversary(explainer, PICTURES, radius=radius, n_rounds=2, random_state=seed)
+    result = explanation_adversary(None, PICTURES, explainer, radius=radius, n_rounds=2, random_state=seed)
     assert isinstance(result, AdversaryResult)
     assert result.neighbors.shape == PICTURES.shape
     assert np.abs(result.neighbors - PICTURES).max() <= radius + 1e-12
@@ -122,8 +124,8 @@ def test_adversaries_are_predicted_alike_and_explained_as_stated(seed, radius):
 
 def test_adversary_is_worse_than_chance():
     explainer = RiseExplainer(softmax_model(WEIGHTS), n_masks=64, random_state=0).fit(PICTURES)
-    drawn = max_sensitivity(explainer, PICTURES, radius=0.1, n_neighbors=30)
-    found = explanation_adversary(explainer, PICTURES, radius=0.1, n_neighbors=10, n_rounds=5)
+    drawn = max_sensitivity(None, PICTURES, explainer, radius=0.1, n_neighbors=30)
+    found = explanation_adversary(None, PICTURES, explainer, radius=0.1, n_neighbors=10, n_rounds=5)
     assert (found.scores > drawn.scores).all()
 
 
@@ -132,9 +134,9 @@ def test_model_rows_are_counted_and_a_row_has_its_own_draws():
     explainer = OcclusionExplainer(model, random_state=0).fit(MIXED)
     model.n_rows = 0
     options = {"data": MIXED, "neighbors": "ball", "n_rounds": 3, "n_neighbors": 4, "radius": 0.1}
-    result = explanation_adversary(explainer, MIXED.iloc[:8], **options)
+    result = explanation_adversary(None, MIXED.iloc[:8], explainer, **options)
     assert result.n_model_rows == model.n_rows
-    some = explanation_adversary(explainer, MIXED.iloc[[5, 2]], **options)
+    some = explanation_adversary(None, MIXED.iloc[[5, 2]], explainer, **options)
     np.testing.assert_allclose(some.scores, result.scores[[5, 2]], rtol=1e-10)
     assert result.neighbors["town"].tolist() == MIXED["town"].iloc[:8].tolist()
     assert (result.neighbors.dtypes == MIXED.dtypes).all()
@@ -148,22 +150,22 @@ def test_row_stays_where_no_neighbor_is_predicted_alike():
         return np.column_stack([far, 1 - far])
 
     explainer = OcclusionExplainer(predict, random_state=0).fit(rows)
-    result = explanation_adversary(explainer, rows, n_neighbors=2)
+    result = explanation_adversary(None, rows, explainer, n_neighbors=2)
     assert np.isnan(result.scores[3])
     assert (result.neighbors[3] == rows[3]).all()
     assert result.distances[3] == 0
     assert any("1 of 4 rows have no score" in note for note in result.notes)
     with refuses(DataError, "4 rows", "predicted alike", "radius"):
-        explanation_adversary(explainer, rows, n_neighbors=2, tolerance=0.0)
+        explanation_adversary(None, rows, explainer, n_neighbors=2, tolerance=0.0)
 
 
 def test_tolerance_of_models_without_classes():
     explainer = OcclusionExplainer(lambda X: X @ W, random_state=0).fit(X)
-    result = explanation_adversary(explainer, X, neighbors="ball", radius=0.3)
+    result = explanation_adversary(None, X, explainer, neighbors="ball", radius=0.3)
     apart = np.abs(result.predictions - result.own_predictions).max()
     assert apart <= 0.05 * np.ptp(X @ W)
     assert result.params["tolerance"] == pytest.approx(0.05 * np.ptp(X @ W))
-    narrow = explanation_adversary(explainer, X, neighbors="ball", radius=0.3, tolerance=0.1)
+    narrow = explanation_adversary(None, X, explainer, neighbors="ball", radius=0.3, tolerance=0.1)
     assert np.abs(narrow.predictions - narrow.own_predictions).max() <= 0.1
 
 
@@ -181,22 +183,22 @@ def test_tolerance_of_models_without_classes():
 def test_parameters_are_checked(options, facts):
     explainer = OcclusionExplainer(lambda X: X @ W, random_state=0).fit(X)
     with refuses(DataError, "explanation_adversary", *facts):
-        explanation_adversary(explainer, X, **options)
+        explanation_adversary(None, X, explainer, **options)
 
 
 def test_what_has_no_adversary_is_refused():
     explainer = OcclusionExplainer(of_mixed_table, random_state=0).fit(MIXED)
     with refuses(DataError, "one output", "2", "'predicted'"):
-        explanation_adversary(explainer, MIXED, outputs=[0, 1])
-    assert explanation_adversary(explainer, MIXED, outputs=0).output_names == ("output_0",)
+        explanation_adversary(None, MIXED, explainer, outputs=[0, 1])
+    assert explanation_adversary(None, MIXED, explainer, outputs=0).output_names == ("output_0",)
     texts = ["good food", "bad service"]
     of_texts = KernelShapExplainer(lambda t: [s.count("good") for s in t], masker=TextMasker()).fit(texts)
     with refuses(DataError, "texts", "agreement"):
-        explanation_adversary(of_texts, texts)
+        explanation_adversary(None, texts, of_texts)
     constant = OcclusionExplainer(lambda X: np.ones(len(X)), random_state=0).fit(X)
     with refuses(DataError, "constant", "max_sensitivity(relative=False)"):
-        explanation_adversary(constant, X)
+        explanation_adversary(None, X, constant)
     linear = OcclusionExplainer(lambda X: X @ W, random_state=0).fit(X)
     with refuses(DataError, "1 row", "Pass tolerance"):
-        explanation_adversary(linear, X[:1], data=X)
-    assert explanation_adversary(linear, X[:1], data=X, tolerance=9.0).scores.shape == (1,)
+        explanation_adversary(None, X[:1], linear, data=X)
+    assert explanation_adversary(None, X[:1], linear, data=X, tolerance=9.0).scores.shape == (1,)

@@ -43,7 +43,7 @@ def expected_seed(draw):
 @pytest.mark.parametrize("make", [OcclusionExplainer, LimeExplainer, KernelShapExplainer])
 def test_agreement_over_seeds_is_that_of_explainers_fitted_with_them(make):
     explainer = make(MODEL, random_state=7).fit(X)
-    result = agreement(explainer, X[:8], X, n_draws=3)
+    result = agreement(None, X[:8], explainer, data=X, n_draws=3)
     own = explainer.explain(X[:8], outputs="predicted").values[..., 0]
     names = MODEL.predict(X[:8])
     table = np.empty((8, 3))
@@ -61,15 +61,17 @@ def test_agreement_over_seeds_is_that_of_explainers_fitted_with_them(make):
 
 def test_what_draws_nothing_agrees_with_itself():
     explainer = OcclusionExplainer(MODEL, random_state=7).fit(X[:50])
-    result = agreement(explainer, X[:8], X[:50])
+    result = agreement(None, X[:8], explainer, data=X[:50])
     assert (result.scores == 1).all()
     assert any("draws nothing" in note for note in result.notes)
-    assert (agreement(explainer, X[:8], X[:50], over="background").scores < 1).any()
+    assert (agreement(None, X[:8], explainer, data=X[:50], over="background").scores < 1).any()
 
 
 def test_background_is_a_bootstrap_sample_with_the_same_seed():
     explainer = OcclusionExplainer(MODEL, random_state=7).fit(X[:50])
-    result = agreement(explainer, X[:5], X[:50], over="background", n_draws=2, outputs="yes", random_state=3)
+    result = agreement(
+        None, X[:5], explainer, data=X[:50], over="background", n_draws=2, outputs="yes", random_state=3
+    )
     own = explainer.explain(X[:5], outputs="yes").values[..., 0]
     for draw in range(2):
         rows = np.random.default_rng([3, 1, draw]).integers(50, size=50)
@@ -81,7 +83,9 @@ def test_background_is_a_bootstrap_sample_with_the_same_seed():
 
 def test_refits_are_explained_for_the_output_that_the_model_predicts():
     explainer = OcclusionExplainer(MODEL, random_state=7).fit(X[:50])
-    result = agreement(explainer, X[:5], X[:50], Y[:50], over="refit", n_draws=2, similarity="top-k", k=2)
+    result = agreement(
+        None, X[:5], explainer, data=X[:50], y=Y[:50], over="refit", n_draws=2, similarity="top-k", k=2
+    )
     own = explainer.explain(X[:5], outputs="predicted").values[..., 0]
     for draw in range(2):
         rows = np.random.default_rng([0, 2, draw]).integers(50, size=50)
@@ -99,7 +103,7 @@ def test_refit_may_be_a_function():
 
     explainer = OcclusionExplainer(predict(MODEL), random_state=7).fit(X[:50])
     with refuses(DataError, "no estimator", "Pass refit", "over='seed'"):
-        agreement(explainer, X[:5], X[:50], Y[:50], over="refit")
+        agreement(None, X[:5], explainer, data=X[:50], y=Y[:50], over="refit")
     fits = []
 
     def refit(rows, labels):
@@ -107,10 +111,12 @@ def test_refit_may_be_a_function():
         return predict(clone(MODEL).fit(rows, labels))
 
     options = {"over": "refit", "n_draws": 3}
-    own = agreement(explainer, X[:5], X[:50], Y[:50], refit=refit, **options)
+    own = agreement(None, X[:5], explainer, data=X[:50], y=Y[:50], refit=refit, **options)
     assert fits == [50] * 3
     of_model = OcclusionExplainer(MODEL, random_state=7).fit(X[:50])
-    np.testing.assert_allclose(own.scores, agreement(of_model, X[:5], X[:50], Y[:50], **options).scores)
+    np.testing.assert_allclose(
+        own.scores, agreement(None, X[:5], of_model, data=X[:50], y=Y[:50], **options).scores
+    )
 
 
 def test_bootstrap_samples_have_all_classes():
@@ -118,19 +124,21 @@ def test_bootstrap_samples_have_all_classes():
     rows = X[:41]
     model = LogisticRegression().fit(rows, labels)
     explainer = OcclusionExplainer(model, random_state=0).fit(rows)
-    result = agreement(explainer, rows[:4], rows, labels, over="refit", n_draws=5, outputs="rare")
+    result = agreement(
+        None, rows[:4], explainer, data=rows, y=labels, over="refit", n_draws=5, outputs="rare"
+    )
     assert np.isfinite(result.scores).all()
     many = np.minimum(np.arange(150), 50)  # of fifty single rows a sample hardly ever has all
     model = LogisticRegression().fit(X, many)
     explainer = OcclusionExplainer(model, random_state=0).fit(X)
     with refuses(DataError, "150 rows", "51 classes"):
-        agreement(explainer, X[:4], X, many, over="refit")
+        agreement(None, X[:4], explainer, data=X, y=many, over="refit")
 
 
 @pytest.mark.parametrize("over", ["seed", "background"])
 def test_trees_and_their_paths(over):
     explainer = MimicTree(MODEL, random_state=0).fit(X)
-    result = agreement(explainer, X[:10], X, over=over, n_draws=2)
+    result = agreement(None, X[:10], explainer, data=X, over=over, n_draws=2)
     assert result.scores.shape == (10,)
 
 
@@ -139,30 +147,30 @@ def test_texts_and_maps():
     explainer = KernelShapExplainer(
         lambda t: [s.count("good") - 2 * s.count("bad") + 0.1 * len(s) for s in t], masker=TextMasker()
     ).fit(texts)
-    assert agreement(explainer, texts, texts, n_draws=2).score == pytest.approx(1.0)
+    assert agreement(None, texts, explainer, data=texts, n_draws=2).score == pytest.approx(1.0)
     rise = RiseExplainer(of_pictures, n_masks=64, random_state=0).fit(PICTURES)
     for similarity in ("ssim", "absolute-spearman", "spearman"):
-        result = agreement(rise, PICTURES, PICTURES, n_draws=2, similarity=similarity)
+        result = agreement(None, PICTURES, rise, data=PICTURES, n_draws=2, similarity=similarity)
         assert (result.scores < 1).all()
     with refuses(DataError, "'ssim'", "images", "'spearman'"):
-        agreement(OcclusionExplainer(MODEL, random_state=0).fit(X), X[:3], X, similarity="ssim")
+        agreement(None, X[:3], OcclusionExplainer(MODEL, random_state=0).fit(X), data=X, similarity="ssim")
 
 
 def test_explainer_is_not_changed():
     explainer = LimeExplainer(MODEL, n_samples=200, random_state=0).fit(X)
     before = pickle.dumps(explainer)
     for over in ("seed", "background", "refit"):
-        agreement(explainer, X[:3], X, Y, over=over, n_draws=2)
+        agreement(None, X[:3], explainer, data=X, y=Y, over=over, n_draws=2)
     assert pickle.dumps(explainer) == before
 
 
 def test_same_draws_give_the_same_result():
     explainer = LimeExplainer(MODEL, n_samples=200, random_state=0).fit(X)
-    whole = agreement(explainer, X[:8], X, n_draws=3)
-    some = agreement(explainer, X.iloc[[5, 2]], X, n_draws=3)
+    whole = agreement(None, X[:8], explainer, data=X, n_draws=3)
+    some = agreement(None, X.iloc[[5, 2]], explainer, data=X, n_draws=3)
     np.testing.assert_allclose(some.scores, whole.scores[[5, 2]], rtol=1e-10)
-    assert (agreement(explainer, X[:8], X, n_draws=3, random_state=1).scores != whole.scores).any()
-    one = agreement(explainer, X[:1], X, n_draws=3)
+    assert (agreement(None, X[:8], explainer, data=X, n_draws=3, random_state=1).scores != whole.scores).any()
+    one = agreement(None, X[:1], explainer, data=X, n_draws=3)
     assert one.interval_source == "draws"
     spread = whole.details["similarities"].array[0, :, 0].std(ddof=1) / np.sqrt(3)
     assert one.std_error == pytest.approx(spread)
@@ -172,12 +180,12 @@ def test_errors_of_shared_draws_are_in_the_interval():
     """Where seeds decide everything, rows that all agree say nothing of other seeds."""
     rows = np.random.default_rng(0).normal(size=(30, 8)) * 0.01
     explainer = Noise(lambda X: X.sum(axis=1), random_state=0).fit(rows)
-    result = agreement(explainer, rows, rows, n_draws=6)
+    result = agreement(None, rows, explainer, data=rows, n_draws=6)
     by_draw = result.details["similarities"].array[..., 0]
     assert by_draw.std(axis=0).max() < 0.1
     assert result.std_error == pytest.approx(by_draw.mean(axis=0).std(ddof=1) / np.sqrt(6), rel=0.1)
     assert result.degrees_of_freedom < 6
-    difference = result.difference(agreement(explainer, rows, rows, n_draws=6, random_state=1))
+    difference = result.difference(agreement(None, rows, explainer, data=rows, n_draws=6, random_state=1))
     assert difference.shared_error > result.shared_error
 
 
@@ -226,17 +234,17 @@ def test_shared_errors_are_those_of_loops():
 def test_parameters_are_checked(options, facts):
     explainer = OcclusionExplainer(MODEL, random_state=0).fit(X)
     with refuses(DataError, "agreement", *facts):
-        agreement(explainer, X[:3], X, **options)
+        agreement(None, X[:3], explainer, data=X, **options)
 
 
 def test_what_cannot_be_compared_is_refused():
     with refuses(TypeError, "'explainer'", "LogisticRegression"):
-        agreement(LogisticRegression(), X[:3], X)
+        agreement(None, X[:3], LogisticRegression(), data=X)
     with refuses(ValueError, "inconsistent numbers of samples", "150", "3"):
-        agreement(OcclusionExplainer(MODEL, random_state=0).fit(X), X[:3], X, Y[:3])
+        agreement(None, X[:3], OcclusionExplainer(MODEL, random_state=0).fit(X), data=X, y=Y[:3])
     constant = OcclusionExplainer(lambda table: np.ones(len(table)), random_state=0).fit(X)
     with refuses(DataError, "same value", "constant"):
-        agreement(constant, X[:3], X)
+        agreement(None, X[:3], constant, data=X)
     several = LinearRegression().fit(X, X[["a", "b"]])
     with refuses(DataError, "regression", "2 outputs"):
-        agreement(OcclusionExplainer(several, random_state=0).fit(X), X[:3], X)
+        agreement(None, X[:3], OcclusionExplainer(several, random_state=0).fit(X), data=X)

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import config_context
 from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
 
-from agnostix import KernelShapExplainer, LimeExplainer, OcclusionExplainer, RiseExplainer
+from agnostix import KernelShapExplainer, LimeExplainer, OcclusionExplainer, RiseExplainer, as_predictor
 from agnostix.exceptions import DataError
 from agnostix.maskers import SegmentMasker, TextMasker
 from agnostix.metrics import avg_sensitivity, local_lipschitz, max_sensitivity
@@ -62,13 +63,13 @@ def test_scores_of_mixed_tables_are_those_of_loops(make):
                 reference.lipschitz(own, others, distances),
             )
         )
-    results = [metric(explainer, rows, data=MIXED, n_neighbors=4) for metric in ALL]
+    results = [metric(None, rows, explainer, data=MIXED, n_neighbors=4) for metric in ALL]
     np.testing.assert_allclose(np.column_stack([one.scores for one in results]), expected, rtol=1e-7)
     assert all(one.greater_is_better is False and one.draw_errors is None for one in results)
 
 
 def test_linear_model_changes_by_weights_times_steps():
-    result = max_sensitivity(LINEAR, X[:20], data=X, relative=False, n_neighbors=3)
+    result = max_sensitivity(None, X[:20], LINEAR, data=X, relative=False, n_neighbors=3)
     span = np.ptp(X, axis=0)
     for row in range(20):
         gower = np.abs((X - X[row]) / span).mean(axis=1)
@@ -78,7 +79,7 @@ def test_linear_model_changes_by_weights_times_steps():
 
 def test_linear_model_in_the_ball_has_its_lipschitz_constant_as_bound():
     constant = (np.abs(W) * np.ptp(X, axis=0)).max()
-    result = local_lipschitz(LINEAR, X[:20], data=X, neighbors="ball", n_neighbors=200)
+    result = local_lipschitz(None, X[:20], LINEAR, data=X, neighbors="ball", n_neighbors=200)
     assert (result.scores <= constant * (1 + 1e-9)).all()
     assert (result.scores > 0.9 * constant).all()
     assert result.n_draws == 200
@@ -92,12 +93,12 @@ def test_lipschitz_of_a_gradient_is_at_most_the_spectral_norm():
     data = np.vstack([rows, rows[2:10] + top])
     data = np.clip(data, 0.0, 1.0)
     bound = np.abs(largest).max()
-    result = local_lipschitz(explainer, rows[2:10], data=data, n_neighbors=68)
+    result = local_lipschitz(None, rows[2:10], explainer, data=data, n_neighbors=68)
     assert (result.scores <= bound + 1e-9).all()
     inside = ((rows[2:10] + top >= 0) & (rows[2:10] + top <= 1)).all(axis=1)
     assert inside.any()
     np.testing.assert_allclose(result.scores[inside], bound)
-    assert (local_lipschitz(explainer, rows, neighbors="ball").scores <= bound + 1e-9).all()
+    assert (local_lipschitz(None, rows, explainer, neighbors="ball").scores <= bound + 1e-9).all()
 
 
 @settings(max_examples=20, deadline=None)
@@ -139,7 +140,7 @@ def test_sensitivity_in_a_ball_is_that_of_its_points_one_by_one(metric):
     model = softmax_model(WEIGHTS)
     explainer = OcclusionExplainer(model, masker=SegmentMasker("grid", n_segments=6), random_state=0)
     explainer.fit(PICTURES)
-    result = metric(explainer, PICTURES, radius=0.1, n_neighbors=3, random_state=5)
+    result = metric(None, PICTURES, explainer, radius=0.1, n_neighbors=3, random_state=5)
     around = NeighborOptions(radius=0.1, n_neighbors=3, random_state=5).make(PICTURES).around(np.arange(5))
     for row, predicted in enumerate(model(PICTURES).argmax(axis=1)):
         output = f"output_{predicted}"
@@ -165,25 +166,25 @@ def test_pictures_with_segments_of_their_own_are_compared_by_pixel():
     explainer = OcclusionExplainer(
         lambda X: X[:, :10].mean(axis=(1, 2)), masker=SegmentMasker("slic", n_segments=8), random_state=0
     ).fit(images)
-    result = avg_sensitivity(explainer, images, n_neighbors=2, radius=0.01)
+    result = avg_sensitivity(None, images, explainer, n_neighbors=2, radius=0.01)
     assert np.isfinite(result.scores).all()
 
 
 def test_maps_of_pixels_and_draws():
     explainer = RiseExplainer(softmax_model(WEIGHTS), n_masks=64, random_state=0).fit(PICTURES)
-    result = avg_sensitivity(explainer, PICTURES, n_neighbors=4)
+    result = avg_sensitivity(None, PICTURES, explainer, n_neighbors=4)
     assert result.n_draws == 4
     changes = result.details["changes"].array[..., 0]
     sizes = result.scores / changes.mean(axis=1)
     np.testing.assert_allclose(result.draw_errors, changes.std(axis=1, ddof=1) / 2 * sizes)
-    one = avg_sensitivity(explainer, PICTURES[:1], n_neighbors=4)
+    one = avg_sensitivity(None, PICTURES[:1], explainer, n_neighbors=4)
     assert one.interval_source == "draws"
-    assert max_sensitivity(explainer, PICTURES[:1], n_neighbors=4).interval_source == "none"
+    assert max_sensitivity(None, PICTURES[:1], explainer, n_neighbors=4).interval_source == "none"
 
 
 def test_conventions_name_radius_and_draws():
-    captum = max_sensitivity(LINEAR, X[:3], data=X, neighbors="ball")
-    quantus = max_sensitivity(LINEAR, X[:3], data=X, neighbors="ball", convention="quantus")
+    captum = max_sensitivity(None, X[:3], LINEAR, data=X, neighbors="ball")
+    quantus = max_sensitivity(None, X[:3], LINEAR, data=X, neighbors="ball", convention="quantus")
     assert (captum.params["radius"], captum.n_draws) == (0.02, 10)
     assert (quantus.params["radius"], quantus.n_draws) == (0.2, 200)
     assert (quantus.scores > captum.scores).all()
@@ -200,8 +201,10 @@ def test_neighbors_are_explained_for_the_class_of_their_row():
     predicted = predict(rows).argmax(axis=1)
     assert len(set(predicted)) > 1
     explainer = OcclusionExplainer(predict, random_state=0).fit(rows)
-    every = max_sensitivity(explainer, rows, outputs=["output_0", "output_1", "output_2"], relative=False)
-    result = max_sensitivity(explainer, rows, relative=False)
+    every = max_sensitivity(
+        None, rows, explainer, outputs=["output_0", "output_1", "output_2"], relative=False
+    )
+    result = max_sensitivity(None, rows, explainer, relative=False)
     assert every.scores.shape == (40, 3)
     np.testing.assert_allclose(result.scores, every.scores[np.arange(40), predicted])
     assert result.output_names == ("predicted",)
@@ -214,7 +217,7 @@ def test_all_neighbors_are_explained_at_once_and_model_rows_counted():
     explain = explainer.explain
     explainer.explain = lambda rows, **options: calls.append(len(rows)) or explain(rows, **options)
     model.n_rows = 0
-    result = max_sensitivity(explainer, MIXED.iloc[:20], data=MIXED)
+    result = max_sensitivity(None, MIXED.iloc[:20], explainer, data=MIXED)
     assert result.n_model_rows == model.n_rows
     assert calls[0] == 20
     assert sum(calls[1:]) == 200
@@ -223,21 +226,21 @@ def test_all_neighbors_are_explained_at_once_and_model_rows_counted():
 
 @pytest.mark.parametrize("neighbors", ["real", "ball"])
 def test_scores_depend_on_the_row_alone(neighbors):
-    whole = avg_sensitivity(LINEAR, X[:20], data=X, neighbors=neighbors)
-    some = avg_sensitivity(LINEAR, X[[7, 3]], data=X, neighbors=neighbors)
+    whole = avg_sensitivity(None, X[:20], LINEAR, data=X, neighbors=neighbors)
+    some = avg_sensitivity(None, X[[7, 3]], LINEAR, data=X, neighbors=neighbors)
     np.testing.assert_allclose(some.scores, whole.scores[[7, 3]], rtol=1e-10)
     assert list(some.row_keys) == list(whole.row_keys[[7, 3]])
     with config_context(working_memory=1):
-        cut = avg_sensitivity(LINEAR, X[:20], data=X, neighbors=neighbors)
+        cut = avg_sensitivity(None, X[:20], LINEAR, data=X, neighbors=neighbors)
     np.testing.assert_allclose(cut.scores, whole.scores, rtol=1e-10)
-    again = avg_sensitivity(LINEAR, X[:20], data=X, neighbors=neighbors, random_state=1)
+    again = avg_sensitivity(None, X[:20], LINEAR, data=X, neighbors=neighbors, random_state=1)
     assert (again.scores != whole.scores).all() == (neighbors == "ball")
 
 
 def test_work_is_cut_into_blocks(monkeypatch):
-    whole = max_sensitivity(LINEAR, X[:20], data=X)
+    whole = max_sensitivity(None, X[:20], LINEAR, data=X)
     monkeypatch.setattr(sensitivities, "working_memory", lambda: 32 * 200)
-    np.testing.assert_allclose(max_sensitivity(LINEAR, X[:20], data=X).scores, whole.scores)
+    np.testing.assert_allclose(max_sensitivity(None, X[:20], LINEAR, data=X).scores, whole.scores)
 
 
 def test_frame_libraries_agree():
@@ -250,8 +253,8 @@ def test_frame_libraries_agree():
 
     of_others = OcclusionExplainer(of_polars, random_state=0).fit(others)
     for neighbors in ("real", "ball"):
-        one = max_sensitivity(explainer, frame[:5], data=frame, neighbors=neighbors)
-        other = max_sensitivity(of_others, others[:5], data=others, neighbors=neighbors)
+        one = max_sensitivity(None, frame[:5], explainer, data=frame, neighbors=neighbors)
+        other = max_sensitivity(None, others[:5], of_others, data=others, neighbors=neighbors)
         if neighbors == "real":
             np.testing.assert_allclose(one.scores, other.scores)
         assert np.isfinite(other.scores).all()
@@ -260,22 +263,24 @@ def test_frame_libraries_agree():
 def test_explainer_and_rows_are_not_changed():
     explainer = LimeExplainer(of_mixed_table, n_samples=200, random_state=0).fit(MIXED)
     before, rows = pickle.dumps(explainer), MIXED.iloc[:5].copy()
-    max_sensitivity(explainer, rows, data=MIXED)
-    max_sensitivity(explainer, rows, data=MIXED, neighbors="ball")
+    max_sensitivity(None, rows, explainer, data=MIXED)
+    max_sensitivity(None, rows, explainer, data=MIXED, neighbors="ball")
     assert pickle.dumps(explainer) == before
     pd.testing.assert_frame_equal(rows, MIXED.iloc[:5])
 
 
 def test_duplicates_are_no_neighbors():
     data = np.vstack([X, X[:1], X[:1], X[:1]])
-    result = max_sensitivity(LINEAR, X[:3], data=data, n_neighbors=2)
-    np.testing.assert_allclose(result.scores, max_sensitivity(LINEAR, X[:3], data=X, n_neighbors=2).scores)
+    result = max_sensitivity(None, X[:3], LINEAR, data=data, n_neighbors=2)
+    np.testing.assert_allclose(
+        result.scores, max_sensitivity(None, X[:3], LINEAR, data=X, n_neighbors=2).scores
+    )
     assert (result.details["distances"].array > 0).all()
 
 
 def test_rows_without_neighbors_have_no_score():
     rows = np.vstack([X, [[50.0, 50.0, 50.0]]])
-    result = max_sensitivity(LINEAR, rows, radius=0.05)
+    result = max_sensitivity(None, rows, LINEAR, radius=0.05)
     assert np.isnan(result.scores[-1])
     assert any("no neighbors" in note for note in result.notes)
     assert np.isfinite(result.interval()).all()
@@ -285,17 +290,17 @@ def test_rows_with_zero_explanations_have_no_relative_score():
     explainer = OcclusionExplainer(lambda X: np.maximum(X[:, 0], 0.0), masker=None, random_state=0)
     rows = np.column_stack([np.linspace(-2, 2, 40), np.arange(40.0)])
     explainer.fit(np.full((3, 2), -1.0))
-    result = max_sensitivity(explainer, rows)
+    result = max_sensitivity(None, rows, explainer)
     assert np.isnan(result.scores[:20]).all()
     assert np.isfinite(result.scores[20:]).all()
-    assert np.isfinite(max_sensitivity(explainer, rows, relative=False).scores).all()
+    assert np.isfinite(max_sensitivity(None, rows, explainer, relative=False).scores).all()
 
 
 def test_interval_of_the_average_covers():
     """Over a thousand samples of 20 rows, with the draws inside: rows and their draws are independent."""
     rows = np.random.default_rng(0).normal(size=(20_000, 3))
     options = {"data": X, "neighbors": "ball", "n_neighbors": 2, "relative": False}
-    result = avg_sensitivity(LINEAR, rows, **options)
+    result = avg_sensitivity(None, rows, LINEAR, **options)
     hits = 0
     for own in result.scores.reshape(1000, 20):
         low, high = MeanInterval.from_scores(own[:, None]).ends()
@@ -319,25 +324,28 @@ def test_interval_of_the_average_covers():
 )
 def test_parameters_are_checked(metric, options, facts):
     with refuses(DataError, metric.__name__, *facts):
-        metric(LINEAR, X[:20], **options)
+        metric(None, X[:20], LINEAR, **options)
 
 
 def test_pictures_need_their_range_and_a_ball():
     explainer = RiseExplainer(softmax_model(WEIGHTS), n_masks=64, random_state=0).fit(PICTURES * 4)
     with refuses(DataError, "0 to 1", "value_range=(low, high)"):
-        max_sensitivity(explainer, PICTURES * 4)
-    result = max_sensitivity(explainer, PICTURES * 4, value_range=(0, 4), n_neighbors=2)
+        max_sensitivity(None, PICTURES * 4, explainer)
+    result = max_sensitivity(None, PICTURES * 4, explainer, value_range=(0, 4), n_neighbors=2)
     assert np.isfinite(result.scores).all()
     with refuses(DataError, "'value_range'", "(low, high)", "(1, 0)"):
-        max_sensitivity(explainer, PICTURES, value_range=(1, 0))
+        max_sensitivity(None, PICTURES, explainer, value_range=(1, 0))
     with refuses(DataError, "'neighbors'", "tables", "neighbors='ball'"):
-        max_sensitivity(explainer, PICTURES, neighbors="real")
+        max_sensitivity(None, PICTURES, explainer, neighbors="real")
     with refuses(DataError, "'data'", "tables", "neighbors='ball'"):
-        max_sensitivity(explainer, PICTURES, data=PICTURES)
+        max_sensitivity(None, PICTURES, explainer, data=PICTURES)
     with refuses(DataError, "radius", "1e-06", "rounded away"):
         byte = (PICTURES * 255).astype(np.uint8)
         max_sensitivity(
-            RiseExplainer(softmax_model(WEIGHTS), n_masks=64, random_state=0).fit(byte), byte, radius=1e-6
+            None,
+            byte,
+            RiseExplainer(softmax_model(WEIGHTS), n_masks=64, random_state=0).fit(byte),
+            radius=1e-6,
         )
 
 
@@ -345,15 +353,15 @@ def test_texts_have_no_neighbors():
     texts = ["good food", "bad service", "good service"]
     explainer = KernelShapExplainer(lambda t: [s.count("good") for s in t], masker=TextMasker()).fit(texts)
     with refuses(DataError, "texts", "agreement(over='seed')", "comprehensiveness"):
-        max_sensitivity(explainer, texts)
+        max_sensitivity(None, texts, explainer)
 
 
 def test_what_is_no_fitted_explainer_is_refused():
     exp = of_table(X[..., None], X)
     with refuses(TypeError, "'explainer'", "fitted explainer", "Explanation"):
-        max_sensitivity(exp, X)
+        max_sensitivity(None, X, exp)
     with pytest.raises(NotFittedError):
-        max_sensitivity(OcclusionExplainer(lambda X: X @ W), X)
+        max_sensitivity(None, X, OcclusionExplainer(lambda X: X @ W))
 
 
 def test_columns_that_cannot_move_are_refused():
@@ -361,25 +369,50 @@ def test_columns_that_cannot_move_are_refused():
     explainer = OcclusionExplainer(lambda f: (f["town"] == "north").to_numpy() * 1.0, random_state=0)
     explainer.fit(frame)
     with refuses(DataError, "neighbors='ball'", "1 columns", "neighbors='real'"):
-        max_sensitivity(explainer, frame, neighbors="ball")
-    assert np.isfinite(local_lipschitz(explainer, frame).scores).all()
+        max_sensitivity(None, frame, explainer, neighbors="ball")
+    assert np.isfinite(local_lipschitz(None, frame, explainer).scores).all()
 
 
 def test_constant_predictions_and_regressions_with_several_outputs_are_refused():
     constant = OcclusionExplainer(lambda X: np.ones(len(X)), random_state=0).fit(X)
     with refuses(DataError, "60 rows", "constant", "relative=False"):
-        max_sensitivity(constant, X)
-    assert max_sensitivity(constant, X, relative=False).score == 0.0
+        max_sensitivity(None, X, constant)
+    assert max_sensitivity(None, X, constant, relative=False).score == 0.0
     from sklearn.linear_model import LinearRegression
 
     model = LinearRegression().fit(X, X @ RNG.normal(size=(3, 2)))
     explainer = OcclusionExplainer(model, random_state=0).fit(X)
     with refuses(DataError, "regression", "2 outputs", "outputs='output_0'"):
-        max_sensitivity(explainer, X)
-    assert max_sensitivity(explainer, X, outputs="output_0").scores.shape == (60,)
+        max_sensitivity(None, X, explainer)
+    assert max_sensitivity(None, X, explainer, outputs="output_0").scores.shape == (60,)
 
 
 def test_a_single_row_alone_has_no_neighbors():
     with refuses(DataError, "no neighbor", "1 rows", "data=X_train"):
-        max_sensitivity(LINEAR, X[:1])
-    assert max_sensitivity(LINEAR, X[:1], data=X).interval_source == "none"
+        max_sensitivity(None, X[:1], LINEAR)
+    assert max_sensitivity(None, X[:1], LINEAR, data=X).interval_source == "none"
+
+
+def test_explainer_of_another_model_is_refused_and_its_own_costs_nothing():
+    model, other = (LogisticRegression().fit(X, shift < X @ W) for shift in (0.0, 2.0))
+    explainer = OcclusionExplainer(model, outputs=[0], random_state=0).fit(X)
+    alone = max_sensitivity(None, X[:5], explainer, data=X)
+    for same in (model, as_predictor(model), explainer.model_):
+        assert max_sensitivity(same, X[:5], explainer, data=X).n_model_rows == alone.n_model_rows
+    equal = max_sensitivity(model.predict_proba, X[:5], explainer, data=X)
+    assert equal.n_model_rows == alone.n_model_rows
+    same = as_predictor(lambda X: model.predict_proba(X), output_names=["False", "True"])
+    equal = max_sensitivity(same, X[:5], explainer, data=X)
+    assert equal.n_model_rows == alone.n_model_rows + 5
+    np.testing.assert_array_equal(equal.scores, alone.scores)
+    with refuses(DataError, "another model", "row"):
+        max_sensitivity(other, X[:5], explainer, data=X)
+
+
+def test_nullable_whole_numbers_stay_as_they_are():
+    whole = pd.array(RNG.integers(0, 9, 60), dtype="Int64")
+    whole[3] = None
+    frame = pd.DataFrame({"a": X[:, 0], "whole": whole})
+    explainer = OcclusionExplainer(lambda X: X["a"].to_numpy() ** 2, random_state=0).fit(frame)
+    result = max_sensitivity(None, frame[:5], explainer, data=frame, neighbors="ball", relative=False)
+    assert (result.scores > 0).all()
