@@ -93,9 +93,13 @@ def _measures() -> Iterator[Measure]:
     for metric in (comprehensiveness, sufficiency):
         measure = partial(_table_measure, metric, proportions=(0.25, 0.5))
         yield Measure(f"{metric.__name__}, table", _table, of_table, measure)
-    for metric in (infidelity, faithfulness_correlation):
-        measure = partial(_table_measure, metric, n_samples=20)
-        yield Measure(f"{metric.__name__}, table, 20 draws", _table, of_table, measure)
+    # scaled, since the parts are of the scores, not of the probabilities
+    for name, metric, extra in (
+        ("infidelity, scaled", infidelity, {"scale": True}),
+        ("faithfulness_correlation", faithfulness_correlation, {}),
+    ):
+        measure = partial(_table_measure, metric, n_samples=20, **extra)
+        yield Measure(f"{name}, table, 20 draws", _table, of_table, measure)
     for metric in (deletion, insertion):
         measure = partial(_picture_measure, metric, fill=0.5)
         yield Measure(f"{metric.__name__}, pictures", _pictures, of_pictures, measure)

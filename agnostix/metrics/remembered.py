@@ -29,7 +29,9 @@ class RememberingPredictor(Predictor):
 
     @classmethod
     def from_model(cls, model: Any) -> RememberingPredictor:
-        """Any model that `as_predictor` takes, nothing seen yet."""
+        """Any model that `as_predictor` takes, nothing seen yet; one that remembers is taken as it is."""
+        if isinstance(model, cls):
+            return model
         predictor = as_predictor(model)
         return cls(**{one.name: getattr(predictor, one.name) for one in fields(Predictor)})
 

@@ -18,10 +18,12 @@ from agnostix.core.models import as_predictor, is_fitted
 from agnostix.core.reproducibility import one_blas_thread
 from agnostix.core.typing import Floats
 from agnostix.exceptions import DataError, InfeasibleTargetError
+from agnostix.metrics import ComparisonResult
 from agnostix.report.formatting import Scale
 from agnostix.report.inputs import ReportInputs
 from agnostix.report.pictures import MethodMaps, check_pictures, method_maps
 from agnostix.report.single_rows import ExplainedRow, explain_rows, used_columns
+from agnostix.report.trust import MeasuredRows
 from agnostix.surrogate_tree import MimicTree
 from agnostix.what_if import CorrelatedShifts, EntropicProjection, Sample, default_metrics, movable
 
@@ -71,12 +73,18 @@ class ReportData:
     skipped: tuple[tuple[str, Any, str], ...]  # feature, group and reason of columns without targets
     timings: dict[str, float] = field(default_factory=dict)  # seconds by stage
     rows: list[ExplainedRow] = field(default_factory=list)
+    measured: MeasuredRows | None = None  # of the explanations of these rows
     surrogate_tree: MimicTree | None = None  # fitted
 
     @cached_property
     def pictures(self) -> list[MethodMaps]:
         """The maps of images by method."""
         return method_maps(check_pictures(self.inputs.pictures), self.inputs.confidence_level)
+
+    @cached_property
+    def pictures_comparison(self) -> ComparisonResult | None:
+        """What was measured of these maps."""
+        return self.inputs.checked_comparison()
 
     @property
     def in_percent(self) -> bool:
@@ -169,8 +177,9 @@ def compute_report_data(inputs: ReportInputs) -> ReportData:
     if selected is None:
         return replace(data, timings=timings)
     begin = time.perf_counter()
-    rows = explain_rows(inputs, selected, projection, data.output)
-    return replace(data, timings=timings | {"rows": time.perf_counter() - begin}, rows=rows)
+    rows, measured = explain_rows(inputs, selected, projection, data.output)
+    timings["rows"] = time.perf_counter() - begin
+    return replace(data, timings=timings, rows=rows, measured=measured)
 
 
 def _population_data(inputs: ReportInputs, projection: EntropicProjection) -> ReportData:

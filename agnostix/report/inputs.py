@@ -14,7 +14,9 @@ from agnostix.core.base import AttributionExplainer
 from agnostix.core.features import read_like
 from agnostix.core.frames import as_table, is_frame
 from agnostix.exceptions import DataError
+from agnostix.metrics import ComparisonResult
 from agnostix.report.pictures import check_pictures
+from agnostix.report.pictures_trust import check_comparison
 from agnostix.surrogate_tree import MimicTree
 
 MAX_ROWS = 20
@@ -40,11 +42,12 @@ class ReportInputs:
     random_state: Any = 0
     mimic: Any = None
     pictures: Any = None
+    pictures_comparison: Any = None
 
     def check(self) -> SelectedRows | None:
         """Refuse bad rows, explainers, trees or pictures; the selected rows, None if there are none."""
         selected = self._select_rows()
-        check_pictures(self.pictures)
+        self.checked_comparison()
         if self.explainers is not None:
             self.explainer_list()
         if self.mimic is not None and not isinstance(self.mimic, MimicTree):
@@ -52,6 +55,11 @@ class ReportInputs:
                 f"The 'mimic' parameter of WhatIfReport must be a MimicTree, or None, got {self.mimic!r}."
             )
         return selected
+
+    def checked_comparison(self) -> ComparisonResult | None:
+        """What was measured of the pictures, both checked; None if nothing was."""
+        pictures = check_pictures(self.pictures)
+        return check_comparison(self.pictures_comparison, pictures, self.confidence_level)
 
     def explainer_list(self) -> list[Any]:
         """The explainers of single rows."""

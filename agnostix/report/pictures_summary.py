@@ -6,22 +6,32 @@ from collections.abc import Sequence
 from typing import Any
 
 from agnostix.core.explanation import Explanation
-from agnostix.report.formatting import is_known, plain, rounded
+from agnostix.metrics import ComparisonResult
+from agnostix.report.formatting import is_known, plain, records, rounded
 from agnostix.report.pictures import MethodMaps
+from agnostix.report.sentences_measured import (
+    NOT_MEASURED,
+    comparison_note,
+    measured_scores,
+    measured_sentences,
+)
 from agnostix.report.sentences_pictures import (
     figure_sentence,
     figure_title,
     image_heading,
     map_text,
     method_sentences,
+    method_trust_sentences,
     outputs_sentence,
     pictures_note,
     place_sentences,
 )
 
 
-def summarize_pictures(methods: Sequence[MethodMaps]) -> dict[str, Any]:
-    """What the report states on images; empty without any."""
+def summarize_pictures(
+    methods: Sequence[MethodMaps], comparison: ComparisonResult | None = None
+) -> dict[str, Any]:
+    """What the report states on images, and what was measured of them; empty without any."""
     if not methods:
         return {}
     images = [_image(methods, i) for i in range(len(methods[0].explanation))]
@@ -30,6 +40,19 @@ def summarize_pictures(methods: Sequence[MethodMaps]) -> dict[str, Any]:
         "methods": [_method(one) for one in methods],
         "has_gaps": any(entry["gap"] is not None for image in images for entry in image["maps"]),
         "note": pictures_note(methods),
+        "measured": {} if comparison is None else _measured(comparison),
+        "not_measured": NOT_MEASURED if comparison is None else "",
+    }
+
+
+def _measured(comparison: ComparisonResult) -> dict[str, Any]:
+    return {
+        "sentences": measured_sentences(comparison),
+        "scores": measured_scores(comparison),
+        "pairs": records(comparison.to_frame("pairs")),
+        "agreement": records(comparison.to_frame("agreement")),
+        "level": comparison.level,
+        "note": comparison_note(comparison),
     }
 
 
@@ -90,4 +113,5 @@ def _method(one: MethodMaps) -> dict[str, Any]:
         "n_failed": int(one.failed.sum()),
         "n_not_reached": int(one.unreached.sum()),
         "sentences": method_sentences(one),
+        "trust": method_trust_sentences(one),
     }

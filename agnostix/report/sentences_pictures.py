@@ -143,7 +143,7 @@ def map_text(facts: MapFacts) -> dict[str, str]:
 
 
 def method_sentences(one: MethodMaps) -> list[str]:
-    """What the values of a method are, what they cost, and how far to trust them."""
+    """What the values of a method are, and what they cost."""
     explanation = one.explanation
     meaning = _MEANINGS[explanation.quantity]
     if explanation.completeness == "outputs - base_values":
@@ -156,10 +156,16 @@ def method_sentences(one: MethodMaps) -> list[str]:
     n = explanation.n_model_rows
     return [
         f"Each value is {meaning} ({explanation.quantity}{units}).",
-        *(absorption_sentences(explanation, "pixels") or _sums(one)),
+        f"Cost: {count(n)} model row{'' if n == 1 else 's'}, by {explanation.method}.",
+    ]
+
+
+def method_trust_sentences(one: MethodMaps) -> list[str]:
+    """What a method says of its own errors."""
+    return [
+        *(absorption_sentences(one.explanation, "pixels") or _sums(one)),
         *_errors(one),
         *_problems(one),
-        f"Cost: {count(n)} model row{'' if n == 1 else 's'}, by {explanation.method}.",
     ]
 
 

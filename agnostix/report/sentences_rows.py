@@ -10,11 +10,11 @@ from scipy.special import expit
 
 from agnostix.core.explanation import Explanation
 from agnostix.core.explanation.fields import LAYER
-from agnostix.plotting.fidelity import CLOSE, ROUGH, Fidelity
+from agnostix.plotting.fidelity import ROUGH, Fidelity
 from agnostix.plotting.words import format_value, label_feature, label_in_row
 from agnostix.report.data import ReportData
 from agnostix.report.formatting import LABEL_WIDTH, Scale, count, join_words, number, percent
-from agnostix.report.sentences_absorbed import absorption_sentences
+from agnostix.report.sentences_absorbed import has_absorbed
 from agnostix.report.single_rows import ExplainedRow, ExplanationView, RowRecord
 
 _N_NAMED = 3
@@ -72,10 +72,6 @@ _MEANINGS = {
         "surrogate tree, the change of the mean prediction from node to node. It describes the model only as "
         "far as the two agree, and a feature that is not on the path has none."
     ),
-}
-_SOURCES_OF_ERROR = {
-    "coalition_std_errors": "the sampling of coalitions",
-    "background_std_errors": "the sampling of the background rows",
 }
 
 
@@ -213,7 +209,7 @@ def explanation_remarks(view: ExplanationView) -> list[str]:
     elif view.is_surrogate:
         remarks += [*_not_selected(view), *_unseen_values(view)]
     if view.target is not None and not (view.is_surrogate and view.is_additive):
-        remarks += absorption_sentences(view.explanation, "features") or [_additivity(view)]
+        remarks += [] if has_absorbed(view.explanation) else [_additivity(view)]
     return remarks
 
 
@@ -294,19 +290,14 @@ def _unseen(view: ExplanationView, which: Any, why: str) -> list[str]:
 
 
 def explanation_note(view: ExplanationView) -> str:
-    """What an explanation means, what its intervals cover, and what it cost."""
+    """What an explanation means, and what it cost."""
     explanation, n = view.explanation, view.explanation.n_model_rows
     is_tree = explanation.params.get("surrogate") == "tree"
     together = "" if view.n_rows == 1 else f" for {view.n_rows} rows together"
-    fidelity = {} if view.fidelity else explanation.fidelity or {}
-    stated = [f"{name} {number(float(value[0, 0]))}" for name, value in fidelity.items()]
     return " ".join(
         [
             _MEANINGS[view.kind].format("a small decision tree" if is_tree else "a weighted sum of features"),
             *_layer_note(explanation),
-            _interval_note(view),
-            *([fidelity_note()] if view.fidelity else []),
-            *([f"Fidelity: {join_words(stated)}."] if stated else []),
             f"Cost: {count(n)} model row{'' if n == 1 else 's'}{together}{_evaluated(view)}, by "
             f"{explanation.method}.",
         ]
@@ -337,42 +328,6 @@ def _evaluated(view: ExplanationView) -> str:
         where = "evaluated before" if is_shared else "sampled near it"
         parts.append(f"{count(np.max(samples.array))} rows {where}")
     return f", with {join_words(parts)}" if parts else ""
-
-
-def _interval_note(view: ExplanationView) -> str:
-    extras = view.explanation.extras
-    if view.values["std_error"].isna().all():
-        return "The error of the values is unknown."
-    is_exact = not (view.values["std_error"] > 0).any()
-    if is_exact and view.is_surrogate:
-        return "The values have no error: the surrogate fits every prediction near the row."
-    if is_exact and extras.get("background_size", 1) > 1:
-        return "The values are exact for these background rows."
-    if is_exact:
-        return "The values are exact: nothing is sampled."
-    enough = float(np.max(_detail(view, "background_size_to_halve_error", np.inf)))
-    rows = f"{count(float(f'{enough:.2g}'))} background rows"
-    more = f" With about {rows} they would be half as wide." if np.isfinite(enough) else ""
-    return (
-        f"Intervals have {percent(view.confidence_level)} confidence, each on its own; they cover "
-        f"{_source_of_error(view)}, not the training of the model.{more}"
-    )
-
-
-def _source_of_error(view: ExplanationView) -> str:
-    if view.kind == "background effect":
-        return _SOURCES_OF_ERROR["background_std_errors"]
-    if view.is_surrogate and view.rule is None:
-        return "the sampling of rows near this one"
-    if view.kind == "surrogate tree":
-        return "the sampling of the rows in its nodes"
-    sources = [text for name, text in _SOURCES_OF_ERROR.items() if np.any(_detail(view, name, 0.0) > 0.0)]
-    return join_words(sources) if sources else "random sampling"
-
-
-def _detail(view: ExplanationView, name: str, default: float) -> Any:
-    detail = view.explanation.extras.get(name)
-    return np.asarray(default if detail is None else detail.array)
 
 
 def fidelity_sentence(view: ExplanationView) -> str:
@@ -427,14 +382,6 @@ def _misfit(fidelity: Fidelity, is_local: bool) -> str:
     return (
         f"may leave more than half of the variance of the predictions {where} unexplained, as its interval "
         "shows"
-    )
-
-
-def fidelity_note() -> str:
-    """What the words for an R² mean."""
-    return (
-        f"\u201cClosely\u201d is an R² of at least {CLOSE}, \u201croughly\u201d of at least {ROUGH}, judged "
-        "by the lower end of its interval; \u201cpoorly\u201d is less."
     )
 
 

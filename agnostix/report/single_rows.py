@@ -25,6 +25,7 @@ from agnostix.plotting.waterfall import ENDS
 from agnostix.plotting.words import is_surrogate
 from agnostix.report.formatting import Scale
 from agnostix.report.inputs import ReportInputs, SelectedRows, row_labels
+from agnostix.report.trust import MeasuredRows, measure_rows
 from agnostix.what_if import EntropicProjection
 
 _PARTS = ("contribution", "effect")
@@ -59,12 +60,13 @@ class ExplainedRow:
 
 def explain_rows(
     inputs: ReportInputs, selected: SelectedRows, projection: EntropicProjection, output: str
-) -> list[ExplainedRow]:
-    """Explain the selected rows by every explainer, and find their neighbors."""
+) -> tuple[list[ExplainedRow], MeasuredRows]:
+    """Explain the selected rows by every explainer, find their neighbors, and measure the explanations."""
     X, predictor = as_table(inputs.X), as_predictor(projection.model_)
     k = projection.predictions_.output_names.index(output)
     with NamedFailure(predictor.name, selected.table.shape[0]):
-        predictions = predictor.predict(selected.table)[:, k]
+        outputs = predictor.predict(selected.table)
+    predictions, output_name = outputs[:, k], predictor.names(outputs.shape[1])[k]
     compared = used_columns(X, predictor)
     explainers, n_fit_rows = _fit_explainers(inputs, projection, compared)
     neighbors = find_neighbors(
@@ -75,7 +77,18 @@ def explain_rows(
     )
     explanations = [_explain(explainer, selected.table, k) for explainer in explainers]
     records = _Records(X, inputs.y, projection, k)
-    return [
+    measured = measure_rows(
+        predictor,
+        compared,
+        selected.table,
+        explainers,
+        explanations,
+        output_name=output_name,
+        sample_weight=inputs.sample_weight,
+        level=inputs.confidence_level,
+        random_state=inputs.random_state,
+    )
+    rows = [
         ExplainedRow(
             records.of_selected(selected, j, float(predictions[j])),
             [explanation[j] for explanation in explanations],
@@ -86,6 +99,7 @@ def explain_rows(
         )
         for j in range(len(selected.positions))
     ]
+    return rows, measured
 
 
 class _Records:

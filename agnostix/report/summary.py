@@ -47,7 +47,9 @@ from agnostix.report.sentences_rows import (
     prediction_sentence,
     row_heading,
 )
+from agnostix.report.sentences_trust import chance_sentences, row_agreement_sentences
 from agnostix.report.single_rows import ExplainedRow, ExplanationView, RowRecord
+from agnostix.report.trust_summary import summarize_faithfulness, trust_of_row
 from agnostix.surrogate_tree import MimicTree
 
 SCHEMA_VERSION = 2
@@ -81,8 +83,9 @@ def summarize(data: ReportData) -> dict[str, Any]:
         "groups": [_result(row, data) for row in records(data.groups)],
         "quality": _quality(data),
         "rules": {} if tree is None else _rules(tree, data),
-        "rows": [_row(row, data) for row in data.rows],
-        "pictures": summarize_pictures(data.pictures),
+        "rows": [_row(j, row, data) for j, row in enumerate(data.rows)],
+        "faithfulness": {} if data.measured is None else summarize_faithfulness(data.measured, data),
+        "pictures": summarize_pictures(data.pictures, data.pictures_comparison),
         "caveats": caveats(data),
         "timings": dict(data.timings),
     }
@@ -123,6 +126,8 @@ def _cost(data: ReportData) -> str:
         first = data.rows[0]
         n_explain = first.n_fit_rows + sum(explanation.n_model_rows for explanation in first.explanations)
         parts.append(f"{count(len(data.rows) + n_explain)} more to explain single rows")
+    if data.measured is not None and data.measured.n_model_rows:
+        parts.append(f"{count(data.measured.n_model_rows)} more to measure these explanations")
     return ", ".join(parts)
 
 
@@ -271,7 +276,8 @@ def explanation_views(row: ExplainedRow, data: ReportData) -> list[ExplanationVi
     ]
 
 
-def _row(row: ExplainedRow, data: ReportData) -> dict[str, Any]:
+def _row(j: int, row: ExplainedRow, data: ReportData) -> dict[str, Any]:
+    assert data.measured is not None
     views = explanation_views(row, data)
     if views and views[0].is_waterfall and not views[0].in_other_units:
         scale = views[0].scale  # so that the prediction has the same digits in every sentence
@@ -281,7 +287,12 @@ def _row(row: ExplainedRow, data: ReportData) -> dict[str, Any]:
     return {
         **_record(row.record, scale),
         "sentence": prediction_sentence(row.record, data, scale),
-        "explanations": [_explanation(view) for view in views],
+        "explanations": [
+            _explanation(view) | trust_of_row(data.measured, name, j, view)
+            for name, view in zip(data.measured.names, views, strict=True)
+        ],
+        "by_chance": chance_sentences(data.measured, j, data.in_percent),
+        "agreement": row_agreement_sentences(data.measured, j),
         "neighbors": {
             "sentences": neighbor_sentences(row, data, scale),
             "n_equal": near.n_equal,

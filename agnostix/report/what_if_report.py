@@ -15,6 +15,7 @@ from typing import Any
 from agnostix.core.base import AttributionExplainer
 from agnostix.core.explanation import Explanation
 from agnostix.core.files import check_writable, replacing
+from agnostix.metrics import ComparisonResult
 from agnostix.report.data import ReportData, compute_report_data
 from agnostix.report.inputs import ReportInputs
 from agnostix.report.page import draw_figures, render
@@ -28,7 +29,8 @@ class WhatIfReport:
     the mean prediction most, by how much and with what certainty; what happens
     in the scenarios given; whether the model is still accurate there; and on
     demand why single rows are predicted as they are, the model as rules, and where
-    in images a model looks.
+    in images a model looks. Explanations of rows are measured, too: does the prediction
+    change more without the features that they name than without others?
     The result is one offline HTML file, or JSON, or Markdown. Nothing is
     computed before it is needed, and then once.
 
@@ -74,6 +76,10 @@ class WhatIfReport:
         each of dims ("row", "y", "x", "output"), such as those of `CamExplainer`,
         `RiseExplainer` or windows; at most 20 maps. They are drawn as they are,
         and need not be of `model`.
+    pictures_comparison : ComparisonResult or dict of str to MetricResult or list, default=None
+        What was measured of these pictures, or of more that include them: a result of
+        `compare_explainers` with the names in `pictures`, or one or more results of
+        metrics by these names.
 
     Attributes
     ----------
@@ -118,6 +124,7 @@ class WhatIfReport:
         random_state: Any = 0,
         mimic: Any = None,
         pictures: Mapping[str, Explanation] | None = None,
+        pictures_comparison: ComparisonResult | Mapping[str, Any] | None = None,
     ) -> None:
         scenarios = [what_if] if isinstance(what_if, Mapping) else list(what_if)
         self._inputs = ReportInputs(
@@ -135,6 +142,7 @@ class WhatIfReport:
             random_state,
             mimic,
             pictures,
+            pictures_comparison,
         )
         self._drawing = 0.0
 

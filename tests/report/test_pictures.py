@@ -198,7 +198,7 @@ def test_method_line_states_values_cost_and_units() -> None:
     assert_states(
         " ".join(method["sentences"]), "sensitivity", "in logits", "1\u202f234 model rows", "by hand"
     )
-    assert_states(" ".join(method["sentences"]), "No standard errors")
+    assert_states(" ".join(method["trust"]), "No standard errors")
     assert method["largest_std_error"] is None
 
 
@@ -211,9 +211,9 @@ def test_method_line_states_standard_errors() -> None:
     inside = sum(a <= 0.0 <= b for a, b in zip(low.ravel(), high.ravel(), strict=True)) / low.size
     assert method["largest_std_error"] == pytest.approx(errors.max(), rel=1e-5)
     assert method["share_unclear"] == pytest.approx(inside, rel=1e-5)
-    assert_states(" ".join(method["sentences"]), f"{100 * inside:.0f}\u202f%", "90\u202f%")
-    assert_states(" ".join(one_method(pixels(1, std_errors=0.0 * errors))["sentences"]), "exact")
-    assert_states(" ".join(one_method(pixels(1, std_errors=np.nan * errors))["sentences"]), "unknown")
+    assert_states(" ".join(method["trust"]), f"{100 * inside:.0f}\u202f%", "90\u202f%")
+    assert_states(" ".join(one_method(pixels(1, std_errors=0.0 * errors))["trust"]), "exact")
+    assert_states(" ".join(one_method(pixels(1, std_errors=np.nan * errors))["trust"]), "unknown")
 
 
 def test_gap_is_what_sum_of_values_misses() -> None:
@@ -222,12 +222,12 @@ def test_gap_is_what_sum_of_values_misses() -> None:
     known = {"values": values, "std_errors": None, "quantity": "contribution"}
     exact = pixels(1, completeness="outputs - base_values", **known, **ends)
     assert np.all(MethodMaps("one", exact, 0.95).gaps == 0.0)
-    assert_states(" ".join(one_method(exact)["sentences"]), "sum to that difference")
+    assert_states(" ".join(one_method(exact)["trust"]), "sum to that difference")
     stated = replace(exact, completeness_gap=np.array([[0.25], [-0.5]]))
     images = summarize_pictures(method_maps({"one": stated}, 0.95))
     assert [image["maps"][0]["gap"] for image in images["images"]] == [0.25, -0.5]
     assert images["has_gaps"]
-    assert_states(" ".join(one_method(stated)["sentences"]), "completeness gap", "at most 0.50")
+    assert_states(" ".join(one_method(stated)["trust"]), "completeness gap", "at most 0.50")
     off = replace(exact, outputs=exact.outputs + 2.0)
     np.testing.assert_allclose(MethodMaps("one", off, 0.95).gaps, 2.0)
     whole = replace(exact, completeness="outputs", base_values=None)
@@ -239,7 +239,7 @@ def test_tolerance_not_reached_is_said() -> None:
     exp = pixels(2, output_names=("a", "b"), extras={"status": Detail(status, ("row", "output"))})
     summary = summarize_pictures(method_maps({"one": exp}, 0.95))
     assert summary["methods"][0]["n_not_reached"] == 1
-    assert_states(" ".join(summary["methods"][0]["sentences"]), "not reached", "b in image 0")
+    assert_states(" ".join(summary["methods"][0]["trust"]), "not reached", "b in image 0")
     reached = [entry["is_reached"] for image in summary["images"] for entry in image["maps"]]
     assert reached == [True, False, True, True]
 
@@ -247,7 +247,7 @@ def test_tolerance_not_reached_is_said() -> None:
 def test_masks_that_failed_are_said_and_have_no_numbers() -> None:
     summary = summarize_pictures(method_maps({"mask": masks(output_names=("a", "b"))}, 0.95))
     assert summary["methods"][0]["n_failed"] == 1
-    assert_states(" ".join(summary["methods"][0]["sentences"]), "No mask was found", "b in image 0")
+    assert_states(" ".join(summary["methods"][0]["trust"]), "No mask was found", "b in image 0")
     found, failed = summary["images"][0]["maps"]
     assert [found[key] for key in ("y", "x", "n_largest", "is_drawn")] == [1, 3, 6, True]
     assert (failed["largest"], failed["top_share"], failed["is_drawn"]) == (None, None, False)
@@ -356,8 +356,10 @@ def test_page_json_and_markdown_state_the_same(report: WhatIfReport) -> None:
             row = f"| {image['name']} | {entry['output']} | {entry['method']} | {entry['text']['largest']} |"
             assert row in markdown
     for method in pictures["methods"]:
-        assert " ".join(method["sentences"]) in seen
-        assert f"- **{method['name']}**: " in markdown
+        for text in (" ".join(method["sentences"]), " ".join(method["trust"])):
+            assert text in seen
+            assert f"- **{method['name']}**: {text}" in re.sub(r"\\([^\w\s])", r"\1", markdown)
+    assert pictures["not_measured"] in seen
     assert "base64" not in markdown
 
 

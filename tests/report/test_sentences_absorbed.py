@@ -99,7 +99,10 @@ def test_report_states_relevance_of_pictures_and_rows() -> None:
     tabular = as_predictor(torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Tanh(), torch.nn.Linear(4, 1)))
     lrp = LrpExplainer(tabular, composite="epsilon")
     report = WhatIfReport(tabular, table, pictures=pictures, rows=[0], explainers=[lrp])
-    methods = {one["name"]: " ".join(one["sentences"]) for one in report.summary["pictures"]["methods"]}
+    methods = {
+        one["name"]: " ".join(one["sentences"] + one["trust"])
+        for one in report.summary["pictures"]["methods"]
+    }
     kept = pictures["LRP"].values.sum() / pictures["LRP"].outputs[0, 0]
     assert_states(methods["LRP"], "propagated back", f"({100 * kept:.0f}{THIN}%)".replace("-", "\u2212"))
     assert "gap" not in methods["LRP"]

@@ -22,15 +22,20 @@ from agnostix.report.sentences_rows import (
     explanation_remarks,
     explanation_sentences,
     explanation_title,
-    fidelity_note,
     fidelity_sentence,
     fidelity_warnings,
 )
+from agnostix.report.sentences_trust import error_sentences, fidelity_note
 from agnostix.report.single_rows import ExplanationView
 from tests.details import details
 from tests.messages import assert_states
 
 CONDITIONS = ["28 < age <= 37", "hours <= 40", "job = clerk"]
+
+
+def errors(view: ExplanationView) -> str:
+    """What an explanation says of its own errors."""
+    return " ".join(error_sentences(view))
 
 
 def _surrogate(values: Any = (0.3, -0.1, 0.01), r2: Any = 0.9, **more: Any) -> Explanation:
@@ -170,7 +175,7 @@ def test_fidelity_sentence_constant_model() -> None:
     flat = _read((0.0, 0.0, 0.0), np.nan, std_errors=np.zeros((1, 3, 1)), outputs=[[0.2]])
     assert_states(fidelity_sentence(flat), "everywhere near the row", "20.0\u202f%")
     assert fidelity_warnings(flat) == []
-    assert_states(explanation_note(flat), "values have no error")
+    assert_states(errors(flat), "values have no error")
 
 
 def test_fidelity_sentence_without_r2() -> None:
@@ -180,7 +185,7 @@ def test_fidelity_sentence_without_r2() -> None:
     assert "R²" not in sentence
     assert "follows" not in sentence
     assert fidelity_warnings(view) == []
-    assert fidelity_note() not in explanation_note(view)
+    assert fidelity_note() not in errors(view)
 
 
 def test_view_names_features_not_selected() -> None:
@@ -197,8 +202,9 @@ def test_explanation_note_of_surrogate() -> None:
     assert_states(
         note, "adds to the prediction of a surrogate", "a weighted sum", "rows sampled near this one"
     )
-    assert_states(note, "Intervals have 95\u202f% confidence", "the sampling of rows near this one")
-    assert_states(note, "\u201cClosely\u201d is an R² of at least 0.8", "\u201croughly\u201d of at least 0.5")
+    own = errors(_read())
+    assert_states(own, "Intervals have 95\u202f% confidence", "the sampling of rows near this one")
+    assert_states(own, "\u201cClosely\u201d is an R² of at least 0.8", "\u201croughly\u201d of at least 0.5")
     assert note.endswith("Cost: 5\u202f000 model rows, by ByHand.")
 
 
@@ -295,33 +301,30 @@ def test_explanation_sentences_log_odds_equal_to_probability() -> None:
 @pytest.mark.parametrize(
     ("coalitions", "background", "enough"), [(0.1, 0.1, np.inf), (0.1, 0.0, np.inf), (0.0, 0.1, 1234.0)]
 )
-def test_explanation_note_names_sources_of_error(coalitions: float, background: float, enough: float) -> None:
+def test_error_sentences_name_sources_of_error(coalitions: float, background: float, enough: float) -> None:
     extras = {
         "coalition_std_errors": np.full((1, 2, 1), coalitions),
         "background_std_errors": np.full((1, 2, 1), background),
         "background_size_to_halve_error": np.array([enough]),
         "evaluations": np.array([64]),
     }
-    note = explanation_note(
-        _view(
-            [0.4, 0.1],
-            [0.2, 0.2],
-            quantity="contribution",
-            completeness="outputs - base_values",
-            extras=extras,
-        )
+    view = _view(
+        [0.4, 0.1],
+        [0.2, 0.2],
+        quantity="contribution",
+        completeness="outputs - base_values",
+        extras=extras,
     )
-    assert ("the sampling of coalitions" in note) is (coalitions > 0)
-    assert ("the sampling of the background rows" in note) is (background > 0)
-    assert ("about 1\u202f200 background rows they would be half as wide" in note) is (enough == 1234.0)
+    note, own = explanation_note(view), errors(view)
+    assert ("the sampling of coalitions" in own) is (coalitions > 0)
+    assert ("the sampling of the background rows" in own) is (background > 0)
+    assert ("about 1\u202f200 background rows they would be half as wide" in own) is (enough == 1234.0)
     assert_states(note, "50 background rows", "64 coalitions", "by ByHand")
 
 
-def test_explanation_note_exact_values() -> None:
-    note = explanation_note(
-        _view([0.4, 0.1], [0.0, 0.0], quantity="contribution", completeness="outputs - base_values")
-    )
-    assert "The values are exact for these background rows. Cost" in note
+def test_error_sentences_exact_values() -> None:
+    view = _view([0.4, 0.1], [0.0, 0.0], quantity="contribution", completeness="outputs - base_values")
+    assert errors(view) == "The values are exact for these background rows."
     alone = _view(
         [0.4, 0.1],
         [0.0, 0.0],
@@ -329,7 +332,7 @@ def test_explanation_note_exact_values() -> None:
         completeness="outputs - base_values",
         extras={"background_size": 1},
     )
-    assert "The values are exact: nothing is sampled. Cost" in explanation_note(alone)
+    assert errors(alone) == "The values are exact: nothing is sampled."
 
 
 def test_explanation_sentences_and_remarks_match_numbers() -> None:
@@ -471,7 +474,7 @@ def test_view_of_every_quantity_and_completeness(
     assert view.values["label"].tolist() == ["a", "b"]
     assert view.in_points is (completeness is not None or quantity in ("contribution", "effect"))
     texts = [explanation_title(view), *explanation_sentences(view), *explanation_remarks(view)]
-    texts.append(explanation_note(view))
+    texts += [explanation_note(view), errors(view)]
     assert not re.search(r"\bnan\b|None|\{|\u2013", " ".join(texts))
     is_sum = any("add up" in text for text in texts)
     assert is_sum is (target is not None)
@@ -511,7 +514,7 @@ def test_sentences_of_values_without_sign() -> None:
 
 
 def test_note_of_unknown_errors() -> None:
-    note = explanation_note(_own("sensitivity", std_errors=np.full((1, 2, 1), np.nan)))
+    note = errors(_own("sensitivity", std_errors=np.full((1, 2, 1), np.nan)))
     assert "The error of the values is unknown." in note
     assert "exact" not in note
 
@@ -523,7 +526,7 @@ def test_coefficients_of_surrogate_have_fidelity_and_bars() -> None:
     assert (
         explanation_sentences(view)[0] == "The values are the coefficient of each feature for the prediction."
     )
-    assert "the sampling of rows near this one" in explanation_note(view)
+    assert "the sampling of rows near this one" in errors(view)
     assert_states(
         fidelity_sentence(view), "predicts 41.0\u202f% for the row", "the model predicts 80.0\u202f%"
     )

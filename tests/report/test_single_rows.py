@@ -133,6 +133,7 @@ def test_rows_on_page_and_in_markdown(rows: WhatIfReport) -> None:
     for row in rows.summary["rows"]:
         (part,) = row["explanations"]
         sentences = [row["sentence"], part["note"], " ".join(part["sentences"]), " ".join(part["remarks"])]
+        sentences.append(" ".join(part["trust"]))
         for text in [*sentences, " ".join(row["neighbors"]["sentences"])]:
             assert " ".join(text.split()) in seen
             assert text in plain
@@ -191,7 +192,7 @@ def test_rows_explainer_from_elsewhere(people: pd.DataFrame) -> None:
         f"The contributions add up to the difference, {own['values'][0]['text']['value'][0]}"
         f"{abs(people['age'][5]):.1f}."
     ]
-    assert "The values are exact: nothing is sampled. Fidelity: r2 0.500." in own["note"]
+    assert own["trust"][1:] == ["The values are exact: nothing is sampled.", "Fidelity: r2 0.500."]
     assert {value["text"]["interval"] for value in own["values"]} == {"exact"}
     page = report.html()
     assert "Why row 5, by Halves" in page
@@ -239,7 +240,7 @@ def test_rows_shapley_values_equal_explanation(shapley: WhatIfReport) -> None:
     (total,) = part["remarks"][-1:]
     assert total.startswith("The contributions add up to the difference, ")
     assert "an interaction is divided among the features that take part in it." in part["note"]
-    assert "they cover the sampling of the background rows, not the training of the model." in part["note"]
+    assert_states(part["trust"][1], "they cover the sampling of the background rows, not the training")
     n = len(exp.feature_names)
     assert f"with 40 background rows and {2**n} coalitions of this row's features, by" in part["note"]
     assert "Why row 7, by KernelShapExplainer" in shapley.html()

@@ -90,7 +90,8 @@ def deletion(
     -------
     MetricResult
         Scores are sum(p) - (p[0] + p[-1]) / 2 over n_points - 1, of predictions p from nothing to
-        everything hidden. ``against("least")`` and ``against("random")`` give the advantage.
+        everything hidden. ``against("least")`` and ``against("random")`` give the advantage;
+        ``details["random"]`` has the score of each random order.
 
     Raises
     ------

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from agnostix.core.explanation import Detail
 from agnostix.core.typing import Codes, Floats
 from agnostix.metrics.checks import check_whole
 from agnostix.metrics.orders import RANDOM, comparable, generator, groups_of, masks_of, ranked, ties_matter
@@ -96,6 +97,7 @@ class RowCurves:
     largest: float  # difference between two of them
     curves: dict[str, Floats]  # (n_rows, n_points, n_selected), means over draws at the points of x
     x: Floats
+    random: Floats  # (n_rows, n_draws, n_selected), scores of each random order
 
 
 def average_orders(
@@ -112,15 +114,19 @@ def average_orders(
     scores = {name: np.empty(shape) for name in names}
     curves = {name: np.empty((shape[0], x.size, shape[1])) for name in names}
     errors, n_tied, largest = np.zeros(shape), 0, 0.0
+    n_draws = max((one.draw + 1 for one in orders if one.name == "random"), default=0)
+    random = np.empty((shape[0], n_draws, shape[1]))
     for (name, row, selected), pairs in parts.items():
         own = np.array([one for one, _ in pairs])
         scores[name][row, selected] = own.mean()
         curves[name][row, :, selected] = np.mean([at for _, at in pairs], axis=0)
+        if name == "random":
+            random[row, :, selected] = own
         if name == "explanation" and own.size > 1:
             errors[row, selected] = own.std(ddof=1) / np.sqrt(own.size)
             n_tied += 1
             largest = max(largest, float(np.ptp(own)))
-    return RowCurves(scores, errors, n_tied, largest, curves, x)
+    return RowCurves(scores, errors, n_tied, largest, curves, x, random)
 
 
 def predict_orders(
@@ -157,6 +163,9 @@ def ordered_result(
             f"{curves.scores[own].size} orders; of {spec.n_ties} ways to break ties, scores differ by up to "
             f"{curves.largest:.3g}.",
         )
+    if curves.random.shape[1]:
+        dims = ("row", "draw", "output")[: squeeze(curves.random).ndim]
+        fields["details"] = {"random": Detail(squeeze(curves.random), dims)} | fields.get("details", {})
     params = {"n_random": spec.n_random, "n_ties": spec.n_ties, "random_state": spec.random_state}
     return MetricResult(
         name=name,

@@ -317,8 +317,7 @@ class LrpExplainer(LayerExplainer):
 
     def _count_model_rows(self, rows: Any) -> int:
         n_passes = 1 if self.layer is None else 2
-        n_corners = 2 if self._n_direct else 0
-        return len(rows) * n_passes + n_corners
+        return len(rows) * n_passes
 
     def _describe_fit(self) -> dict[str, Any]:
         return {"causes": CAUSES}

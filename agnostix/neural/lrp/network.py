@@ -71,11 +71,13 @@ class RelevanceNetwork(PreparedNetwork):
         if self._n_direct and self._bounds is None:
             self._bounds = self._find_bounds(points, X)
         self._direct = DirectOperations(self._bounds)
+        self.n_model_rows += len(X)
         scores = self._run(points, X)
         if self.has_direct and self._bounds is None:
             self._n_direct = self.n_direct
             self._bounds = self._find_bounds(points, X)
             self._direct = DirectOperations(self._bounds)
+            self.n_model_rows += len(X)
             scores = self._run(points, X)
         unseen = find_unseen(scores.grad_fn)
         if unseen:
@@ -97,7 +99,6 @@ class RelevanceNetwork(PreparedNetwork):
         return self.n_direct > 0
 
     def _run(self, points: Any, X: Any) -> Any:
-        self.n_model_rows += len(X)
         self.conservation = Conservation(len(points), self._row_axes, self._absorbs_bias)
         names = self._names
         mode = RelevanceMode(
@@ -112,7 +113,10 @@ class RelevanceNetwork(PreparedNetwork):
             return self._score_points(points, X)
 
     def _find_bounds(self, points: Any, X: Any) -> list[Bounds]:
-        """What the inputs of operations with direct rules are at the corners of the box, or at 0 and 1."""
+        """What the inputs of operations with direct rules are at the corners of the box, or at 0 and 1.
+
+        The passes stop at these operations, and are no evaluations of the model.
+        """
         some = points.detach()[:1]
         corners = torch.zeros_like(some), torch.ones_like(some)
         if self._box is not None:

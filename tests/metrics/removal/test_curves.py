@@ -301,3 +301,17 @@ def test_tables_need_a_background():
         deletion(_linear, TABLE, exp)
     with refuses(DataError, "fill", "masker"):
         deletion(_linear, TABLE, exp, fill=0.0)
+
+
+@pytest.mark.parametrize("metric", [deletion, comprehensiveness])
+def test_score_of_each_random_order_is_given(metric):
+    exp = of_table(RNG.normal(size=(*TABLE.shape, 1)), TABLE)
+    result = metric(_linear, TABLE, exp, masker=BACKGROUND, n_random=3)
+    draws = result.details["random"]
+    assert draws.dims == ("row", "draw")
+    np.testing.assert_allclose(draws.array.mean(axis=1), result.references["random"], rtol=1e-12)
+    one = metric(_linear, TABLE, exp, masker=BACKGROUND, n_random=1)
+    np.testing.assert_allclose(draws.array[:, 0], one.references["random"], rtol=1e-12)
+    assert "random" not in metric(_linear, TABLE, exp, masker=BACKGROUND, n_random=0).details
+    several = metric(MODEL, PICTURES, EXP, **({"step": 40} if metric is deletion else {}), outputs=["a", "c"])
+    assert several.details["random"].array.shape == (4, 1, 2)
