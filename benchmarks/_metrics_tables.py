@@ -43,7 +43,7 @@ def tables(args: Namespace) -> None:
         fitted = {name: one.fit(case.train) for name, one in explainers.items()}
         metrics = ["deletion", "insertion", "infidelity", partial(avg_sensitivity, n_neighbors=4)]
         comparison = compare_explainers(
-            case.model, case.rows, fitted, metrics=metrics, masker=case.train.iloc[:100], n_top=3, verbose=0
+            case.model, case.rows, fitted, metrics=metrics, masker=case.train.iloc[:100], k=3, verbose=0
         )
         _print(case, comparison)
 
@@ -89,7 +89,7 @@ def _print(case: Case, comparison: ComparisonResult) -> None:
     for sentence in comparison.verdicts:
         print(f"- {sentence}")
     shared = comparison.to_frame("agreement")
-    shared = shared[shared["measure"] == "top"].sort_values("mean")
+    shared = shared[shared["measure"] == "top-k"].sort_values("mean")
     ends = [
         f"{one.mean:.0%} ({one.low:.0%} to {one.high:.0%}, {one.one} and {one.other})"
         for one in shared.itertuples()

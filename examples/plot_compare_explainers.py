@@ -54,9 +54,9 @@ result.plot()
 # %%
 # The disagreement problem: how many of the three most relevant columns do two explanations
 # share, how often with the same sign, and how often in the same place?
-top = compare_explainers(model, rows, explainers, metrics=["deletion"], masker=background, n_top=3)
+top = compare_explainers(model, rows, explainers, metrics=["deletion"], masker=background, k=3)
 agreement = top.to_frame("agreement").pivot(index=["one", "other"], columns="measure", values="mean")
-print(agreement[["top", "signs", "ranks", "Spearman"]].round(2))
+print(agreement[["top-k", "signs", "ranks", "spearman"]].round(2))
 
 # %%
 # What they cost: model rows to fit and to explain.

@@ -109,6 +109,13 @@ def without_skewness(z: Any, skewness: Any) -> Floats:
     return np.asarray(np.where(known, 3.0 / own * (np.cbrt(1.0 + own * (z - own / 6.0)) - 1.0), z))
 
 
+def mean_known(values: Floats, axis: int = 0) -> Floats:
+    """Means over what is not NaN, NaN where nothing is."""
+    known = ~np.isnan(values)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.where(known, values, 0.0).sum(axis=axis) / known.sum(axis=axis))
+
+
 def add_errors(error: Floats, dof: Any, other: Floats, other_dof: Any) -> tuple[Floats, Floats]:
     """Standard error of a sum of two independent ones, and its degrees of freedom by Welch and Satterthwaite.
 

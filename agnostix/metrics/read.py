@@ -26,6 +26,8 @@ SAME, SAME_IN_HALF = 1e-4, 3e-2
 """Relative to the largest prediction: by how much those of one model may differ, and in half precision."""
 ATTRIBUTIONS = ("contribution", "effect", "relevance", "mask", "coefficient")
 """Quantities that say how much a unit speaks for an output."""
+UNSIGNED = ("sensitivity", "mask")
+"""Quantities that do not say whether a unit speaks for or against an output."""
 BY_SIZE = {"sensitivity": "sensitivities have no direction for or against an output: their sizes are ranked"}
 """Conversion to absolute values, and what is said of it."""
 

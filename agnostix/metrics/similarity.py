@@ -76,10 +76,10 @@ def agreement_of_pairs(
         common, ranks = within[i] * within[j], by_value if has_signs else by_size
         same = np.sign(values[i]) == np.sign(values[j])
         agreement[i, j] = {
-            "top": _share_of(common, k_each),
+            "top-k": _share_of(common, k_each),
             "signs": _share_of(same * common, k_each) if has_signs else np.full(len(shown), np.nan),
             "ranks": _share_of(_at_the_same_place(places[i], places[j], k_each), k_each),
-            "Spearman": _correlate(ranks[i], ranks[j]),
+            "spearman": _correlate(ranks[i], ranks[j]),
         }
     return agreement
 

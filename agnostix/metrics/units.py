@@ -117,7 +117,7 @@ def _segment_units(X: Any, explanation: Explanation, masker: Any, fill: Any, by:
                 f"The 'masker' of {by} cuts pictures into other segments than those that the explanation has "
                 "values of. Pass the explainer's masker, or masker=None and a fill."
             )
-        return Units("segment", rows, masker, _describe_fill(getattr(masker, "fill", "fill")))
+        return Units("segment", rows, masker, describe_fill(getattr(masker, "fill", "fill")))
     pixels = as_pixels(X)
     if pixels.shape[:3] != segments.array.shape:
         raise DataError(
@@ -142,7 +142,7 @@ def _picture_units(kind: str, pixels: Any, labels: Codes, fill: Any, by: str, se
         fills = image_fill.compute(pixels, np.zeros_like(labels[:1]) if kind == "pixel" else labels)
         weights = image_fill.weights
     rows = MaskedPictures(pixels, labels, fills, weights.size, None)
-    return Units(kind, rows, PictureFills(weights), _describe_fill(fill))
+    return Units(kind, rows, PictureFills(weights), describe_fill(fill))
 
 
 def _own_fills(fill: Callable[[Any], Any], pixels: Any, by: str) -> Any:
@@ -211,10 +211,11 @@ def _check_masker(masker: Any, by: str) -> None:
 
 def _check_no_fill(fill: Any, by: str, remedy: str) -> None:
     if fill is not None:
-        raise DataError(f"The 'fill' of {by} must be None for {remedy}; got {_describe_fill(fill)}.")
+        raise DataError(f"The 'fill' of {by} must be None for {remedy}; got {describe_fill(fill)}.")
 
 
-def _describe_fill(fill: Any) -> str:
+def describe_fill(fill: Any) -> str:
+    """What replaces hidden pixels or segments, in words."""
     if isinstance(fill, str):
         return fill
     if callable(fill):

@@ -126,10 +126,10 @@ def test_pairs_ranked_once_are_those_of_each_pair(seed, k, signed):
     for (i, j), measures in agreement_of_pairs(values, k, signed).items():
         has_signs = signed[i] and signed[j]
         expected = {
-            "top": top_k_agreement(values[i], values[j], k),
+            "top-k": top_k_agreement(values[i], values[j], k),
             "signs": sign_agreement(values[i], values[j], k) if has_signs else np.full(4, np.nan),
             "ranks": rank_agreement(values[i], values[j], k),
-            "Spearman": spearman(values[i], values[j], absolute=not has_signs),
+            "spearman": spearman(values[i], values[j], absolute=not has_signs),
         }
         for name, rows in expected.items():
             np.testing.assert_allclose(measures[name], rows, atol=1e-12, err_msg=name)

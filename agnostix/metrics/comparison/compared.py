@@ -14,12 +14,9 @@ from sklearn.utils.validation import check_is_fitted
 from agnostix.core.explanation import Detail, Explanation
 from agnostix.core.typing import Floats
 from agnostix.exceptions import DataError
-from agnostix.metrics.read import BY_SIZE, ExplainedRows, check_explanation, read_explanation
+from agnostix.metrics.read import BY_SIZE, UNSIGNED, ExplainedRows, check_explanation, read_explanation
 from agnostix.metrics.remembered import RememberingPredictor
 from agnostix.metrics.units import kind_of
-
-UNSIGNED = ("sensitivity", "mask")
-"""Quantities that do not say whether a unit speaks for or against an output."""
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ class ComparisonResult:
     explanations : dict of str to Explanation
         That the metrics shared, in the same units.
     agreement : dict of (str, str) to dict of str to ndarray of shape (n_rows,)
-        By pair of explainers, then by measure: "top", "signs", "ranks", "Spearman"; NaN where it
+        By pair of explainers, then by measure: "top-k", "signs", "ranks", "spearman"; NaN where it
         is not defined.
     chance : dict of str to float
         Agreement that random explanations would have, by measure.
@@ -43,7 +43,7 @@ class ComparisonResult:
         Rows that the model evaluated for `fit`, where the explainer says so.
     n_shared_rows : int
         Rows that the model evaluated for all metrics together: those explained, as they are.
-    n_top : int
+    k : int
         Units that count as the most relevant in `agreement`.
     level : float
         Of the intervals; 1 - level is that of Holm's tests over all metrics and pairs.
@@ -58,7 +58,7 @@ class ComparisonResult:
     seconds: dict[str, float] = field(default_factory=dict)
     fit_model_rows: dict[str, int | None] = field(default_factory=dict)
     n_shared_rows: int = 0
-    n_top: int = 5
+    k: int = 5
     level: float = 0.95
     notes: tuple[str, ...] = ()
 
@@ -223,11 +223,11 @@ class ComparisonResult:
         return table.astype({"fit_model_rows": float})
 
     def _describe_agreement(self) -> str:
-        table = self._agreement[self._agreement["measure"] == "top"].sort_values("mean", kind="stable")
+        table = self._agreement[self._agreement["measure"] == "top-k"].sort_values("mean", kind="stable")
         ends = [f"{row['mean']:.0%} ({row['one']} and {row['other']})" for row in table.to_dict("records")]
         between = ends[0] if len(ends) == 1 else f"{ends[0]} to {ends[-1]}"
-        chance = f", and random ones {self.chance['top']:.0%}" if "top" in self.chance else ""
-        return f"agreement: of the {self.n_top} most relevant, two explanations share {between}{chance}."
+        chance = f", and random ones {self.chance['top-k']:.0%}" if "top-k" in self.chance else ""
+        return f"agreement: of the {self.k} most relevant, two explanations share {between}{chance}."
 
     def _describe_cost(self) -> str:
         parts = [f"{row['explainer']} {row['model_rows']:,}" for row in self._cost.to_dict("records")]

@@ -37,7 +37,7 @@ def compare_explainers(
     masker: Any = None,
     fill: Any = None,
     outputs: Any = None,
-    n_top: int = 5,
+    k: int = 5,
     level: float = 0.95,
     random_state: int = 0,
     n_jobs: int | None = None,
@@ -68,7 +68,7 @@ def compare_explainers(
         What metrics replace pixels or segments with, as in `deletion`; None: as each metric has it.
     outputs : str or int, default=None
         Which output to explain; None: as each explainer has it, and the predicted one of several.
-    n_top : int, default=5
+    k : int, default=5
         Units that count as the most relevant where the agreement of explanations is measured.
     level : float, default=0.95
         Of all intervals; 1 - level is the probability of telling any two apart that are alike.
@@ -95,8 +95,8 @@ def compare_explainers(
     Differences are taken row by row. Their p-values, those of the intervals (McNemar's where
     a row's score is 0 or 1), are corrected by Holm's method [1]_ over all metrics and pairs; two explainers
     are told apart where the corrected value is below 1 - level. Intervals are each by itself.
-    Agreement is that of the disagreement problem [2]_: shares of the `n_top` units largest in size
-    that two explanations have in common ("top"), with the same sign ("signs") and in the same
+    Agreement is that of the disagreement problem [2]_: shares of the `k` units largest in size
+    that two explanations have in common ("top-k"), with the same sign ("signs") and in the same
     place ("ranks"), and Spearman's correlation. Where one of the two has no signs, as gradients'
     sizes and masks, sizes are compared.
 
@@ -124,7 +124,7 @@ def compare_explainers(
     ['deletion', 'insertion']
     """
     check_level(level)
-    check_whole(_BY, "n_top", n_top, 1)
+    check_whole(_BY, "k", k, 1)
     check_whole(_BY, "random_state", random_state, 0)
     chosen = None if metrics is None else read_metrics(metrics, _BY)
     parts = explain_all(X, explainers, outputs, _BY)
@@ -141,9 +141,9 @@ def compare_explainers(
     return ComparisonResult(
         results=results,
         explanations={one.name: one.explanation for one in compared.parts},
-        agreement=_agree(compared, n_top),
-        chance=_agree_by_chance(compared.values[0], n_top),
-        n_top=n_top,
+        agreement=_agree(compared, k),
+        chance=_agree_by_chance(compared.values[0], k),
+        k=k,
         n_shared_rows=compared.n_model_rows,
         seconds={one.name: one.seconds for one in parts},
         fit_model_rows={one.name: getattr(one.explainer, "n_model_rows_", None) for one in parts},
@@ -194,11 +194,11 @@ def _measure_all(
     return results
 
 
-def _agree_by_chance(values: Floats, n_top: int) -> dict[str, float]:
+def _agree_by_chance(values: Floats, k: int) -> dict[str, float]:
     """Agreement by measure that random explanations of the units of values (n_rows, n_units) would have."""
     n_units = (~np.isnan(values)).sum(axis=1)
-    top = float((np.minimum(n_top, n_units) / n_units).mean())
-    return {"top": top, "signs": top / 2.0, "ranks": float((1.0 / n_units).mean()), "Spearman": 0.0}
+    top = float((np.minimum(k, n_units) / n_units).mean())
+    return {"top-k": top, "signs": top / 2.0, "ranks": float((1.0 / n_units).mean()), "spearman": 0.0}
 
 
 def _check_alike(metric: str, results: dict[str, MetricResult]) -> None:
@@ -215,7 +215,7 @@ def _check_alike(metric: str, results: dict[str, MetricResult]) -> None:
                 )
 
 
-def _agree(compared: ComparedExplanations, n_top: int) -> dict[tuple[str, str], dict[str, Floats]]:
+def _agree(compared: ComparedExplanations, k: int) -> dict[tuple[str, str], dict[str, Floats]]:
     """Agreement (n_rows,) of all pairs by measure."""
-    names, pairs = compared.names, agreement_of_pairs(compared.values, n_top, compared.are_signed)
+    names, pairs = compared.names, agreement_of_pairs(compared.values, k, compared.are_signed)
     return {(names[i], names[j]): by_measure for (i, j), by_measure in pairs.items()}

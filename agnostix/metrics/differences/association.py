@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import rankdata
 
 from agnostix.core.typing import Bools, Floats
 
@@ -35,11 +34,6 @@ def jackknife_error(x: Floats, y: Floats) -> Floats:
     return np.asarray(np.sqrt((n - 1.0) / n * ((without - without.mean(axis=0)) ** 2).sum(axis=0)))
 
 
-def spearman(x: Floats, y: Floats) -> Floats:
-    """Rank correlations (n_selected,) of x and y, both (n, n_selected); NaN where either has one value."""
-    return pearson(rankdata(x, axis=0), rankdata(y, axis=0))
-
-
 def is_constant(x: Floats, size: Floats) -> Bools:
     """Whether x (n, n_selected) has one value in each column, up to rounding of numbers of a size."""
     return np.asarray(np.ptp(x, axis=0) <= size)
@@ -48,10 +42,3 @@ def is_constant(x: Floats, size: Floats) -> Bools:
 def same_sums(x: Floats, values: Floats) -> Bools:
     """Whether sums x (n, n_selected) of values (n_units, n_selected) are equal up to rounding."""
     return is_constant(x, _SMALL * np.abs(values).sum(axis=0))
-
-
-def mean_known(x: Floats, axis: int) -> Floats:
-    """Means without NaN, NaN where there is nothing else."""
-    known = ~np.isnan(x)
-    with np.errstate(invalid="ignore"):
-        return np.asarray(np.where(known, x, 0.0).sum(axis=axis) / known.sum(axis=axis))

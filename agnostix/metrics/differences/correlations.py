@@ -9,11 +9,11 @@ import numpy as np
 
 from agnostix.core.explanation import Detail
 from agnostix.exceptions import DataError
-from agnostix.metrics.differences.association import mean_known
 from agnostix.metrics.differences.patches import in_patches
 from agnostix.metrics.differences.quantities import as_contributions
 from agnostix.metrics.differences.sized import checked_sizes, correlate_sizes, sizes_of_rows
 from agnostix.metrics.differences.subsets import DrawSpec
+from agnostix.metrics.intervals import mean_known
 from agnostix.metrics.read import ATTRIBUTIONS, ExplainedRows, read_explanation
 from agnostix.metrics.result import MetricCurve, MetricResult
 

@@ -10,10 +10,10 @@ import numpy as np
 from agnostix.core.explanation import Detail
 from agnostix.core.typing import Bools, Floats
 from agnostix.exceptions import DataError
-from agnostix.metrics.differences.association import is_constant, mean_known, spearman
+from agnostix.metrics.differences.association import is_constant
 from agnostix.metrics.differences.correlations import read_contributions
 from agnostix.metrics.differences.subsets import DrawSpec, check_falls, rounding, shuffled_values
-from agnostix.metrics.orders import comparable
+from agnostix.metrics.intervals import mean_known
 from agnostix.metrics.perturbation import MaskJob, predict_jobs
 from agnostix.metrics.read import ATTRIBUTIONS, ExplainedRows
 from agnostix.metrics.removal.ordered import (
@@ -24,6 +24,7 @@ from agnostix.metrics.removal.ordered import (
     predict_orders,
 )
 from agnostix.metrics.result import MetricResult
+from agnostix.metrics.similarity import spearman
 
 DEFINITIONS = ("nguyen", "arya")
 
@@ -124,13 +125,13 @@ def nguyen_result(explained: ExplainedRows, spec: OrderSpec, n_jobs: Any, verbos
     scores, random = np.full(shape, np.nan), np.full((spec.n_random, *shape), np.nan)
     for row, effect in enumerate(effects):
         units = np.flatnonzero(explained.units.present[row])
-        own = _compared(effect)
+        own = effect.T.copy()
         still = is_constant(np.sqrt(effect), rounding(explained, explained.scores[row][None]))
-        own[:, still] = 0.0
-        scores[row] = spearman(_compared(np.abs(explained.values[row, units])), own)
+        own[still] = 0.0
+        scores[row] = spearman(explained.values[row, units].T, own, absolute=True)
         for draw in range(spec.n_random):
             values = shuffled_values(explained, row, draw)[units]
-            random[draw, row] = spearman(_compared(np.abs(values)), own)
+            random[draw, row] = spearman(values.T, own, absolute=True)
     return MetricResult(
         name=by,
         scores=squeeze(scores),
@@ -159,11 +160,6 @@ def single_effects(explained: ExplainedRows, n_jobs: Any, verbose: Any) -> tuple
         n_jobs=n_jobs,
         verbose=verbose,
     )
-
-
-def _compared(values: Floats) -> Floats:
-    """Values (n_units, n_selected) without the digits that may be rounding."""
-    return np.stack([comparable(one) for one in values.T], axis=1)
 
 
 def _note_on_undefined(scores: Floats, explained: ExplainedRows, by: str) -> tuple[str, ...]:

@@ -14,7 +14,6 @@ from agnostix.exceptions import DataError
 from agnostix.metrics.differences.association import (
     is_constant,
     jackknife_error,
-    mean_known,
     pearson,
     same_sums,
 )
@@ -28,6 +27,7 @@ from agnostix.metrics.differences.subsets import (
     subsets_of_size,
     values_of,
 )
+from agnostix.metrics.intervals import mean_known
 from agnostix.metrics.read import ExplainedRows
 from agnostix.metrics.removal.ordered import counts_of
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from agnostix.exceptions import DataError
 from agnostix.metrics.result import MetricResult
+from agnostix.metrics.units import describe_fill
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +29,7 @@ class FillRankings:
     results: dict[str, dict[str, MetricResult]]
     level: float
 
-    def frame(self) -> pd.DataFrame:
+    def to_frame(self) -> pd.DataFrame:
         """Give mean scores, intervals and ranks.
 
         Returns
@@ -78,13 +78,13 @@ class FillRankings:
         return tuple(pair for pair in pairs if wins[pair] and wins[pair[::-1]])
 
     def __repr__(self) -> str:
-        table = self.frame().pivot(index="explanation", columns="fill", values="rank")
+        table = self.to_frame().pivot(index="explanation", columns="fill", values="rank")
         return f"FillRankings({self.verdict})\nRanks:\n{table[list(self.results)].to_string()}"
 
     @property
     def verdict(self) -> str:
         """What the fill changes, in words."""
-        ranks = self.frame().pivot(index="explanation", columns="fill", values="rank")
+        ranks = self.to_frame().pivot(index="explanation", columns="fill", values="rank")
         pairs = self.reversed_pairs
         if pairs:
             listed = " and ".join(f"{one} against {other}" for one, other in pairs)
@@ -142,10 +142,10 @@ def rank_by_fill(
     >>> explainers = {f"{n} masks": RiseExplainer(model, n_masks=n, random_state=0) for n in (64, 512)}
     >>> explanations = {name: one.fit(images).explain(images) for name, one in explainers.items()}
     >>> rankings = rank_by_fill(deletion, model, images, explanations, fills=[0.0, "mean"])
-    >>> rankings.frame().columns.tolist()
+    >>> rankings.to_frame().columns.tolist()
     ['fill', 'explanation', 'score', 'low', 'high', 'rank']
     """
-    named = dict(fills) if isinstance(fills, Mapping) else {_name_of(fill): fill for fill in fills}
+    named = dict(fills) if isinstance(fills, Mapping) else {describe_fill(fill): fill for fill in fills}
     for what, given in (("explanations", explanations), ("fills", named)):
         if len(given) < 2:
             raise DataError(f"rank_by_fill compares at least two {what}, got {len(given)}.")
@@ -157,11 +157,3 @@ def rank_by_fill(
         for name, fill in named.items()
     }
     return FillRankings(results, 1.0 - (1.0 - level) / n_comparisons)
-
-
-def _name_of(fill: Any) -> str:
-    if isinstance(fill, str):
-        return fill
-    if callable(fill):
-        return str(getattr(fill, "__name__", fill))
-    return f"{len(fill)} pictures" if np.ndim(fill) > 2 else str(fill)

@@ -17,13 +17,11 @@ from agnostix.core.typing import Codes, Floats
 from agnostix.exceptions import DataError
 from agnostix.metrics.maps import check_finite
 from agnostix.metrics.orders import row_seeds
-from agnostix.metrics.read import check_explanation, check_own_model
+from agnostix.metrics.read import UNSIGNED, check_explanation, check_own_model
 from agnostix.metrics.refits import rows_at
 from agnostix.metrics.similarity import spearman, ssim
 
 SIMILARITIES = ("absolute-spearman", "spearman", "ssim")
-WITHOUT_DIRECTION = ("sensitivity", "mask")
-"""Quantities of which sizes are compared unless something else is asked for."""
 
 
 @dataclass(frozen=True)
@@ -166,7 +164,7 @@ def similarities_of(maps: ChosenMaps) -> tuple[str, ...]:
 def choose_similarity(by: str, similarity: str, maps: ChosenMaps) -> str:
     """The similarity, by the quantity for "auto"; DataError for that of maps where there are none."""
     if similarity == "auto":
-        return "absolute-spearman" if maps.quantity in WITHOUT_DIRECTION else "spearman"
+        return "absolute-spearman" if maps.quantity in UNSIGNED else "spearman"
     if similarity not in similarities_of(maps):
         raise DataError(
             f"similarity='ssim' of {by} compares maps of pixels, and the explanation has none. Use "

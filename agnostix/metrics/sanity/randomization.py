@@ -13,6 +13,7 @@ from agnostix.core.models import Differentiable, Predictor, as_predictor
 from agnostix.core.typing import Floats
 from agnostix.exceptions import DataError
 from agnostix.metrics.checks import check_explainer, check_one_of, check_whole
+from agnostix.metrics.intervals import mean_known
 from agnostix.metrics.orders import RANDOM, generator
 from agnostix.metrics.result import MetricResult
 from agnostix.metrics.sanity.explain_again import (
@@ -29,7 +30,6 @@ from agnostix.metrics.sanity.verdicts import (
     check_margin,
     judge,
     judge_output,
-    mean_known,
     measure_stage,
     seeds_of,
     similarity_to_others,

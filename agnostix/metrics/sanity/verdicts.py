@@ -14,7 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from agnostix.core.explanation import Detail
 from agnostix.core.typing import Codes, Floats
 from agnostix.exceptions import DataError
-from agnostix.metrics.intervals import MeanInterval, crossed
+from agnostix.metrics.intervals import MeanInterval, crossed, mean_known
 from agnostix.metrics.result import MetricCurve, MetricResult
 from agnostix.metrics.sanity.explain_again import (
     ChosenMaps,
@@ -105,13 +105,6 @@ def similarity_to_others(first: ChosenMaps, again: Floats, similarity: str, rand
         partners[order] = np.roll(order, step)
         found.append(compare_maps(similarity, first.values[partners], again, first.shape))
     return mean_known(np.stack(found)) if found else np.full(n_rows, np.nan)
-
-
-def mean_known(values: Floats, axis: int = 0) -> Floats:
-    """Means over what is not NaN, NaN where nothing is."""
-    known = ~np.isnan(values)
-    with np.errstate(invalid="ignore"):
-        return np.asarray(np.where(known, values, 0.0).sum(axis=axis) / known.sum(axis=axis))
 
 
 def mean_ends(values: Floats, level: float) -> tuple[float, float, float]:

@@ -104,7 +104,7 @@ def test_coefficients_are_refused_with_a_way_out():
         ({"metrics": ["average_drop"]}, DataError, ("average_drop", "columns", "sufficiency")),
         ({"metrics": ["avg_sensitivity"]}, DataError, ("avg_sensitivity", "fitted explainer", "'true'")),
         ({"metrics": [lambda model, X, exp: 3.0]}, TypeError, ("MetricResult", "float")),
-        ({"n_top": 0}, DataError, ("'n_top'", "at least 1", "0")),
+        ({"k": 0}, DataError, ("'k'", "at least 1", "0")),
         ({"level": 95}, ValueError, ("level", "between 0 and 1", "95")),
         ({"random_state": -1}, DataError, ("'random_state'", "-1")),
     ],

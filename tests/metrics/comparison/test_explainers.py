@@ -53,7 +53,7 @@ METRICS = ["deletion", "insertion", "sufficiency"]
 
 @pytest.fixture(scope="module")
 def result():
-    return compare_explainers(model, TABLE, EXPLANATIONS, metrics=METRICS, masker=BACKGROUND, n_top=3)
+    return compare_explainers(model, TABLE, EXPLANATIONS, metrics=METRICS, masker=BACKGROUND, k=3)
 
 
 def test_scores_are_those_of_the_metrics(result):
@@ -103,22 +103,22 @@ def test_agreement_is_that_of_the_definition(result):
     for pair in (("true", "noisy"), ("noisy", "random")):
         first, second = (EXPLANATIONS[name].values[..., 0] for name in pair)
         shares = [reference.most_relevant_in_common(a, b, 3) for a, b in zip(first, second, strict=True)]
-        assert frame.loc[(*pair, "top")]["mean"] == pytest.approx(np.mean(shares))
+        assert frame.loc[(*pair, "top-k")]["mean"] == pytest.approx(np.mean(shares))
         ranks = [
             pd.Series(a).corr(pd.Series(b), method="spearman") for a, b in zip(first, second, strict=True)
         ]
-        assert frame.loc[(*pair, "Spearman")]["mean"] == pytest.approx(np.mean(ranks))
+        assert frame.loc[(*pair, "spearman")]["mean"] == pytest.approx(np.mean(ranks))
     one, other = (RNG.normal(size=(2000, 6)) for _ in range(2))
     chance = (
         of_table(one[..., None], one, model(one)[:, None]),
         of_table(other[..., None], one, model(one)[:, None]),
     )
     drawn = compare_explainers(
-        model, one, dict(zip("ab", chance, strict=True)), metrics=[_constant], masker=BACKGROUND, n_top=3
+        model, one, dict(zip("ab", chance, strict=True)), metrics=[_constant], masker=BACKGROUND, k=3
     ).to_frame("agreement")
     assert (drawn["low"] - 0.02 < drawn["chance"]).all()
     assert (drawn["chance"] < drawn["high"] + 0.02).all()
-    assert frame.loc[("true", "noisy", "top")]["mean"] > frame.loc[("true", "random", "top")]["mean"]
+    assert frame.loc[("true", "noisy", "top-k")]["mean"] > frame.loc[("true", "random", "top-k")]["mean"]
 
 
 def _constant(model, X, explanation):

@@ -24,7 +24,7 @@ EXPLANATIONS = {"left": of_maps(LEFT), "right": of_maps(1.0 - LEFT)}
 
 def test_fills_on_both_sides_of_the_picture_reverse_the_ranking():
     rankings = rank_by_fill(deletion, _left, PICTURES, EXPLANATIONS, fills=[0.0, 1.0], step=1)
-    frame = rankings.frame().set_index(["fill", "explanation"])
+    frame = rankings.to_frame().set_index(["fill", "explanation"])
     assert frame.loc[("0.0", "left"), "rank"] == frame.loc[("1.0", "right"), "rank"] == 1
     alone = deletion(_left, PICTURES, EXPLANATIONS["left"], fill=0.0, step=1)
     assert frame.loc[("0.0", "left"), "score"] == pytest.approx(alone.score)
