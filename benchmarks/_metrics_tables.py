@@ -79,10 +79,11 @@ def _print(case: Case, comparison: ComparisonResult) -> None:
         own = scores[scores["explainer"] == name]
         cells = [f"{one.score:.3g} ({one.low:.3g} to {one.high:.3g})" for one in own.itertuples()]
         spent = cost.loc[name]
-        rows.append([name, *cells, f"{spent['model_rows']:,.0f}", f"{spent['seconds']:.2f} s"])
+        fit = "" if np.isnan(spent["fit_model_rows"]) else f"{spent['fit_model_rows']:,.0f}"
+        rows.append([name, *cells, fit, f"{spent['model_rows']:,.0f}", f"{spent['seconds']:.2f} s"])
     random = scores.drop_duplicates("metric")["random"]
-    rows.append(["random", *("" if np.isnan(one) else f"{one:.3g}" for one in random), "", ""])
-    header = ["", *comparison.metrics, "model rows", "explain"]
+    rows.append(["random", *("" if np.isnan(one) else f"{one:.3g}" for one in random), "", "", ""])
+    header = ["", *comparison.metrics, "model rows, fit", "model rows, explain", "explain"]
     print_table(f"{case.name}, {len(case.rows)} rows", header, rows)
     print()
     for sentence in comparison.verdicts:

@@ -169,7 +169,11 @@ def _agreement(
     chance: float,
 ) -> list[str]:
     """Shares of the most relevant in common, and correlations of ranks, of all pairs as text."""
-    of = f"Of the {n_top} {units} of largest size" if n_top > 1 else f"Of the first of {units} by size"
+    of = (
+        f"Of the {n_top} {units} of largest size"
+        if n_top > 1
+        else f"Of the single {units[:-1]} of largest size"
+    )
     by_chance = f"by chance {percent(chance)}"
     if len(shares) == 1:
         ((one, other),) = shares
@@ -252,9 +256,11 @@ def measured_note(measured: MeasuredRows, n_rows: int) -> str:
     n = measured.n_model_rows
     notes = [f"{name}: {note}" for name, one in measured.results.items() for note in one.notes]
     together = "" if n_rows == 1 else f" for {n_rows} rows together"
+    whose = f"those of {measured.background_of}" if measured.background_of else "a sample of the data"
     return " ".join(
         [
-            f"Measured by {METRIC} of agnostix.metrics, with a third of the features, at most {MAX_HIDDEN}. "
+            f"Measured by {METRIC} of agnostix.metrics, with a third of the features, at most {MAX_HIDDEN}; "
+            f"the background rows are {whose}. "
             f"Cost: {count(n)} model row{'' if n == 1 else 's'}{together}, and never more than "
             f"{count(measured.most_model_rows)} for each row and explainer.",
             *notes,

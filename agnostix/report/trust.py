@@ -62,6 +62,7 @@ class MeasuredRows:
     comparison: ComparisonResult | None  # of two or more that were measured
     incomparable: str | None  # why there is none, though two or more were measured
     n_background: int
+    background_of: str | None  # the explainer whose they are; None for a sample of the data
     n_model_rows: int
     level: float
 
@@ -98,7 +99,7 @@ def measure_rows(
     names = unique_names([one.method for one in explanations])
     # All are of the output that the report is about, whatever an explainer calls it.
     explanations = [replace(one, output_names=(output_name,)) for one in explanations]
-    background = _background(explainers, X, sample_weight, random_state)
+    background, background_of = _background(names, explainers, X, sample_weight, random_state)
     maskers: dict[Any, TabularMasker] = {}
     results, problems, n_hidden = {}, {}, {}
     for name, explainer, one in zip(names, explainers, explanations, strict=True):
@@ -120,6 +121,7 @@ def measure_rows(
         comparison,
         incomparable,
         int(background.weights.size),
+        background_of,
         n_model_rows,
         level,
     )
@@ -147,14 +149,16 @@ def _metric(n_hidden: int, explanation: Explanation) -> Any:
     return partial(comprehensiveness, proportions=proportions, least=True, n_random=N_RANDOM, verbose=0)
 
 
-def _background(explainers: Sequence[Any], X: Any, sample_weight: Any, random_state: Any) -> Background:
-    """Those of the first explainer with few enough rows of a table; else a sample of X."""
-    for one in explainers:
+def _background(
+    names: Sequence[str], explainers: Sequence[Any], X: Any, sample_weight: Any, random_state: Any
+) -> tuple[Background, str | None]:
+    """Rows of the first explainer that has few enough of a table, and its name; else a sample of X."""
+    for name, one in zip(names, explainers, strict=True):
         masker = getattr(one, "_masker", None)
         if isinstance(masker, TabularMasker) and masker.weights.size <= MAX_BACKGROUND:
-            return Background(masker.background, masker.weights, False)
+            return Background(masker.background, masker.weights, False), name
     seed = random_state if isinstance(random_state, int) else 0  # generators are left as they are
-    return Background.sample(X, MAX_BACKGROUND, seed, sample_weight)
+    return Background.sample(X, MAX_BACKGROUND, seed, sample_weight), None
 
 
 def _hide_behind(
@@ -174,9 +178,15 @@ def _hide_behind(
     groups = explanation.params.get("feature_groups")
     key = (tuple(chosen), repr(groups))
     if key not in maskers:
-        table = select(background.rows, chosen) if is_frame(background.rows) else background.rows
-        maskers[key] = TabularMasker(table, background.weights, Features.from_names(chosen, groups))
-    return maskers[key], select(rows, chosen) if is_frame(rows) else rows
+        maskers[key] = TabularMasker(
+            _of_columns(background.rows, chosen), background.weights, Features.from_names(chosen, groups)
+        )
+    return maskers[key], _of_columns(rows, chosen)
+
+
+def _of_columns(table: Any, names: list[str]) -> Any:
+    """A table with these columns alone; as it is where it has no others, whose names may be numbers."""
+    return table if column_names(table) == names or not is_frame(table) else select(table, names)
 
 
 def _compare(
@@ -196,7 +206,7 @@ def _compare(
         if len(maskers) > 1:
             raise DataError("They have other columns, or other groups of columns.")
         (masker,) = maskers.values()
-        own = select(rows, column_names(masker.background)) if is_frame(rows) else rows
+        own = _of_columns(rows, column_names(masker.background))
         comparison = compare_explainers(
             predictor,
             own,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -12,7 +13,14 @@ import pytest
 from scipy.stats import t as student
 from sklearn.linear_model import LogisticRegression
 
-from agnostix import KernelShapExplainer, LimeExplainer, OcclusionExplainer, WhatIfReport, as_predictor
+from agnostix import (
+    Explanation,
+    KernelShapExplainer,
+    LimeExplainer,
+    OcclusionExplainer,
+    WhatIfReport,
+    as_predictor,
+)
 from agnostix.metrics import compare_explainers, comprehensiveness
 from agnostix.report.trust import N_RANDOM, RowFall, count_hidden, unique_names
 from tests.messages import assert_states
@@ -234,3 +242,46 @@ def test_values_of_chance_are_not_called_better(people: pd.DataFrame) -> None:
     (part,) = report.summary["rows"][0]["explanations"]
     assert part["trust"][0].startswith("Not measured: ")
     assert_states(part["trust"][0], "same value for every")
+
+
+class Parts(Halves):
+    """The same for columns of the table, so that it can be measured."""
+
+    def explain(self, X: pd.DataFrame, *, outputs: object = None) -> Explanation:
+        explanation = super().explain(X, outputs=outputs)
+        values = explanation.values * np.array([1.5, 0.5])[:, None]
+        return replace(explanation, values=values, feature_names=tuple(X.columns))
+
+
+def test_background_is_a_sample_where_no_explainer_has_one(people: pd.DataFrame) -> None:
+    model = as_predictor(lambda X: X["age"].to_numpy(), task="regression")
+    table = people[["age", "noise"]]
+    report = WhatIfReport(model, table, rows=[5], explainers=[Parts(model)])
+    assert_states(report.summary["faithfulness"]["note"], "background rows are a sample of the data")
+    own = report.summary["rows"][0]["explanations"][0]["faithfulness"]
+    sample = table.iloc[np.sort(np.random.default_rng(0).permutation(len(table))[:100])]
+    assert own["largest"] == pytest.approx(people["age"][5] - sample["age"].mean(), rel=1e-5)
+    background = OcclusionExplainer(model, background_size=200), OcclusionExplainer(model, background_size=9)
+    note = WhatIfReport(model, table, rows=[5], explainers=background).summary["faithfulness"]["note"]
+    assert_states(note, "background rows are those of OcclusionExplainer 2")
+
+
+def test_model_that_fails_on_mixed_rows_leaves_the_report(people: pd.DataFrame) -> None:
+    known = set(people["age"].round(9) + people["noise"].round(9))
+
+    def model(X: pd.DataFrame) -> np.ndarray:
+        if not known.issuperset(X["age"].round(9) + X["noise"].round(9)):
+            raise ArithmeticError("no such person")
+        return X["age"].to_numpy()
+
+    predictor = as_predictor(model, task="regression")
+    report = WhatIfReport(predictor, people[["age", "noise"]], rows=[5], explainers=[Parts(predictor)])
+    (part,) = report.summary["rows"][0]["explanations"]
+    assert_states(part["trust"][0], "Not measured", "no such person")
+
+
+def test_columns_may_be_named_by_numbers(people: pd.DataFrame) -> None:
+    table = people[["age", "echo", "noise"]].set_axis([0, 1, 2], axis=1)
+    model = LogisticRegression().fit(table, people["sex"])
+    (part,) = WhatIfReport(model, table, rows=[5]).summary["rows"][0]["explanations"]
+    assert part["faithfulness"]["problem"] is None
