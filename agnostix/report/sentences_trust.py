@@ -142,9 +142,9 @@ def row_agreement_sentences(measured: MeasuredRows, j: int) -> list[str]:
     if measured.comparison is None:
         return []
     agreement, chance = measured.comparison.agreement, measured.comparison.chance
-    shares = {pair: percent(float(one["top"][j])) for pair, one in agreement.items()}
-    ranks = {pair: number(float(one["Spearman"][j]), 2) for pair, one in agreement.items()}
-    return _agreement(shares, ranks, measured.comparison.n_top, "features", chance["top"])
+    shares = {pair: percent(float(one["top-k"][j])) for pair, one in agreement.items()}
+    ranks = {pair: number(float(one["spearman"][j]), 2) for pair, one in agreement.items()}
+    return _agreement(shares, ranks, measured.comparison.k, "features", chance["top-k"])
 
 
 def mean_agreement_sentences(comparison: ComparisonResult, units: str = "features") -> list[str]:
@@ -155,10 +155,10 @@ def mean_agreement_sentences(comparison: ComparisonResult, units: str = "feature
     rows = dict(zip(table.index, table.to_dict("records"), strict=True))
     tops, ranks = {}, {}
     for pair in comparison.agreement:
-        top, rank = (rows[*pair, name] for name in ("top", "Spearman"))
+        top, rank = (rows[*pair, name] for name in ("top-k", "spearman"))
         tops[pair] = percent(top["mean"]) + _ends(top, 0.0, percent)
         ranks[pair] = number(rank["mean"], 2) + _ends(rank, -1.0, lambda end: number(end, 2))
-    return _agreement(tops, ranks, comparison.n_top, units, comparison.chance["top"])
+    return _agreement(tops, ranks, comparison.k, units, comparison.chance["top-k"])
 
 
 def _agreement(

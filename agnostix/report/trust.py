@@ -213,7 +213,7 @@ def _compare(
             measured,
             metrics={METRIC: metric},
             masker=masker,
-            n_top=n_hidden[first],
+            k=n_hidden[first],
             level=level,
             verbose=0,
         )

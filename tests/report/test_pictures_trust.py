@@ -54,7 +54,7 @@ def test_numbers_are_those_of_comparison(measured: Measured) -> None:
             assert entry[name] == pytest.approx(row[name], rel=1e-5)
         assert float(entry["text"]["score"].replace("\u2212", "-")) == pytest.approx(row["score"], rel=6e-3)
     assert stated["sentences"][:2] == [f"With 5 images, {verdict}" for verdict in result.verdicts]
-    top = result.to_frame("agreement").set_index("measure").loc["top"]
+    top = result.to_frame("agreement").set_index("measure").loc["top-k"]
     assert_states(stated["sentences"][2], "5 pixels", f"{100 * top['mean']:.0f}\u202f%", "size 1 and size 3")
     n = result.n_shared_rows + sum(one.n_model_rows for by in result.results.values() for one in by.values())
     assert_states(stated["note"], f"{n:,} model rows".replace(",", "\u202f"), "95\u202f% confidence")
@@ -89,7 +89,8 @@ def test_without_measures_the_page_says_so(measured: Measured) -> None:
 
 def test_results_one_by_one(measured: Measured) -> None:
     model, maps, _ = measured
-    results = {name: deletion(model, IMAGES, one, fill=0, verbose=0) for name, one in maps.items()}
+    options = {"fill": 0, "n_random": 20, "verbose": 0}
+    results = {name: deletion(model, IMAGES, one, **options) for name, one in maps.items()}
     stated = make_report(maps, pictures_comparison=results).summary["pictures"]["measured"]
     assert [entry["score"] for entry in stated["scores"]] == pytest.approx(
         [one.score for one in results.values()], rel=1e-5

@@ -102,7 +102,7 @@ def test_numbers_over_rows_and_agreement_equal_comparison(several: WhatIfReport)
     background = explainers["OcclusionExplainer"].background_
     metric = partial(comprehensiveness, proportions=[0.2], n_random=N_RANDOM)
     explanations = {name: one.explain(table, outputs=1) for name, one in explainers.items()}
-    options = {"metrics": {"fall": metric}, "masker": background, "level": 0.9, "n_top": 1}
+    options = {"metrics": {"fall": metric}, "masker": background, "level": 0.9, "k": 1}
     expected = compare_explainers(inputs.model, table, explanations, **options)
     for entry in summary["explainers"]:
         result = expected.results["fall"][entry["name"]]
