@@ -89,7 +89,8 @@ def test_without_measures_the_page_says_so(measured: Measured) -> None:
 
 def test_results_one_by_one(measured: Measured) -> None:
     model, maps, _ = measured
-    results = {name: deletion(model, IMAGES, one, fill=0, verbose=0) for name, one in maps.items()}
+    options = {"fill": 0, "n_random": 20, "verbose": 0}
+    results = {name: deletion(model, IMAGES, one, **options) for name, one in maps.items()}
     stated = make_report(maps, pictures_comparison=results).summary["pictures"]["measured"]
     assert [entry["score"] for entry in stated["scores"]] == pytest.approx(
         [one.score for one in results.values()], rel=1e-5
