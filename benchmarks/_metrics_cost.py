@@ -193,8 +193,9 @@ def beside_quantus(args: Namespace, pictures: Any, maps: Any) -> None:
     for (name, peer), call, n_forwards in zip(peers.items(), ours, forwards, strict=True):
         bare = partial(forward, module, gray, n_forwards)
         call()
-        taken = {"ours": seconds(call), "peer": seconds(partial(peer, **given)), "bare": seconds(bare)}
-        cells = [f"{shown(one)} ({one / taken['bare']:.2f})" for one in taken.values()]
+        rounds = [[seconds(one) for one in (call, partial(peer, **given), bare)] for _ in range(args.repeats)]
+        taken = np.median(rounds, axis=0)
+        cells = [f"{shown(one)} ({one / taken[-1]:.2f})" for one in taken.tolist()]
         rows.append([name, f"{n_forwards}", *cells])
     print_table(
         f"The network on gray, {n} pictures, 1 explanation: times, and over those of the bare forwards",
