@@ -70,15 +70,11 @@ class RelevanceNetwork(PreparedNetwork):
         """Scores (n_rows, n_outputs) of points with the graph of the rules; DataError names what has none."""
         if self._n_direct and self._bounds is None:
             self._bounds = self._find_bounds(points, X)
-        self._direct = DirectOperations(self._bounds)
-        self.n_model_rows += len(X)
-        scores = self._run(points, X)
+        scores = self._evaluate(points, X)
         if self.has_direct and self._bounds is None:
             self._n_direct = self.n_direct
             self._bounds = self._find_bounds(points, X)
-            self._direct = DirectOperations(self._bounds)
-            self.n_model_rows += len(X)
-            scores = self._run(points, X)
+            scores = self._evaluate(points, X)
         unseen = find_unseen(scores.grad_fn)
         if unseen:
             raise DataError(refusal(self.owner, self.name, unseen))
@@ -97,6 +93,12 @@ class RelevanceNetwork(PreparedNetwork):
     def has_direct(self) -> bool:
         """Whether there were any."""
         return self.n_direct > 0
+
+    def _evaluate(self, points: Any, X: Any) -> Any:
+        """Scores, as far as the bounds of operations with direct rules are known."""
+        self._direct = DirectOperations(self._bounds)
+        self.n_model_rows += len(X)
+        return self._run(points, X)
 
     def _run(self, points: Any, X: Any) -> Any:
         self.conservation = Conservation(len(points), self._row_axes, self._absorbs_bias)

@@ -23,7 +23,7 @@ import torch
 
 from agnostix.neural.lrp.conservation import OFFSET, Conservation, StepsAccount
 from agnostix.neural.lrp.rules import Rule
-from agnostix.neural.operations.derived import Derivation, negative, positive
+from agnostix.neural.operations.derived import Derivation, negative, positive, size
 from agnostix.neural.operations.linear import LinearOperation
 from agnostix.neural.operations.recurrent_steps import ACTIVATIONS, Steps
 
@@ -73,7 +73,7 @@ class _StateSide:
 
     def map(self, name: str, x: Callable[[], Any], derivation: Derivation) -> Any:
         """As of the operation itself."""
-        self._weights[name] = derivation(self._linear.weight.clone())
+        self._weights[name] = self._derive(derivation)
         return self._linear.map(name, x, derivation)
 
     def transpose(self, ratio: Any) -> Any:
@@ -82,11 +82,11 @@ class _StateSide:
 
     def transpose_magnitudes(self, ratio: Any) -> Any:
         """Note products with the weight's size, by the signs of the inputs."""
-        return self._note(ratio, self._linear.weight.abs(), self._linear.input.value.sign())
+        return self._note(ratio, self._derive(size), self._linear.input.value.sign())
 
     def transpose_split(self, is_positive: bool, ratio: Any) -> Any:
         """Note products of one sign."""
-        own, other = (change(self._linear.weight.clone()) for change in (positive, negative))
+        own, other = self._derive(positive), self._derive(negative)
         if not is_positive:
             own, other = other, own
         is_up = (self._linear.input.value > 0).to(ratio)
@@ -96,6 +96,9 @@ class _StateSide:
     def transpose_map(self, name: str, ratio: Any) -> Any:
         """Note products with the weight of a map."""
         return self._note(ratio, self._weights[name])
+
+    def _derive(self, derivation: Derivation) -> Any:
+        return self._linear.derive(derivation, self._linear.input.value)
 
     def _note(self, ratio: Any, weight: Any, after: Any = None) -> Any:
         before = ratio if self._reset is None else ratio * self._reset

@@ -142,7 +142,7 @@ class LinearOperation:
         """Another linear map of the same shape, of x and a derived weight, computed once for each name."""
         if name not in self._maps:
             leaf = x().detach().requires_grad_()
-            weight = self._derive(derivation, leaf)
+            weight = self.derive(derivation, leaf)
             with torch.enable_grad(), self._kept.saving():
                 self._maps[name] = leaf, self.multiply(leaf, weight)
         return self._maps[name][1].detach()
@@ -154,12 +154,12 @@ class LinearOperation:
     def multiply_constant(self, x: Any, derivation: Derivation) -> Any:
         """Product x w of a constant x (1, ...) and a derived w."""
         with torch.no_grad():
-            return self.multiply(x, self._derive(derivation, x))
+            return self.multiply(x, self.derive(derivation, x))
 
     def transpose_derived(self, derivation: Derivation, gradient: Any) -> Any:
         """Gradient by x of x w for a derived w, from one by x w."""
         x = self.input.value
-        weight = self._derive(derivation, x)
+        weight = self.derive(derivation, x)
         if self._multiply_transposed is not None and x.ndim == weight.ndim:
             return self._multiply_transposed(gradient, weight, x)
         leaf = x.detach().requires_grad_()
@@ -167,7 +167,7 @@ class LinearOperation:
             result = self.multiply(leaf, weight)
         return torch.autograd.grad(result, leaf, gradient)[0]
 
-    def _derive(self, derivation: Derivation, x: Any) -> Any:
+    def derive(self, derivation: Derivation, x: Any) -> Any:
         """A derived weight, in the memory layout of x, of which convolutions make no copy."""
         is_image = self.kind == CONVOLUTION and x.ndim == self.weight.ndim == 4
         is_last = is_image and not x.is_contiguous()
