@@ -87,20 +87,25 @@ def optimality(name, weights, phi, low, high, penalty, base, bounds=(0.0, np.inf
 
 
 def _multipliers(design, right, sides, free, floor, cap):
-    """Multipliers that leave the least violation, by bounded least squares, rows at bounds one-sided."""
-    active = free.copy()
-    out = np.zeros(design.shape[1])
-    for _ in range(50):
-        if not active.any():
-            break
-        low = np.where(sides[:, 0] == sides[:, 1], -1e-300, sides[:, 0])
-        out = lsq_linear(design[active], right[active], (low, sides[:, 1]), method="bvls", tol=1e-15).x
+    """Multipliers that leave the least violation: by least squares over the free rows, else all rows."""
+    low = np.where(sides[:, 0] == sides[:, 1], -1e-300, sides[:, 0])
+    if free.sum() > design.shape[1]:
+        out = lsq_linear(design[free], right[free], (low, sides[:, 1]), method="bvls", tol=1e-15).x
         line = design @ out
-        wrong = (floor & (line > right + 1e-12)) | (cap & (line < right - 1e-12))
-        if not (wrong & ~active).any():
-            break
-        active |= wrong
-    return out
+        if not ((floor & (line > right + 1e-10)) | (cap & (line < right - 1e-10))).any():
+            return out
+    # Few rows are free, so that those at their bounds have a say: least largest violation.
+    above, below = free | floor, free | cap
+    matrix = np.r_[np.c_[design[above], -np.ones(above.sum())], np.c_[-design[below], -np.ones(below.sum())]]
+    program = linprog(
+        np.r_[np.zeros(design.shape[1]), 1.0],
+        A_ub=matrix,
+        b_ub=np.r_[right[above], -right[below]],
+        bounds=[*map(tuple, sides), (0.0, None)],
+        method="highs",
+        options={"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10},
+    )
+    return program.x[:-1]
 
 
 def dual_function(name, alpha, xi, phi, low, high, penalty, base, bounds):

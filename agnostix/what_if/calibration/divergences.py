@@ -124,6 +124,7 @@ class BoundedRatio:
     divergence: Divergence = KULLBACK_LEIBLER
     low: float = 0.0
     high: float = np.inf
+    smoothing: float = 0.0  # how far the corners at floor and cap are rounded, in units of u
 
     @property
     def is_exponential(self) -> bool:
@@ -135,15 +136,27 @@ class BoundedRatio:
         """Whether there is neither floor nor cap."""
         return self.low <= 0.0 and self.high == np.inf
 
-    def at(self, u: Floats) -> Floats:
-        """Ratios (n_rows,)."""
-        return np.clip(self.divergence.ratio(u), self.low, self.high)
-
-    def slope(self, ratio: Floats) -> Floats:
-        """Derivatives (n_rows,) of the ratios by u: 0 at the floor and at the cap."""
+    def at(self, u: Floats) -> tuple[Floats, Floats]:
+        """Ratios (n_rows,) and their derivatives by u, which are 0 at the floor and at the cap."""
+        if self.smoothing > 0.0:
+            return self._smoothed(u)
+        ratio = np.clip(self.divergence.ratio(u), self.low, self.high)
         inside = (ratio > self.low) & (ratio < self.high)
-        return np.where(inside, self.divergence.slope(np.where(inside, ratio, 1.0)), 0.0)
+        return ratio, np.where(inside, self.divergence.slope(np.where(inside, ratio, 1.0)), 0.0)
 
-    def conjugate(self, u: Floats, ratio: Floats) -> Floats:
-        """Largest u r - f(r) over the ratios r between floor and cap, which is at `ratio`."""
-        return u * ratio - self.divergence.cost(ratio)
+    def _smoothed(self, u: Floats) -> tuple[Floats, Floats]:
+        slope = np.ones_like(u)
+        for end, side in ((self.low, 1.0), (self.high, -1.0)):
+            corner = float(self.divergence.marginal_cost(np.array([max(end, 0.0)]))[0])
+            if np.isfinite(corner) and end < np.inf:
+                x = side * (u - corner)
+                root = np.sqrt(x * x + 4.0 * self.smoothing**2)
+                # Of x > 0 the sum, of x < 0 the quotient: nothing is canceled.
+                sum_ = np.where(
+                    x >= 0.0, 0.5 * (x + root), 2.0 * self.smoothing**2 / (root - np.minimum(x, 0.0))
+                )
+                u = corner + side * sum_
+                slope = slope * sum_ / root
+        ratio = self.divergence.ratio(u)
+        finite = np.isfinite(ratio)
+        return ratio, np.where(finite, self.divergence.slope(np.where(finite, ratio, 1.0)), 0.0) * slope
