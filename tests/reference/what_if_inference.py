@@ -17,7 +17,7 @@ RATIOS = {
 
 
 def calibrate(phi, target, base, divergence, bounds=None, penalty=None):
-    """Weights, multipliers and derivatives of the weights, from the dual equations of Deville and Saerndal."""
+    """Weights, multipliers, and derivatives of the weights, from the dual of Deville and Saerndal."""
     base = base / base.sum()
     ratio, slope = RATIOS[divergence]
     low, high = (0.0, np.inf) if bounds is None else bounds

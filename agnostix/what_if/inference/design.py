@@ -172,8 +172,8 @@ def _check_not_one(cluster: Codes, clusters: tuple[Any, ...]) -> None:
     if cluster.min() == cluster.max():
         raise DataError(
             f"groups has a single cluster, {clusters[cluster[0]]!r}: how far another sample of clusters "
-            "would be from it cannot be known. Leave groups out, which takes the rows as independent, or pass the "
-            "ids of smaller units, such as households."
+            "would be from it cannot be known. Leave groups out, which takes the rows as independent, or "
+            "pass the ids of smaller units, such as households."
         )
 
 

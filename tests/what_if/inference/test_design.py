@@ -97,8 +97,9 @@ def test_domain_keeps_clusters_of_the_whole_sample():
     female = (X["sex"] == "Female").to_numpy()
     own = female / female.sum()
     p = chance(X)
-    moves = [own[HOUSE == h] @ (p[HOUSE == h] - own @ p) for h in np.unique(HOUSE)]
-    stratum = [REGION[HOUSE == h][0] for h in np.unique(HOUSE)]
+    houses = [np.flatnonzero(house == HOUSE) for house in np.unique(HOUSE)]
+    moves = [own[rows] @ (p[rows] - own @ p) for rows in houses]
+    stratum = [REGION[rows[0]] for rows in houses]
     expected = np.sqrt(linearized_variance(np.array(moves), np.array(stratum)))
     assert frame.loc[frame["group"] == "Female", "std_error"].iloc[0] == pytest.approx(expected, rel=0.03)
 

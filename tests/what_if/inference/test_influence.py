@@ -135,7 +135,7 @@ def test_rows_and_clusters_are_left_out_by_newton_step(divergence):
 def test_strata_center_influences():
     phi, y, base = draw(6)
     target = np.array([0.3, -0.2])
-    weights, xi, tangent = calibrate(phi, target, base, "kullback_leibler")
+    weights, _, _ = calibrate(phi, target, base, "kullback_leibler")
     rng = np.random.default_rng(1)
     cluster, stratum = rng.permutation(np.arange(N) % 20), np.arange(20) % 3
     design = Design(cluster, stratum)
@@ -147,7 +147,7 @@ def test_strata_center_influences():
 
 
 def test_cluster_that_decides_leaves_error_unknown():
-    phi, y, base = draw(7)
+    _, y, base = draw(7)
     cluster = np.r_[np.zeros(5, int), 1 + np.arange(N - 5) % 9]
     member = np.where(cluster == 0, 1.0, 0.0)[:, None]  # only one cluster has the property that is stated
     weights, _, _ = calibrate(member, np.array([0.3]), base, "kullback_leibler")
