@@ -13,6 +13,7 @@ import pandas as pd
 from agnostix.core.explanation import Scenario
 from agnostix.core.typing import Bools, Floats
 from agnostix.exceptions import ConvergenceError
+from agnostix.what_if.calibration import Projection, project
 from agnostix.what_if.conflicts import explain_conflict
 from agnostix.what_if.constraints.base import Condition, Constraint, Context, compile_constraints
 from agnostix.what_if.constraints.moments import check_blocks
@@ -27,7 +28,6 @@ from agnostix.what_if.inference import (
 from agnostix.what_if.metrics import BlockQuantity, MeanQuantity, Quantity
 from agnostix.what_if.moments import MomentStatistic, default_targets, iter_moments
 from agnostix.what_if.predictions import Predictions
-from agnostix.what_if.projection import Projection, project, project_ranges
 from agnostix.what_if.sample import ProjectionConfig, Sample, Statistic, keep_complete_rows
 from agnostix.what_if.table import Column
 from agnostix.what_if.tilting import EDGE
@@ -42,25 +42,26 @@ def solve_scenario(
     """The projection on all constraints, with outcomes, shifts and diagnostics."""
     sample = keep_complete_rows(sample, statement.shifted, config.missing, statement.features)
     context = statement.in_context(Context(sample, predictions))
-    conditions, phi, projection, held = _solve(context)
+    conditions, phi, projection = _solve(context)
     if projection.status == "infeasible":
         raise explain_conflict(
             conditions,
             context,
             lambda parts: _is_met(context, parts),
-            lambda *means: _calibrate(*means, context),
+            lambda phi, low, high: _calibrate(phi, low, high, context),
         )
-    return _build_scenario(context, conditions, phi, held, projection, config)
+    return _build_scenario(context, conditions, phi, projection, config)
 
 
-def _solve(context: Context) -> tuple[list[Condition], Floats, Projection, Floats]:
-    """Conditions, their statistics (n_rows, n_conditions), the projection, and the ends that bind."""
+def _solve(context: Context) -> tuple[list[Condition], Floats, Projection]:
+    """Conditions, their statistics (n_rows, n_conditions), and the projection."""
     conditions = compile_constraints(context).conditions(np.empty(0))
     phi = np.column_stack([one.statistic.z for one in conditions])
     low, high = (
         np.array([one.statistic.to_z(getattr(one, end)) for one in conditions]) for end in ("low", "high")
     )
-    return conditions, phi, *project_ranges(phi, low, high, context.base)
+    penalty = np.array([one.penalty for one in conditions])
+    return conditions, phi, project(phi, low, high, context.base, penalty=penalty)
 
 
 def _is_met(context: Context, constraints: Sequence[Constraint]) -> bool:
@@ -75,7 +76,7 @@ def _is_met(context: Context, constraints: Sequence[Constraint]) -> bool:
 def _calibrate(phi: Floats, low: Floats, high: Floats, context: Context) -> Floats | None:
     """The closest weights (n_rows,) with means of phi in ranges; None if there are none."""
     try:
-        projection, _ = project_ranges(phi, low, high, context.base)
+        projection = project(phi, low, high, context.base)
     except ConvergenceError:
         return None
     return None if projection.status == "infeasible" else projection.weights
@@ -85,10 +86,10 @@ def _build_scenario(
     context: Context,
     conditions: list[Condition],
     phi: Floats,
-    held: Floats,
     projection: Projection,
     config: ProjectionConfig,
 ) -> Scenario:
+    held = projection.held
     sample = context.sample
     weights, base = projection.weights, sample.base
     live = weights > 0
@@ -237,7 +238,7 @@ def _block_errors(
     for b in range(n_blocks):
         kept = block != b
         base = sample.base[kept] / sample.base[kept].sum()
-        projection = project(phi[kept], target, base)
+        projection = project(phi[kept], target, target, base)
         if projection.status == "infeasible":
             continue
         weights = np.zeros((2, sample.base.size))
@@ -338,7 +339,7 @@ def sweep_joint(
         start = None
         for b in z_two if i % 2 == 0 else z_two[::-1]:  # warm start from the neighboring cell
             target = np.array([a, b])
-            projection = project(phi, target, sample.base, start)
+            projection = project(phi, target, target, sample.base, start=start)
             start = projection.xi if projection.status == "ok" else None
             cell = _cell(sample, phi - target, projection, config)
             frames.append(
