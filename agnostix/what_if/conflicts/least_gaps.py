@@ -139,10 +139,11 @@ def solve_program(cost: Floats, **conditions: Any) -> Any:
 
 def reachable_fraction(reach: ReachableMeans, low: Floats, high: Floats) -> float:
     """How much of the way from the base means to the ranges some weights go, all conditions at once."""
-    # Ends that the base means are beyond already stay; the others move from there to where they are stated.
-    start = reach.points[0]
+    # Ends of ranges that the base means are within stay; the others move from there to where they are stated.
+    start, single = reach.points[0], low == high
     below, above = np.flatnonzero(np.isfinite(low)), np.flatnonzero(np.isfinite(high))
-    from_low, from_high = np.minimum(start, low)[below], np.maximum(start, high)[above]
+    from_low = np.where(single, start, np.minimum(start, low))[below]
+    from_high = np.where(single, start, np.maximum(start, high))[above]
     steps = np.r_[low[below] - from_low, from_high - high[above]]
     for _ in range(_MAX_ROUNDS):
         n, n_below = len(reach.points), below.size
@@ -162,7 +163,7 @@ def reachable_fraction(reach: ReachableMeans, low: Floats, high: Floats) -> floa
         np.add.at(direction, above, -marginals[n_below:])
         known = float((reach.points @ direction).max())
         farther = reach.farthest(direction) - known
-        if farther <= reach.accuracy or len(reach.points) == n:
+        if farther <= (1e-3 if reach.bounds else 1e-10) or len(reach.points) == n:  # what is missing yet
             return float(np.clip(-program.fun, 0.0, 1.0))
     raise ConvergenceError(
         "A linear program for targets that no weights meet did not end. Round the targets."

@@ -52,12 +52,12 @@ class LinearConditions:
 
     def with_groups_present(self) -> LinearConditions:
         """The same where every group keeps some weight: without, any mean in a group is reached by none."""
-        shares = [self.base @ group for group in self.distinct_groups]
+        shares = [float(self.base @ group) for group in self.distinct_groups]
         return self._with_shares([_LEAST_SHARE * share for share in shares], None)
 
     def with_shares_of(self, weights: Floats) -> LinearConditions:
         """The same where every group has the weight that it has under weights (n_rows,)."""
-        shares = [weights @ group for group in self.distinct_groups]
+        shares = [float(weights @ group) for group in self.distinct_groups]
         return self._with_shares(shares, shares)
 
     def _with_shares(self, low: list[float], high: list[float] | None) -> LinearConditions:
