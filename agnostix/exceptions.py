@@ -21,6 +21,8 @@ class InfeasibleTargetError(ValueError):
     ranges : dict
         The same with a range for each target that is moved, from the stated one to as far again beyond the
         nearest: arguments for ``what_if(**error.ranges)``.
+    reason : str
+        Why, in words, without the remedy.
     conflict : tuple of str
         What cannot be met together, though some weights meet the others without any one of these: labels of
         constraints, of what is held with them, and of bounds on the weights.
@@ -33,15 +35,18 @@ class InfeasibleTargetError(ValueError):
         reachable: float = 0.0,
         ranges: dict[str, Any] | None = None,
         conflict: Sequence[str] = (),
+        reason: str | None = None,
     ) -> None:
         super().__init__(message)
         self.nearest = nearest or {}
         self.reachable = reachable
         self.ranges = ranges or {}
         self.conflict = tuple(conflict)
+        self.reason = message if reason is None else reason
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.args[0], self.nearest, self.reachable, self.ranges, self.conflict)
+        found = (self.nearest, self.reachable, self.ranges, self.conflict, self.reason)
+        return type(self), (self.args[0], *found)
 
 
 class ConvergenceError(ArithmeticError):

@@ -14,7 +14,7 @@ from agnostix.core.explanation import Scenario
 from agnostix.core.typing import Bools, Floats
 from agnostix.exceptions import ConvergenceError
 from agnostix.what_if.calibration import Projection, project
-from agnostix.what_if.conflicts import explain_conflict
+from agnostix.what_if.conflicts import explain_conflict, keeps_groups
 from agnostix.what_if.constraints.base import Condition, Constraint, Context, compile_constraints
 from agnostix.what_if.constraints.moments import check_blocks
 from agnostix.what_if.constraints.short_forms import Statement
@@ -43,7 +43,7 @@ def solve_scenario(
     sample = keep_complete_rows(sample, statement.shifted, config.missing, statement.features)
     context = statement.in_context(Context(sample, predictions))
     conditions, phi, projection = _solve(context)
-    if projection.status == "infeasible":
+    if not _is_solved(projection, conditions, context):
         raise explain_conflict(
             conditions,
             context,
@@ -64,11 +64,17 @@ def _solve(context: Context) -> tuple[list[Condition], Floats, Projection]:
     return conditions, phi, project(phi, low, high, context.base, penalty=penalty)
 
 
+def _is_solved(projection: Projection, conditions: Sequence[Condition], context: Context) -> bool:
+    """Whether weights meet the conditions, and leave weight in every group that these speak of."""
+    return projection.status != "infeasible" and keeps_groups(conditions, context, projection.weights)
+
+
 def _is_met(context: Context, constraints: Sequence[Constraint]) -> bool:
     """Whether some weights meet these constraints, in place of those of the context."""
     try:
         check_blocks(constraints, context)
-        return _solve(replace(context, constraints=tuple(constraints)))[2].status != "infeasible"
+        conditions, _, projection = _solve(replace(context, constraints=tuple(constraints)))
+        return _is_solved(projection, conditions, context)
     except ConvergenceError:
         return False
 
@@ -95,10 +101,12 @@ def _build_scenario(
     live = weights > 0
     on_edge = projection.status == "boundary"
     diagnostics = WeightDiagnostics.from_weights(
-        weights, base, on_edge, config.min_ess_fraction * sample.base_ess
+        weights, base, on_edge, config.min_ess_fraction * sample.base_ess, sample.design
     )
     binding = np.isfinite(held)
-    influence = Influence.from_weights(off_target(phi[:, binding] - held[binding], live), weights, base)
+    influence = Influence.from_weights(
+        off_target(phi[:, binding] - held[binding], live), weights, base, sample.design
+    )
     level = config.confidence_level
     return Scenario(
         weights=sample.table.to_user_order(sample.expand(weights)) * sample.table.n_given,
@@ -184,7 +192,7 @@ def _outcomes(
             j += 1
         else:
             parts = _metric_values(sample, quantity, phi, target, influence)
-        rows.append(_outcome(quantity, parts, ess, config))
+        rows.append(_outcome(quantity, parts, ess, config, sample.most_degrees))
     names = pd.Series([row.pop("output") for row in rows], dtype=object)
     frame = pd.DataFrame(rows)
     frame.insert(1, "output", names)
@@ -192,14 +200,20 @@ def _outcomes(
 
 
 def _outcome(
-    quantity: Quantity, parts: tuple[float, float, float, float], ess: float, config: ProjectionConfig
+    quantity: Quantity,
+    parts: tuple[float, float, float, float],
+    ess: float,
+    config: ProjectionConfig,
+    most: float,
 ) -> dict[str, object]:
     base, value, error, change_error = parts
     level = config.confidence_level
     values, errors, rows = (np.array([part]) for part in (value, error, ess))
-    low, high = interval(values, errors, rows, level, quantity.bounds, counts=quantity.counts)
+    low, high = interval(
+        values, errors, rows, level, quantity.bounds, counts=quantity.counts, most_degrees=most
+    )
     change_low, change_high = interval(
-        np.array([value - base]), np.array([change_error]), np.array([ess]), level
+        np.array([value - base]), np.array([change_error]), np.array([ess]), level, most_degrees=most
     )
     return {
         "quantity": quantity.name,
@@ -233,7 +247,7 @@ def _metric_values(
 def _block_errors(
     sample: Sample, quantity: BlockQuantity, phi: Floats, target: Floats
 ) -> tuple[float, float]:
-    block, n_blocks = assign_blocks(sample.base.size)
+    block, n_blocks = assign_blocks(sample.base.size, sample.design)
     without = np.full((n_blocks, 2), np.nan)
     for b in range(n_blocks):
         kept = block != b
@@ -265,7 +279,9 @@ def compute_shifts(
         are_stated += [statistic.key in stated for statistic, _ in part]
         numbers.append(_shifts_of(part, influence))
     before, after, shift, error = np.concatenate(numbers or [np.empty((0, 4))]).T
-    low, high = interval(shift, error, np.full(shift.size, ess), confidence_level)
+    low, high = interval(
+        shift, error, np.full(shift.size, ess), confidence_level, most_degrees=sample.most_degrees
+    )
     return pd.DataFrame(
         {
             "feature": pd.Series(features, dtype=object),
@@ -372,16 +388,20 @@ def _cell(sample: Sample, centered: Floats, projection: Projection, config: Proj
         numbers = ("value", "std_error", "low", "high", "kl", "ess", "max_weight")
         return pd.DataFrame(named | dict.fromkeys(numbers, np.nan) | {"status": "infeasible"})
     live = weights > 0
-    influence = Influence.from_weights(off_target(centered, live), weights, sample.base)
+    influence = Influence.from_weights(off_target(centered, live), weights, sample.base, sample.design)
     values = sample.centers + sample.scales * (weights @ sample.outcomes)
     errors = sample.scales * influence.errors(sample.outcomes)[0]
     on_edge = projection.status == "boundary"
     diagnostics = WeightDiagnostics.from_weights(
-        weights, sample.base, on_edge, config.min_ess_fraction * sample.base_ess
+        weights, sample.base, on_edge, config.min_ess_fraction * sample.base_ess, sample.design
     )
     ess = np.array([diagnostics.ess])
     bounds = [
-        interval(values[[j]], errors[[j]], ess, config.confidence_level, q.bounds, counts=q.counts)
+        interval(
+            *(values[[j]], errors[[j]], ess, config.confidence_level, q.bounds),
+            counts=q.counts,
+            most_degrees=sample.most_degrees,
+        )
         for j, q in enumerate(means)
     ]
     return pd.DataFrame(

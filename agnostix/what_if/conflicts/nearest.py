@@ -2,8 +2,8 @@
 
 A linear program gives the least sum and its multipliers. All its solutions satisfy what these say
 (complementary slackness): a condition whose multiplier is below its cost is met, and of the others the sign
-of the gap is known. These are ranges again, in which the divergence from the base weights is minimized. On the
-hull of the rows few rows have weight, so the sum of gaps may be a ten-thousandth larger than the least.
+of the gap is known. These are ranges again, in which the divergence from the base weights is minimized. On
+the hull of the rows few rows have weight, so the sum of gaps may be a ten-thousandth larger than the least.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from agnostix.what_if.conflicts.reachable_means import ReachableMeans
 _SHORT_OF_HULL = (1e-4, 1e-3, 1e-2, 1e-1)
 """How much of the way back to weights without regard of gaps is given up, the first that can be solved."""
 _NONE = 1e-9
-_LEAST_SHARE = 1e-6
+_MAX_STEPS = 30
+LEAST_SHARES = (1e-2, 1e-4)
 """Weight of a group that a condition speaks of, of its base weight, from which the group counts as there."""
 
 Calibrate = Callable[[Floats, Floats, Floats], Floats | None]
@@ -53,7 +54,7 @@ class LinearConditions:
     def with_groups_present(self) -> LinearConditions:
         """The same where every group keeps some weight: without, any mean in a group is reached by none."""
         shares = [float(self.base @ group) for group in self.distinct_groups]
-        return self._with_shares([_LEAST_SHARE * share for share in shares], None)
+        return self._with_shares([LEAST_SHARES[0] * share for share in shares], None)
 
     def with_shares_of(self, weights: Floats) -> LinearConditions:
         """The same where every group has the weight that it has under weights (n_rows,)."""
@@ -135,3 +136,33 @@ def _limit_one(
     low = np.where(moved & np.isneginf(low), limit, low)
     high = np.where(moved & np.isposinf(high), limit, high)
     return calibrate(linear.phi, low, high)
+
+
+def farthest_mean(linear: LinearConditions, place: int, sign: float) -> tuple[float, Floats]:
+    """How far one mean goes, up or down by the sign, where all others are met; weights (n_rows,) there."""
+    part = linear.with_groups_present()
+    costs = np.where(np.arange(part.low.size) == place, 1.0, np.inf)
+    end = 2.0 * np.abs(part.phi[:, place]).max() + 1.0  # farther than any row
+    low, high = part.low.copy(), part.high.copy()
+    low[place], high[place] = (end, np.inf) if sign > 0.0 else (-np.inf, -end)
+    reach = ReachableMeans(part.phi, part.base, part.weight_bounds)
+    gaps = least_gaps(reach, low, high, costs, np.arange(low.size))
+    return float(gaps.means[place]), reach.mixture(gaps.factors)
+
+
+def farthest_in_group(linear: LinearConditions, place: int, sign: float, numbers: Floats) -> float:
+    """How far the mean of numbers (n_rows,) in a group goes, where all other conditions are met."""
+    # A ratio of means: the ratio that some weights have is raised by weights of a larger
+    # E[1_G (numbers - ratio)], until none are (Dinkelbach, 1967).
+    group = linear.groups[place]
+    assert group is not None
+    weights, value = linear.base, np.nan
+    for _ in range(_MAX_STEPS):
+        last, value = value, float(weights[group] @ numbers[group] / weights[group].sum())
+        if abs(value - last) <= 1e-12 * np.abs(numbers[group]).max():
+            break
+        column = np.where(group, numbers - value, 0.0)
+        phi = linear.phi.copy()
+        phi[:, place] = column / (np.abs(column).max() or 1.0)
+        _, weights = farthest_mean(replace(linear, phi=phi), place, sign)
+    return value

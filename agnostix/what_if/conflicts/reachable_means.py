@@ -92,7 +92,7 @@ class ReachableMeans:
 
 
 def extreme_weights(heights: Floats, base: Floats, bounds: tuple[float, float]) -> Floats:
-    """Weights (n_rows,) of the largest mean of heights (n_rows,) within bounds, ratios to the base weights."""
+    """Weights (n_rows,) within bounds, ratios to base, of the largest mean of heights (n_rows,)."""
     low, high = bounds
     weights = low * base
     left = max(1.0 - low, 0.0)

@@ -50,7 +50,7 @@ def _least_size(linear: LinearConditions, start: float, bounds_at: Callable[[flo
 
 
 def _shortfall(linear: LinearConditions, bounds: Bounds) -> Floats | None:
-    """Multipliers (n_conditions,) that prove that no weights within bounds meet the conditions, if none do."""
+    """Multipliers (n_conditions,) that prove that no weights within bounds meet the conditions, if so."""
     reach = ReachableMeans(linear.phi, linear.base, bounds)
     costs = np.where(np.isinf(linear.costs), np.inf, 1.0)
     every = np.arange(linear.low.size)

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from agnostix.core.typing import Floats
 from agnostix.what_if.conflicts.irreducible import Conflict
-from agnostix.what_if.conflicts.least_gaps import least_gaps
-from agnostix.what_if.conflicts.nearest import LinearConditions
-from agnostix.what_if.conflicts.reachable_means import ReachableMeans
-from agnostix.what_if.constraints.averages import Average
+from agnostix.what_if.conflicts.nearest import LinearConditions, farthest_in_group, farthest_mean
+from agnostix.what_if.conflicts.shares import apart, describe_block, describe_sums
+from agnostix.what_if.constraints.averages import Average, moments_in_group
 from agnostix.what_if.constraints.base import Condition, Constraint, Context
 
 _CONSTANT = 1e-9
-_MOST_TERMS = 8
 
 
 @dataclass(frozen=True)
@@ -50,6 +48,9 @@ class ConflictWords:
     def sentence(self) -> str:
         """The reason why no weights meet the conditions."""
         places = self.conflict.places
+        block = describe_block([self.constraint(int(j)) for j in places], self.context)
+        if block is not None:
+            return block
         heights = self.linear.phi[:, places] @ self.conflict.multipliers[places]
         if (
             not self.conflict.with_bounds
@@ -94,58 +95,82 @@ class ConflictWords:
         return f"No weights meet these {len(places)} together, though some meet {rest}: {named}.{how_far}"
 
     def _how_far(self) -> str:
-        """How far the last of the averages over all rows goes if the other conditions are met."""
-        places = self.conflict.places
-        plain = [
-            int(j)
-            for j in places
-            if self.linear.groups[j] is None
-            and isinstance(self.constraint(int(j)), Average)
-            and self.conditions[j].role == "stated"
-        ]
+        """How far the last of the averages goes if the other conditions are met."""
+        places = [int(j) for j in self.conflict.places]
+        plain = [j for j in places if self._is_average(j)]
         if not plain:
             return ""
-        last = plain[-1]
-        statistic = self.conditions[last].statistic
-        bounds = self.linear.weight_bounds if self.conflict.with_bounds else None
-        some = np.zeros(self.linear.low.size, dtype=bool)
-        some[places] = True
-        part = self.linear.keep(some).with_groups_present()
-        own = int(np.flatnonzero(places == last)[0])
-        costs = np.where(np.arange(part.low.size) == own, 1.0, np.inf)
-        reach = ReachableMeans(part.phi, part.base, bounds)
-        gaps = least_gaps(reach, part.low, part.high, costs, np.arange(part.low.size))
-        farthest = float(statistic.from_z(gaps.means[own]))
-        is_above = self.conflict.multipliers[last] > 0.0
-        end = self.conditions[last].low if is_above else self.conditions[last].high
+        last, end = plain[-1], self._stated_end(plain[-1])
+        farthest, scale = self._farthest(places, last)
         edge_text, end_text = apart(farthest, end)
-        others = (
-            "" if len(places) == 1 else "With the others met, " if len(places) > 2 else "With the other met, "
-        )
-        label = statistic.label
-        subject = f"{others}{label}" if others else label[:1].upper() + label[1:]
+        subject = self.constraint(last).label
+        if len(places) > 1:
+            subject = f"With the other{'s' if len(places) > 2 else ''} met, the {subject}"
+        else:
+            subject = f"The {subject}"
+        side = "up" if self.conflict.multipliers[last] > 0.0 else "down"
+        gap = abs(farthest - end)
         return (
-            f" {subject} goes {'up' if is_above else 'down'} to {edge_text} and no farther, "
-            f"{abs(end - farthest):.3g} ({gaps.cost:.3g} standard deviations) from {end_text}."
+            f" {subject} goes {side} to {edge_text} and no farther, {gap:.3g} "
+            f"({gap / scale:.3g} standard deviations) from {end_text}."
         )
+
+    def _farthest(self, places: Sequence[int], last: int) -> tuple[float, float]:
+        """How far an average goes where the others are met, and its standard deviation."""
+        part, place, sign = self._only(places), places.index(last), self.conflict.multipliers[last]
+        group, statistic = self.linear.groups[last], self.conditions[last].statistic
+        if group is None:
+            return float(statistic.from_z(farthest_mean(part, place, sign)[0])), statistic.scale
+        constraint = self.constraint(last)
+        assert isinstance(constraint, Average)
+        numbers = np.asarray(constraint.numbers(self.context), dtype=float)
+        _, deviation = moments_in_group(numbers, group, self.linear.base)
+        return farthest_in_group(part, place, sign, numbers), deviation
+
+    def _is_average(self, place: int) -> bool:
+        """Whether a condition is on an average in the constraint's units, which nothing else is held for."""
+        condition, constraint = self.conditions[place], self.constraint(place)
+        if condition.role == "held":
+            return False
+        if self.linear.groups[place] is not None:
+            needed = getattr(constraint, "needed", None)
+            return isinstance(constraint, Average) and not (needed and needed(self.context))
+        return (condition.low, condition.high) == constraint.bounds(self.context)
+
+    def _stated_end(self, place: int) -> float:
+        """The end of the constraint's range that is in conflict."""
+        low, high = self.constraint(place).bounds(self.context)
+        return low if self.conflict.multipliers[place] > 0.0 else high
+
+    def _only(self, places: Sequence[int]) -> LinearConditions:
+        """The conditions in conflict, and bounds on the weights if they are."""
+        some = np.zeros(self.linear.low.size, dtype=bool)
+        some[list(places)] = True
+        part = self.linear.keep(some)
+        return part if self.conflict.with_bounds else replace(part, weight_bounds=None)
 
     def _contradiction(self) -> str:
         """The relation that holds in every row, and what the targets make of it."""
-        places = self.conflict.places
-        statistics = [self.conditions[j].statistic for j in places]
+        places = [int(j) for j in self.conflict.places]
         factors, constant = self._relation()
-        targets = [self._end(int(j)) for j in places]
-        first, others = statistics[0], statistics[1:]
-        stated = targets[0]
-        implied = constant + float(sum(f * t for f, t in zip(factors, targets[1:], strict=True)))
-        terms = [_term(f, s.label) for f, s in zip(factors, others, strict=True)]
+        targets = np.array([self._end(j) for j in places])
+        first = self.conditions[places[0]].statistic
+        stated, implied = float(targets[0]), constant + float(factors @ targets[1:])
+        distance = abs(stated - implied)
+        how_much = f"{distance:.3g} apart ({distance / first.scale:.3g} standard deviations)"
+        constraints = [self.constraint(j) for j in places]
+        sums = describe_sums(constraints, factors, constant, targets, self.context)
+        if sums is not None:
+            return f"The targets contradict each other: {sums}, {how_much}."
+        labels = [self.conditions[j].statistic.label for j in places]
+        terms = [_term(f, label) for f, label in zip(factors, labels[1:], strict=True)]
         if abs(constant) > 1e-9 * max(first.scale, abs(first.mean)) or not terms:
             terms.append(f"{'-' if constant < 0 else '+'} {abs(constant):.6g}")
         stated_text, implied_text = apart(stated, implied)
         return (
-            f"The targets contradict each other: in every row, ({first.label}) is "
-            f"{' '.join(terms).removeprefix('+ ')}, and the targets make it {stated_text} and {implied_text}, "
-            f"{abs(stated - implied):.3g} apart ({abs(stated - implied) / first.scale:.3g} standard deviations)."
+            f"The targets contradict each other: in every row, ({labels[0]}) is "
+            f"{' '.join(terms).removeprefix('+ ')}, and the targets make it {stated_text} and "
+            f"{implied_text}, {how_much}."
         )
 
     def _relation(self) -> tuple[Floats, float]:
@@ -189,12 +214,6 @@ class ConflictWords:
         if low == 0.0:
             return f"of at most {high:g} times the base weights"
         return f"within {low:g} to {high:g} times the base weights"
-
-
-def apart(one: float, other: float) -> tuple[str, str]:
-    """Two numbers with the digits that tell them apart and one more, at least six."""
-    known = next((digits for digits in range(5, 16) if f"{one:.{digits}g}" != f"{other:.{digits}g}"), 16)
-    return f"{one:.{known + 1}g}", f"{other:.{known + 1}g}"
 
 
 def _term(factor: float, label: str) -> str:

@@ -14,7 +14,8 @@ from tests.what_if.conflicts.conflict_cases import random_conditions
 def find(phi, low, high, base, bounds=None, implied=(), always=()):
     masks = [np.isin(np.arange(low.size), places) for places in (implied, always)]
     bounded = None if bounds is None else ReachableMeans(phi, base, bounds)
-    return ConflictFinder(ReachableMeans(phi, base), bounded, low, high, *masks).find()
+    ends = tuple(low[list(always)])
+    return ConflictFinder(ReachableMeans(phi, base), bounded, low, high, *masks, ends).find()
 
 
 @given(seed=st.integers(0, 10_000), n_conditions=st.integers(1, 5))

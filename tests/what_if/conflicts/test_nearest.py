@@ -37,14 +37,13 @@ def test_sum_of_gaps_is_the_least_but_for_what_is_short_of_the_hull(seed, n_cond
     assert total_gap(phi, low, high, costs, weights) <= least + 1e-8 + 1e-3 * at_data
 
 
-@given(seed=st.integers(0, 300))
+@pytest.mark.parametrize("seed", range(1, 13))
 def test_weights_are_the_closest_of_those_with_the_least_sum_of_gaps(seed):
     phi, low, high, base = random_conditions(seed, 60, 4)
     costs = np.random.default_rng(seed).uniform(0.5, 3.0, 4)
     weights = nearest(phi, low, high, base, costs)
     limit = total_gap(phi, low, high, costs, weights)
-    if limit < 1e-6:  # met, or up to a rounding error: no limit to compare at
-        return
+    assert limit > 1e-3
     least, _ = closest_with_gaps(phi, low, high, base, costs, limit + 1e-9)
     assert divergence(weights, base) <= least + 1e-4
 

@@ -17,7 +17,9 @@ def fill_by_sorting(heights, base, low, high):
     return np.array(weights)
 
 
-@pytest.mark.parametrize("bounds", [(0.0, 2.0), (0.2, 5.0), (0.5, 1.5), (0.0, np.inf), (0.3, np.inf), (1.0, 1.0)])
+@pytest.mark.parametrize(
+    "bounds", [(0.0, 2.0), (0.2, 5.0), (0.5, 1.5), (0.0, np.inf), (0.3, np.inf), (1.0, 1.0)]
+)
 @pytest.mark.parametrize("kind", ["normal", "ties", "outlier", "constant", "few"])
 def test_extreme_weights_fill_rows_from_the_highest(bounds, kind):
     rng = np.random.default_rng(0)
