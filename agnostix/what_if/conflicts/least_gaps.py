@@ -164,7 +164,7 @@ def reachable_fraction(reach: ReachableMeans, low: Floats, high: Floats) -> floa
         known = float((reach.points @ direction).max())
         farther = reach.farthest(direction) - known
         if farther <= (1e-3 if reach.bounds else 1e-10) or len(reach.points) == n:  # what is missing yet
-            return float(np.clip(-program.fun, 0.0, 1.0))
+            return float(np.clip(-program.fun, 0.0, 1.0)) + 0.0
     raise ConvergenceError(
         "A linear program for targets that no weights meet did not end. Round the targets."
     )
