@@ -21,9 +21,14 @@ from agnostix.core.models.outputs import varying_outputs
 from agnostix.core.reproducibility import one_blas_thread
 from agnostix.core.row_order import check_row_order
 from agnostix.core.sklearn_compat import Interval, StrOptions
-from agnostix.what_if.checks import check_have_averages, parse_quantiles, select_columns, warn_of_missing
-from agnostix.what_if.constraints import parse_constraints
-from agnostix.what_if.infeasibility import light_weights_named
+from agnostix.what_if.checks import (
+    check_have_averages,
+    light_weights_named,
+    parse_quantiles,
+    select_columns,
+    warn_of_missing,
+)
+from agnostix.what_if.constraints.short_forms import read_statement
 from agnostix.what_if.metrics import Metric, default_metrics, quantities_for
 from agnostix.what_if.predictions import check_sizes, from_model, from_outcome, from_predictions
 from agnostix.what_if.sample import ProjectionConfig, Sample
@@ -156,7 +161,14 @@ class EntropicProjection(BaseExplainer):
         self.verbose = verbose
 
     def fit(
-        self, X: Any, y: Any = None, sample_weight: Any = None, *, predictions: Any = None
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        *,
+        predictions: Any = None,
+        groups: Any = None,
+        strata: Any = None,
     ) -> EntropicProjection:
         """Evaluate the model on the rows.
 
@@ -171,6 +183,13 @@ class EntropicProjection(BaseExplainer):
             Base weights; equal by default.
         predictions : array-like of shape (n_rows,) or (n_rows, n_outputs), default=None
             Predictions computed elsewhere, instead of a model.
+        groups : array-like of shape (n_rows,), default=None
+            Ids of clusters whose rows were sampled together, such as households
+            or patients with several visits. Intervals then count clusters, not
+            rows. None: rows are independent.
+        strata : array-like of shape (n_rows,), default=None
+            Labels of the strata that clusters (or rows) were sampled within, at
+            least two in each. None: all were sampled from one population.
 
         Returns
         -------
@@ -179,12 +198,14 @@ class EntropicProjection(BaseExplainer):
         Raises
         ------
         ValueError
-            If the rows, the weights or the predictions are invalid.
+            If the rows, the weights, the predictions or the ids of clusters and
+            strata are invalid.
         """
         self._validate_params()
         quantiles = parse_quantiles(self.quantiles)
         table = as_table(X)
-        check_row_order(table, y=y, sample_weight=sample_weight, predictions=predictions)
+        given = {"y": y, "sample_weight": sample_weight, "predictions": predictions}
+        check_row_order(table, **given, groups=groups, strata=strata)
         validate_data(self, X=table, skip_check_array=True)
         start = perf_counter()
         outcome = self._predict(table, y, sample_weight, predictions)
@@ -193,7 +214,7 @@ class EntropicProjection(BaseExplainer):
             _LOGGER.info("evaluated the model on %d rows in %.2f s", self.n_model_rows_, seconds)
         check_sizes(outcome)
         others = [outcome.values] + ([] if outcome.truth is None else [outcome.truth])
-        self.table_ = Table.from_frame(table, sample_weight, others)
+        self.table_ = Table.from_frame(table, sample_weight, others, groups, strata)
         self.predictions_ = outcome.take(self.table_.order)
         self.config_ = ProjectionConfig(
             self.n_targets,
@@ -384,15 +405,14 @@ class EntropicProjection(BaseExplainer):
         check_is_fitted(self, "n_features_in_")
         predictions = self.predictions_
         check_have_averages(self.table_, constraints)
-        moment_constraints = parse_constraints(constraints, prediction, error_rate, predictions)
+        statement = read_statement(constraints, prediction, error_rate)
         chosen = default_metrics(predictions) if metric is None else metric
         more: list[Any] = list(chosen) if isinstance(chosen, list | tuple) else [chosen]
         more = [one for one in more if one not in (None, "prediction", "outcome")]
         sample = Sample.from_table(self.table_, quantities_for(["prediction", *more], predictions))
         with light_weights_named(self.table_.base):
-            scenario = solve_scenario(sample, moment_constraints, predictions, self.config_)
-        shifted = [one.feature for one in moment_constraints if one.about == "column"]
-        warn_of_missing(self.table_, self.config_.missing, shifted)
+            scenario = solve_scenario(sample, statement, predictions, self.config_)
+        warn_of_missing(self.table_, self.config_.missing, statement.features)
         return scenario
 
     @one_blas_thread

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -11,9 +12,12 @@ import pandas as pd
 
 from agnostix.core.explanation import Scenario
 from agnostix.core.typing import Bools, Floats
+from agnostix.exceptions import ConvergenceError
 from agnostix.what_if.calibration import Projection, project
-from agnostix.what_if.constraints import MomentConstraint, build_statistics
-from agnostix.what_if.infeasibility import explain_infeasibility
+from agnostix.what_if.conflicts import explain_conflict, keeps_groups
+from agnostix.what_if.constraints.base import Condition, Constraint, Context, compile_constraints
+from agnostix.what_if.constraints.moments import check_blocks
+from agnostix.what_if.constraints.short_forms import Statement
 from agnostix.what_if.inference import (
     Influence,
     WeightDiagnostics,
@@ -33,73 +37,101 @@ MomentKey = str | tuple[str, Any]
 
 
 def solve_scenario(
-    sample: Sample, constraints: list[MomentConstraint], predictions: Predictions, config: ProjectionConfig
+    sample: Sample, statement: Statement, predictions: Predictions, config: ProjectionConfig
 ) -> Scenario:
     """The projection on all constraints, with outcomes, shifts and diagnostics."""
-    columns = list(dict.fromkeys(c.feature for c in constraints if c.about == "column"))
-    sample = keep_complete_rows(sample, columns, config.missing)
-    statistics = build_statistics(constraints, sample, predictions)
-    phi = np.column_stack([s.z for s in statistics])
+    sample = keep_complete_rows(sample, statement.shifted, config.missing, statement.features)
+    context = statement.in_context(Context(sample, predictions))
+    conditions, phi, projection = _solve(context)
+    if not _is_solved(projection, conditions, context):
+        raise explain_conflict(
+            conditions,
+            context,
+            lambda parts: _is_met(context, parts),
+            lambda phi, low, high: _calibrate(phi, low, high, context),
+        )
+    return _build_scenario(context, conditions, phi, projection, config)
+
+
+def _solve(context: Context) -> tuple[list[Condition], Floats, Projection]:
+    """Conditions, their statistics (n_rows, n_conditions), and the projection."""
+    conditions = compile_constraints(context).conditions(np.empty(0))
+    phi = np.column_stack([one.statistic.z for one in conditions])
     low, high = (
-        np.array([s.to_z(getattr(c, end)) for s, c in zip(statistics, constraints, strict=True)])
-        for end in ("low", "high")
+        np.array([one.statistic.to_z(getattr(one, end)) for one in conditions]) for end in ("low", "high")
     )
-    projection = project(phi, low, high, sample.base)
-    held = projection.held
-    if projection.status == "infeasible":
-        target = np.where(np.isfinite(held), held, np.clip(0.0, low, high))
-        direction = np.zeros(target.size)
-        direction[np.isfinite(held)] = projection.xi[np.isfinite(held)]
-        raise explain_infeasibility(constraints, statistics, phi, target, direction, sample.base)
-    return _build_scenario(sample, constraints, statistics, phi, held, projection, config)
+    penalty = np.array([one.penalty for one in conditions])
+    return conditions, phi, project(phi, low, high, context.base, penalty=penalty)
+
+
+def _is_solved(projection: Projection, conditions: Sequence[Condition], context: Context) -> bool:
+    """Whether weights meet the conditions, and leave weight in every group that these speak of."""
+    return projection.status != "infeasible" and keeps_groups(conditions, context, projection.weights)
+
+
+def _is_met(context: Context, constraints: Sequence[Constraint]) -> bool:
+    """Whether some weights meet these constraints, in place of those of the context."""
+    try:
+        check_blocks(constraints, context)
+        conditions, _, projection = _solve(replace(context, constraints=tuple(constraints)))
+        return _is_solved(projection, conditions, context)
+    except ConvergenceError:
+        return False
+
+
+def _calibrate(phi: Floats, low: Floats, high: Floats, context: Context) -> Floats | None:
+    """The closest weights (n_rows,) with means of phi in ranges; None if there are none."""
+    try:
+        projection = project(phi, low, high, context.base)
+    except ConvergenceError:
+        return None
+    return None if projection.status == "infeasible" else projection.weights
 
 
 def _build_scenario(
-    sample: Sample,
-    constraints: list[MomentConstraint],
-    statistics: list[Statistic],
+    context: Context,
+    conditions: list[Condition],
     phi: Floats,
-    held: Floats,
     projection: Projection,
     config: ProjectionConfig,
 ) -> Scenario:
+    held = projection.held
+    sample = context.sample
     weights, base = projection.weights, sample.base
     live = weights > 0
     on_edge = projection.status == "boundary"
     diagnostics = WeightDiagnostics.from_weights(
-        weights, base, on_edge, config.min_ess_fraction * sample.base_ess
+        weights, base, on_edge, config.min_ess_fraction * sample.base_ess, sample.design
     )
     binding = np.isfinite(held)
-    influence = Influence.from_weights(off_target(phi[:, binding] - held[binding], live), weights, base)
+    influence = Influence.from_weights(
+        off_target(phi[:, binding] - held[binding], live), weights, base, sample.design
+    )
+    level = config.confidence_level
     return Scenario(
         weights=sample.table.to_user_order(sample.expand(weights)) * sample.table.n_given,
-        conditions=_constraint_frame(constraints, statistics, phi, projection),
+        conditions=describe_conditions(context, conditions, projection),
         outcomes=_outcomes(sample, phi[:, binding], held[binding], influence, diagnostics.ess, config),
-        shifts=compute_shifts(
-            sample,
-            influence,
-            _stated_columns(constraints, statistics),
-            diagnostics.ess,
-            config.confidence_level,
-        ),
+        shifts=compute_shifts(sample, influence, _fixed_columns(conditions), diagnostics.ess, level),
         kl=diagnostics.kl,
         ess=diagnostics.ess,
         ess_fraction=diagnostics.ess / sample.base_ess,
         max_weight=diagnostics.max_weight,
         status=diagnostics.status,
-        gap=_largest_gap(constraints, statistics, held, weights),
+        gap=_largest_gap(conditions, held, weights),
         n_rows=base.size,
-        confidence_level=config.confidence_level,
+        confidence_level=level,
+        divergence="kullback_leibler",
+        searched=pd.DataFrame({"name": pd.Series([], dtype=object), "value": pd.Series([], dtype=float)}),
+        notes=(),
     )
 
 
-def _largest_gap(
-    constraints: list[MomentConstraint], statistics: list[Statistic], held: Floats, weights: Floats
-) -> float:
+def _largest_gap(conditions: list[Condition], held: Floats, weights: Floats) -> float:
     """Largest distance of a mean from its target in standard deviations, by the values in their own units."""
     gaps = [
-        s.gap(weights, c.target_at(s, z))
-        for s, c, z in zip(statistics, constraints, held, strict=True)
+        one.statistic.gap(weights, one.end_at(z))
+        for one, z in zip(conditions, held, strict=True)
         if np.isfinite(z)
     ]
     return max(gaps, default=0.0)
@@ -111,27 +143,39 @@ def off_target(centered: Floats, live: Bools) -> Floats:
     return np.where(live[:, None] & (np.abs(centered) > EDGE), centered, 0.0)
 
 
-def _stated_columns(constraints: list[MomentConstraint], statistics: list[Statistic]) -> set[Any]:
-    """Keys of the statistics of columns."""
-    pairs = zip(constraints, statistics, strict=True)
-    return {statistic.key for constraint, statistic in pairs if constraint.about == "column"}
+def _fixed_columns(conditions: list[Condition]) -> set[Any]:
+    """Keys of the averages and proportions of columns that are fixed."""
+    return {one.statistic.key for one in conditions}
 
 
-def _constraint_frame(
-    constraints: list[MomentConstraint], statistics: list[Statistic], phi: Floats, projection: Projection
+def describe_conditions(
+    context: Context, conditions: list[Condition], projection: Projection
 ) -> pd.DataFrame:
-    reached = projection.weights @ phi
-    return pd.DataFrame(
-        {
-            "feature": [c.feature for c in constraints],
-            "level": pd.Series([s.level for s in statistics], dtype=object),
-            "low": [c.low for c in constraints],
-            "high": [c.high for c in constraints],
-            "before": [s.mean for s in statistics],
-            "reached": [s.from_z(z) for s, z in zip(statistics, reached, strict=True)],
-            "multiplier": projection.xi,
-        }
-    )
+    """Frame of what was stated, and of what was held with it, before and after."""
+    multipliers = [0.0] * len(context.constraints)
+    for condition, xi in zip(conditions, projection.xi, strict=True):
+        multipliers[condition.source] += float(xi)
+    rows = []
+    for one, multiplier in zip(context.constraints, multipliers, strict=True):
+        (feature, level), (low, high) = one.named, one.bounds(context)
+        rows.append(
+            {
+                "feature": feature,
+                "level": level,
+                "low": low,
+                "high": high,
+                "before": one.measure(context, context.base),
+                "reached": one.measure(context, projection.weights),
+                "multiplier": multiplier,
+                "kind": one.kind,
+                "where": one.where_label,
+                "penalty": one.penalty,
+                "role": "stated",
+                "label": one.label,
+            }
+        )
+    levels = pd.Series([row["level"] for row in rows], dtype=object)
+    return pd.DataFrame(rows).assign(level=levels)
 
 
 def _outcomes(
@@ -148,7 +192,7 @@ def _outcomes(
             j += 1
         else:
             parts = _metric_values(sample, quantity, phi, target, influence)
-        rows.append(_outcome(quantity, parts, ess, config))
+        rows.append(_outcome(quantity, parts, ess, config, sample.most_degrees))
     names = pd.Series([row.pop("output") for row in rows], dtype=object)
     frame = pd.DataFrame(rows)
     frame.insert(1, "output", names)
@@ -156,14 +200,20 @@ def _outcomes(
 
 
 def _outcome(
-    quantity: Quantity, parts: tuple[float, float, float, float], ess: float, config: ProjectionConfig
+    quantity: Quantity,
+    parts: tuple[float, float, float, float],
+    ess: float,
+    config: ProjectionConfig,
+    most: float,
 ) -> dict[str, object]:
     base, value, error, change_error = parts
     level = config.confidence_level
     values, errors, rows = (np.array([part]) for part in (value, error, ess))
-    low, high = interval(values, errors, rows, level, quantity.bounds, counts=quantity.counts)
+    low, high = interval(
+        values, errors, rows, level, quantity.bounds, counts=quantity.counts, most_degrees=most
+    )
     change_low, change_high = interval(
-        np.array([value - base]), np.array([change_error]), np.array([ess]), level
+        np.array([value - base]), np.array([change_error]), np.array([ess]), level, most_degrees=most
     )
     return {
         "quantity": quantity.name,
@@ -197,7 +247,7 @@ def _metric_values(
 def _block_errors(
     sample: Sample, quantity: BlockQuantity, phi: Floats, target: Floats
 ) -> tuple[float, float]:
-    block, n_blocks = assign_blocks(sample.base.size)
+    block, n_blocks = assign_blocks(sample.base.size, sample.design)
     without = np.full((n_blocks, 2), np.nan)
     for b in range(n_blocks):
         kept = block != b
@@ -229,7 +279,9 @@ def compute_shifts(
         are_stated += [statistic.key in stated for statistic, _ in part]
         numbers.append(_shifts_of(part, influence))
     before, after, shift, error = np.concatenate(numbers or [np.empty((0, 4))]).T
-    low, high = interval(shift, error, np.full(shift.size, ess), confidence_level)
+    low, high = interval(
+        shift, error, np.full(shift.size, ess), confidence_level, most_degrees=sample.most_degrees
+    )
     return pd.DataFrame(
         {
             "feature": pd.Series(features, dtype=object),
@@ -336,16 +388,20 @@ def _cell(sample: Sample, centered: Floats, projection: Projection, config: Proj
         numbers = ("value", "std_error", "low", "high", "kl", "ess", "max_weight")
         return pd.DataFrame(named | dict.fromkeys(numbers, np.nan) | {"status": "infeasible"})
     live = weights > 0
-    influence = Influence.from_weights(off_target(centered, live), weights, sample.base)
+    influence = Influence.from_weights(off_target(centered, live), weights, sample.base, sample.design)
     values = sample.centers + sample.scales * (weights @ sample.outcomes)
     errors = sample.scales * influence.errors(sample.outcomes)[0]
     on_edge = projection.status == "boundary"
     diagnostics = WeightDiagnostics.from_weights(
-        weights, sample.base, on_edge, config.min_ess_fraction * sample.base_ess
+        weights, sample.base, on_edge, config.min_ess_fraction * sample.base_ess, sample.design
     )
     ess = np.array([diagnostics.ess])
     bounds = [
-        interval(values[[j]], errors[[j]], ess, config.confidence_level, q.bounds, counts=q.counts)
+        interval(
+            *(values[[j]], errors[[j]], ess, config.confidence_level, q.bounds),
+            counts=q.counts,
+            most_degrees=sample.most_degrees,
+        )
         for j, q in enumerate(means)
     ]
     return pd.DataFrame(
