@@ -7,7 +7,7 @@ from agnostix.what_if.calibration.divergences import DIVERGENCES, BoundedRatio
 from agnostix.what_if.calibration.dual import DualState, minimize_dual, minimize_smoothed, solve_intercept
 from agnostix.what_if.calibration.primal import Calibration
 from tests.reference.calibration import farthest
-from tests.what_if.calibration.problems import random_problem
+from tests.what_if.calibration.random_problems import random_problem
 
 BOUNDS = [(0.0, np.inf), (0.4, 1.8), (0.0, 1.5), (0.6, np.inf)]
 
