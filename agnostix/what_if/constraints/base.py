@@ -353,7 +353,7 @@ class Constraint:
         """Constraints of one quantity each that it consists of."""
         return (self,)
 
-    def with_parts(self: Self, parts: Sequence[Constraint]) -> Self:
+    def with_parts(self, parts: Sequence[Constraint]) -> Constraint:
         """The same with the targets of its parts."""
         return self.with_target(parts[0].target)
 

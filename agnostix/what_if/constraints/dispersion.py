@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -305,7 +305,7 @@ def numbers_of(context: Context, feature: str) -> Floats:
     return np.asarray(number_column(context.sample, feature).values, dtype=np.float64)
 
 
-def covariance_of(context: Context, features: tuple[str, str], member: Any, weights: Floats) -> float:
+def covariance_of(context: Context, features: Sequence[str], member: Any, weights: Floats) -> float:
     """Weighted covariance of two columns over the members, around their means."""
     columns = [numbers_of(context, name) for name in features]
     one, two = (column - average_of(column, member, weights) for column in columns)

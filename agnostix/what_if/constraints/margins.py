@@ -160,7 +160,7 @@ class Cell(Average):
 
 @dataclass(frozen=True, eq=False)
 class Margins(Constraint):
-    """The margin of one column, or the cells of a cross table of several: raking, or iterative proportional fitting.
+    """The margin of one column, or the cells of a cross table of several: raking.
 
     The share of each cell is the average of an indicator, which is linear in the
     weights. The closest weights are those that iterative proportional fitting
@@ -244,7 +244,8 @@ class Margins(Constraint):
     @property
     def shifted(self) -> tuple[str, ...]:
         """The columns."""
-        return self.columns  # type: ignore[attr-defined,no-any-return]
+        columns: tuple[str, ...] = self.columns  # type: ignore[attr-defined]
+        return columns
 
     def notes(self, context: Context) -> tuple[str, ...]:
         """What the totals sum to, and which levels get no weight."""
@@ -260,8 +261,8 @@ class Margins(Constraint):
             left_out = [str(level) for level in there if level not in known]
             if left_out:
                 notes.append(
-                    f"Rows with {name} = {' or '.join(left_out[:5])} are in no cell of the margins and get no "
-                    "weight."
+                    f"Rows with {name} = {' or '.join(left_out[:5])} are in no cell of the margins and get "
+                    "no weight."
                 )
         return tuple(notes)
 
@@ -291,13 +292,10 @@ class Margins(Constraint):
         return [part.levels if isinstance(part, Cell) else (part.named[1],) for part in self.parts(context)]
 
     def _part(self, levels: tuple[Any, ...], target: Any) -> Average:
-        widened = {
-            "tolerance": None if isinstance(target, tuple) else self.tolerance,
-            "penalty": self.penalty,
-        }
+        tolerance = None if isinstance(target, tuple) else self.tolerance
         if len(levels) == 1:
-            return Proportion(self.shifted[0], levels[0], target, **widened)
-        return Cell(self.shifted, levels, target, **widened)
+            return Proportion(self.shifted[0], levels[0], target, tolerance, self.penalty)
+        return Cell(self.shifted, levels, target, tolerance, self.penalty)
 
     def _has_rows(self, context: Context, levels: tuple[Any, ...], target: Any) -> bool:
         is_empty = not isinstance(target, tuple) and target == 0.0
@@ -323,8 +321,8 @@ class Margins(Constraint):
         if not is_empty:
             part = Cell(self.shifted, levels, 0.0)
             raise ValueError(
-                f"No row has {part.subject}, and the margins give it {target!r}, which no reweighting reaches. "
-                "Give it the share 0, or merge levels."
+                f"No row has {part.subject}, and the margins give it {target!r}, which no reweighting "
+                "reaches. Give it the share 0, or merge levels."
             )
         return False
 
@@ -346,7 +344,7 @@ def _read_cells(table: Any) -> tuple[tuple[str, ...], dict[tuple[Any, ...], Any]
     for row in range(table.shape[0]):
         for column in range(1 if table.ndim == 1 else table.shape[1]):
             key = _as_tuple(table.index[row])
-            value = table.iat[row] if table.ndim == 1 else table.iat[row, column]
+            value = table.iat[row] if isinstance(table, pd.Series) else table.iat[row, column]
             key = key if table.ndim == 1 else (*key, *_as_tuple(table.columns[column]))
             if key in cells:
                 raise ValueError(f"The margins of {', '.join(map(str, names))} name {key!r} twice.")

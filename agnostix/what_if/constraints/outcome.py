@@ -88,7 +88,7 @@ class Prediction(Average):
         if self.quantile is not None and self.above is not None:
             raise ValueError(
                 "Prediction is about a quantile or about the share above a threshold, got both "
-                f"quantile={self.quantile!r} and above={self.above!r}. State two of them."
+                f"quantile={self.quantile!r} and above={self.above!r}. State a Prediction for each."
             )
         if self.quantile is not None:
             check_probability("prediction", self.quantile)

@@ -289,7 +289,7 @@ class ExpectedShortfall(Average):
         stated = context.stated(quantile.key)
         if self.quantile is not None:
             quantile = replace(quantile, target=self.quantile)
-        low, high = quantile.bounds(context)
+        low = quantile.bounds(context)[0]
         if stated is None:
             return quantile.with_target(low), False
         ends = stated.bounds(context)
@@ -298,8 +298,8 @@ class ExpectedShortfall(Average):
         is_stated = ends == (low, low) and not stated.is_soft
         if not is_stated and not (ends[0] <= low <= ends[1] or stated.is_soft):
             raise ValueError(
-                f"The {self.label} holds the quantile at {low:.6g}, which is stated as {stated.target!r}. Leave "
-                "quantile= out."
+                f"The {self.label} holds the quantile at {low:.6g}, which is stated as {stated.target!r}. "
+                "Leave quantile= out."
             )
         return quantile.with_target(low), is_stated
 

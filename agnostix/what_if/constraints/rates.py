@@ -205,8 +205,8 @@ class _RateAmongTruth(_PositiveRate):
             rows = f" where {self.where_label}" if where is not None else ""
             raise DataError(
                 f"The {self.label} cannot be taken: no row{rows} has "
-                f"{'the class' if self.is_among_positives else 'another class than'} {name}. Widen where=, or "
-                "leave the constraint out."
+                f"{'the class' if self.is_among_positives else 'another class than'} {name}. Widen where=, "
+                "or leave the constraint out."
             )
         return member
 
@@ -367,7 +367,7 @@ def is_positive(context: Context, positive: Any) -> Bools:
             "True and false positive rates need a classifier's predictions and the true labels: pass y to "
             "fit. Without labels, state a SelectionRate."
         )
-    return context.sample.restrict(predictions.truth == positive_place(predictions, positive))
+    return context.sample.restrict(predictions.truth) == positive_place(predictions, positive)
 
 
 def positive_place(predictions: Predictions, positive: Any) -> int:
