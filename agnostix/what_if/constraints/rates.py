@@ -367,7 +367,8 @@ def is_positive(context: Context, positive: Any) -> Bools:
             "True and false positive rates need a classifier's predictions and the true labels: pass y to "
             "fit. Without labels, state a SelectionRate."
         )
-    return context.sample.restrict(predictions.truth) == positive_place(predictions, positive)
+    truth = np.asarray(predictions.truth) == positive_place(predictions, positive)
+    return truth if context.sample.rows is None else truth[context.sample.rows]
 
 
 def positive_place(predictions: Predictions, positive: Any) -> int:
