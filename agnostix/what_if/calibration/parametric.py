@@ -19,7 +19,7 @@ from itertools import combinations
 import numpy as np
 
 from agnostix.core.typing import Bools, Floats
-from agnostix.what_if.calibration.projection import Projection
+from agnostix.what_if.calibration.primal import Projection
 
 _CORNERS = ((1, 1), (1, -1), (-1, 1), (-1, -1))
 _NARROW = 1e-3
@@ -47,6 +47,7 @@ class ParametricProblem:
     start: Floats  # (n_scalars,), the data's values
     high: Floats  # (n_scalars,)
     cost: Callable[[Floats], float] | None = None  # what the scalars themselves add to the divergence
+    takes_boundary: bool = False  # whether weights of 0, on the boundary of what rows reach, count as feasible
 
     def at(self, theta: Floats, start: Floats | None = None) -> ParametricSolution:
         """The closest weights given the scalars, from multipliers (n_conditions,) to start with."""
@@ -80,7 +81,12 @@ class ParametricSolution:
     @property
     def is_feasible(self) -> bool:
         """Whether any weights meet the conditions given these scalars."""
-        return self.projection.status != "infeasible"
+        return self.projection.status == "ok" or (self.problem.takes_boundary and self.is_on_boundary)
+
+    @property
+    def is_on_boundary(self) -> bool:
+        """Whether only weights of 0 for some rows meet them, as where a group loses all its weight."""
+        return self.projection.status == "boundary"
 
     @cached_property
     def value(self) -> float:
@@ -94,11 +100,13 @@ class ParametricSolution:
     @property
     def margin(self) -> float:
         """Of an infeasible solution: how far the nearest row stays from the separating plane, below 0."""
-        return float(self._heights(self.theta).max())
+        return 0.0 if self.is_on_boundary else float(self._heights(self.theta).max())
 
     @property
     def ruled_out(self) -> tuple[float, float]:
         """How far below and above theta, a single scalar, the same plane separates rows and targets."""
+        if self.is_on_boundary:
+            return 0.0, 0.0
         step = float(self.problem.steps[0])
         here, below, above = (self._heights(self.theta + shift) for shift in (0.0, -step, step))
         linear = (above - below) / (2.0 * step)
@@ -171,8 +179,8 @@ class ParametricSolution:
     def _costs(self) -> tuple[float, Floats, Floats]:
         """The scalars' own cost, its slope (n_scalars,) and its curvature (n_scalars, n_scalars)."""
         cost, n = self.problem.cost, self.theta.size
-        if cost is None:
-            return 0.0, np.zeros(n), np.zeros((n, n))
+        if cost is None or n == 0:
+            return 0.0 if cost is None else cost(self.theta), np.zeros(n), np.zeros((n, n))
         # Quadratic but for kinks at the ends of ranges: narrow steps, that seldom reach over one.
         steps = np.diag(_NARROW * (self.problem.high - self.problem.low))
         size = steps.diagonal()

@@ -32,11 +32,18 @@ _MAX_STEPS = 80
 _MAX_HALVINGS = 40
 _FLAT = 1e-13
 """Slope over the whole range at which a minimum is reached."""
+_SAME = 1e-6
+"""Share of the range within which two minima are the same."""
+_ROUNDING = 1e-14
+"""Relative difference of values that are equal but for rounding."""
 _MAX_CERTIFICATES = 300
 _NARROWEST = 1e-8
 """Share of the range below which an interval that no certificate rules out is given up."""
 _SOFT = (1e1, 1e3, 1e5, 1e7)
 """Penalties by which a feasible point is approached."""
+
+_METHODS = ("choice alone", "a grid and Newton's method on the slope", "Newton's method from several points")
+"""By the number of scalars."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +52,13 @@ class SearchResult:
 
     best: ParametricSolution  # if infeasible, the solution that was nearest to being feasible
     n_solves: int
-    n_minima: int  # local minima that were refined
+    n_minima: int  # different local minima
     method: str
+
+    @property
+    def value(self) -> float:
+        """The least value; infinite if no scalars are feasible."""
+        return self.best.value
 
     @property
     def at_end(self) -> Bools:
@@ -57,15 +69,24 @@ class SearchResult:
 
 def search(problem: ParametricProblem, hints: Sequence[Floats] = ()) -> SearchResult:
     """The scalars at which the divergence is least. `hints` are values (n_scalars,) worth a look."""
+    tried = _search(problem, hints)
+    n_solves = tried.n_solves
+    if not tried.feasible and tried.margin >= 0.0:  # no weights but such with zeros will do
+        tried = _search(replace(problem, takes_boundary=True), hints)
+        n_solves += tried.n_solves
+    best = tried.problem.at(tried.best.theta, tried.best.xi)
+    return SearchResult(best, n_solves + 1, len(tried.minima), _METHODS[min(problem.start.size, 2)])
+
+
+def _search(problem: ParametricProblem, hints: Sequence[Floats]) -> _Tried:
     tried = _Tried(problem)
-    if problem.start.size == 1:
+    if problem.start.size == 0:
+        tried.solve(problem.start)
+    elif problem.start.size == 1:
         _search_line(tried, np.array([problem.start, *hints]).ravel())
-        method = "grid and Newton's method on the slope"
     else:
         _search_box(tried, [problem.start, *hints])
-        method = "Newton's method from several points"
-    best = problem.at(tried.best.theta, tried.best.xi)
-    return SearchResult(best, tried.n_solves + 1, tried.n_minima, method)
+    return tried
 
 
 @dataclass(frozen=True)
@@ -89,8 +110,8 @@ class _Tried:
 
     problem: ParametricProblem
     n_solves: int = 0
-    n_minima: int = 0
     points: list[_Point] = field(default_factory=list)
+    minima: list[_Point] = field(default_factory=list)
     nearest: _Point | None = None  # if none is feasible
     margin: float = -np.inf  # its distance from being feasible, negative
 
@@ -102,9 +123,24 @@ class _Tried:
     @property
     def best(self) -> _Point:
         """The one of the least value, the first of equals; the nearest to feasible if there is none."""
-        if self.feasible:
-            return min(self.feasible, key=lambda point: point.value)
-        return self.nearest or self.points[-1]
+        if not self.feasible:
+            return self.nearest or self.points[-1]
+        least = min(point.value for point in self.feasible)
+        equals = [point for point in self.feasible if point.value <= least + _ROUNDING * max(1.0, abs(least))]
+        return min(equals, key=self.steepness)
+
+    def add_minimum(self, point: _Point) -> None:
+        """Keep a point where a refinement ended, unless another ended there."""
+        width = self.problem.high - self.problem.low
+        if not any(np.all(np.abs(one.theta - point.theta) <= _SAME * width) for one in self.minima):
+            self.minima.append(point)
+
+    def steepness(self, point: _Point) -> float:
+        """Largest slope over the whole range of a scalar that is free to follow it."""
+        problem = self.problem
+        slope = point.slope * (problem.high - problem.low)
+        is_free = np.where(slope > 0.0, point.theta > problem.low, point.theta < problem.high)
+        return float(np.abs(slope[is_free]).max(initial=0.0))
 
     def solve(self, theta: Floats, near: _Point | None = None) -> ParametricSolution:
         """Solve at a point and keep what it shows."""
@@ -130,16 +166,16 @@ def _search_line(tried: _Tried, hints: Floats) -> None:
             return
         _solve_grid(tried, np.linspace(*around, _N_UNIFORM))
     for bracket in _brackets(tried)[:_N_REFINED]:
-        if bracket.bound < tried.best.value:
-            _refine(tried, bracket)
+        _refine(tried, bracket)
 
 
 def graded_grid(low: float, high: float, hints: Floats) -> Floats:
-    """Points from low to high: equal steps, and steps that halve towards each hint."""
+    """Points from low to high: equal steps, and steps that get shorter towards each hint and the ends."""
     width = high - low
     inside = np.unique(np.clip(hints, low, high))
     halved = width * 0.5 ** np.arange(2, 2 + _N_HALVINGS)
-    grid = [np.linspace(low, high, _N_UNIFORM), inside]
+    quartered = width * 0.25 ** np.arange(3, 6)
+    grid = [np.linspace(low, high, _N_UNIFORM), inside, low + quartered, high - quartered]
     grid += [hint + sign * halved for hint in inside for sign in (-1.0, 1.0)]
     points = np.unique(np.concatenate(grid))
     return points[(points >= low) & (points <= high)]
@@ -160,15 +196,15 @@ class _Bracket:
     right: _Point
 
     @property
-    def bound(self) -> float:
-        """Where the tangents at both ends meet: no convex function with these goes below."""
+    def promise(self) -> float:
+        """An estimate of the least value inside: where the tangents meet, if they do inside."""
         ends = [end for end in (self.left, self.right) if end.is_feasible]
+        least = min(end.value for end in ends)
         if len(ends) == 1:
-            other = self.right if ends[0] is self.left else self.left
-            return ends[0].value + float(ends[0].slope[0] * (other.theta - ends[0].theta)[0])
+            return least
         (a, b), (x, y) = [float(end.slope[0]) for end in ends], [float(end.theta[0]) for end in ends]
         crossing = (ends[1].value - ends[0].value + a * x - b * y) / (a - b)
-        return ends[0].value + a * (crossing - x)
+        return min(least, ends[0].value + a * (crossing - x))
 
 
 def _brackets(tried: _Tried) -> list[_Bracket]:
@@ -180,7 +216,7 @@ def _brackets(tried: _Tried) -> list[_Bracket]:
         rises = right.is_feasible and right.slope[0] > 0.0
         if (falls and rises) or (falls and not right.is_feasible) or (rises and not left.is_feasible):
             found.append(_Bracket(left, right))
-    return sorted(found, key=lambda bracket: bracket.bound)
+    return sorted(found, key=lambda bracket: bracket.promise)
 
 
 def _refine(tried: _Tried, bracket: _Bracket) -> None:
@@ -209,7 +245,7 @@ def _refine(tried: _Tried, bracket: _Bracket) -> None:
         theta, last = (ahead if low < ahead < high else 0.5 * (low + high)), theta
         if abs(theta - last) <= 1e-16 * width or high - low <= 2.0 * np.spacing(max(abs(low), abs(high))):
             break
-    tried.n_minima += 1
+    tried.add_minimum(near)
 
 
 def _crossing(bracket: _Bracket) -> float:
@@ -286,10 +322,10 @@ def _descend(tried: _Tried, start: _Point) -> None:
     width = problem.high - problem.low
     solution, here = problem.at(start.theta, start.xi), start
     for _ in range(_MAX_STEPS):
-        gradient = here.slope * width
-        inwards = ((here.theta > problem.low) | (gradient < 0.0)) & ((here.theta < problem.high) | (gradient > 0.0))
-        if np.abs(gradient[inwards]).max(initial=0.0) <= _FLAT:
+        if tried.steepness(here) <= _FLAT:
             break
+        gradient = here.slope * width
+        inwards = np.where(gradient > 0.0, here.theta > problem.low, here.theta < problem.high)
         step = np.zeros(width.size)
         curvature = (solution.curvature * np.outer(width, width))[np.ix_(inwards, inwards)]
         step[inwards] = _newton_step(curvature, gradient[inwards]) * width[inwards]
@@ -297,7 +333,7 @@ def _descend(tried: _Tried, start: _Point) -> None:
         if ahead is None:
             break
         solution, here = ahead, tried.points[-1]
-    tried.n_minima += 1
+    tried.add_minimum(here)
 
 
 def _newton_step(curvature: Floats, gradient: Floats) -> Floats:
@@ -316,7 +352,7 @@ def _line_search(tried: _Tried, here: _Point, step: Floats) -> ParametricSolutio
         solution = tried.solve(theta, here)
         ahead = tried.points[-1]
         expected = float(here.slope @ (theta - here.theta))
-        noise = 1e-14 * max(1.0, abs(here.value))
+        noise = _ROUNDING * max(1.0, abs(here.value))
         if ahead.value <= here.value + 1e-4 * expected and expected < -noise:
             return solution
         flatter = np.abs(ahead.slope * width).max() < 0.9 * np.abs(here.slope * width).max()

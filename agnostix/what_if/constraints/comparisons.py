@@ -48,7 +48,6 @@ class GroupComparison(Constraint):
     where: Mapping[str, Any] | None = None
 
     is_ratio: ClassVar[bool] = False
-    rate_name: ClassVar[str] = "selection rate"
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -128,8 +127,9 @@ class GroupComparison(Constraint):
         """Name of a group's rate, with all that it depends on: scalars of one name are shared."""
         details = [] if self.favorable is None else [f"favorable {self.favorable}"]
         details += [] if self.threshold is None else [f"threshold {self.threshold:g}"]
+        how = f" ({', '.join(details)})" if details else ""
         where = f", {self.where_label}" if self.where_label else ""
-        return f"{rate.name}{f' ({", ".join(details)})' if details else ''} where {group}{where}"
+        return f"{rate.name}{how} where {group}{where}"
 
 
 def list_extremes(rates: Sequence[GroupRate], is_ratio: bool) -> tuple[Extreme, ...]:

@@ -56,9 +56,12 @@ class GroupRate:
             group: average_of(self.decisions, member, weights) for group, member in self.groups.items()
         }
 
-    def check_varies(self, remedy: str) -> None:
+    def check_varies(self) -> None:
         """DataError if a group has no rows, or the same decision in all of its rows."""
         for group, member in self.groups.items():
+            remedy = "Leave that group out, by naming the others in compared=[...]."
+            if group == self.reference:
+                remedy = "Compare with another group, as reference=..."
             if not member.any():
                 raise DataError(f"No row counts for the {self.name} where {group}. {remedy}")
             decisions = self.decisions[member]
