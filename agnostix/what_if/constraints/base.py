@@ -57,7 +57,10 @@ class Target(NamedTuple):
         except (TypeError, ValueError, OverflowError):
             low = high = np.nan
         plain = [end for end in (low, high) if not isinstance(end, Relative)]
-        if not all(map(np.isfinite, plain)) or (len(plain) == 2 and not plain[0] <= plain[1]):
+        is_open = (
+            len(plain) == 2 and plain[0] < plain[1] and np.isfinite(plain).any()
+        )  # one end may be infinite
+        if not (all(map(np.isfinite, plain)) or is_open) or (len(plain) == 2 and not plain[0] <= plain[1]):
             raise _bad_target(subject, target)
         if tolerance is not None and penalty is not None:
             raise ValueError(
@@ -250,6 +253,11 @@ class Scalar(NamedTuple):
     start: float
     low: float
     high: float
+    choices: tuple[str, ...] = ()  # in words, where it is the number of one of these, from 0 on
+
+    def within(self, other: Scalar) -> Scalar:
+        """The same where another constraint needs it too, in the range that both allow."""
+        return self._replace(low=max(self.low, other.low), high=min(self.high, other.high))
 
 
 @dataclass(frozen=True)

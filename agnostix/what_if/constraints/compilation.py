@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from agnostix.core.typing import Floats
 from agnostix.what_if.constraints.averages import Average, Moment
-from agnostix.what_if.constraints.base import Compiled, Condition, Constraint, Context
+from agnostix.what_if.constraints.base import Compiled, Condition, Constraint, Context, Scalar
 
 
 def compile_constraints(context: Context) -> Compiled:
     """Conditions of all constraints, each with its source, given the scalars that they share by name."""
     merged = _Merged.from_context(context)
     notes = tuple(dict.fromkeys(note for one in merged.compiled for note in one.notes))
-    scalars = {scalar.name: scalar for one in merged.compiled for scalar in one.scalars}
+    scalars: dict[str, Scalar] = {}
+    for scalar in (scalar for one in merged.compiled for scalar in one.scalars):
+        scalars[scalar.name] = scalars.get(scalar.name, scalar).within(scalar)
     return Compiled(merged.conditions, tuple(scalars.values()), merged.penalty_of, notes)
 
 
@@ -50,7 +53,8 @@ class _Merged:
 
     def conditions(self, values: Floats) -> list[Condition]:
         """Conditions given the scalars' values (n_scalars,); what several hold is held once."""
-        values, kept, held = np.asarray(values, dtype=np.float64), [], set()
+        values, kept = np.asarray(values, dtype=np.float64), []
+        held: dict[Any, int] = {}  # what is held, and for which constraint first
         sources = {one.key: i for i, one in enumerate(self.context.constraints)}
         for source, one in enumerate(self.compiled):
             for condition in [] if source in self.replaced else one.conditions(values[self.places[source]]):
@@ -58,9 +62,9 @@ class _Merged:
                     kept.append(replace(condition, source=source))
                     continue
                 key = condition.held.key
-                if key in held or (key in sources and sources[key] not in self.replaced):
-                    continue  # it is held already, or stated
-                held.add(key)
+                is_stated = key in sources and sources[key] not in self.replaced
+                if is_stated or held.setdefault(key, source) != source:
+                    continue
                 if key in sources:
                     kept.append(replace(condition, source=sources[key], role="stated", held=None))
                 else:

@@ -17,6 +17,7 @@ from agnostix.core.typing import Bools, Floats, Numbers
 from agnostix.exceptions import DataError
 from agnostix.what_if.constraints.averages import Average
 from agnostix.what_if.constraints.base import Context
+from agnostix.what_if.constraints.decisions import class_code, decide, is_of_class
 from agnostix.what_if.predictions import Predictions
 
 
@@ -125,7 +126,7 @@ class _PositiveRate(Rate):
 
     def numbers(self, context: Context) -> Numbers:
         """1 where the decision is for the class, shape (n_rows,)."""
-        return decide(context, self.positive, self.threshold)
+        return decide(context, self.positive, self.threshold, "positive")
 
 
 @dataclass(frozen=True)
@@ -197,11 +198,11 @@ class _RateAmongTruth(_PositiveRate):
     def members(self, context: Context) -> Bools:
         """The rows (n_rows,) of the class, or of others; DataError if there are none."""
         where = super().members(context)
-        truth = is_positive(context, self.positive) == self.is_among_positives
+        truth = is_of_class(context, self.positive, "positive") == self.is_among_positives
         member = truth if where is None else truth & where
         if not member.any():
-            class_ = context.predictions.classes or ("it",)
-            name = label_text(class_[positive_place(context.predictions, self.positive)], class_)
+            classes = context.predictions.classes or ()
+            name = label_text(classes[class_code(context.predictions, self.positive, "positive")], classes)
             rows = f" where {self.where_label}" if where is not None else ""
             raise DataError(
                 f"The {self.label} cannot be taken: no row{rows} has "
@@ -340,68 +341,3 @@ def errors_of(predictions: Predictions) -> Floats:
             "For a regression, state prediction instead."
         )
     return (predictions.predicted_class != predictions.truth).astype(np.float64)
-
-
-def decide(context: Context, positive: Any, threshold: float | None) -> Floats:
-    """1 where the decision is for a class, else 0, shape (n_rows,)."""
-    predictions, sample = context.predictions, context.sample
-    if threshold is not None and not (
-        isinstance(threshold, int | float | np.integer | np.floating) and np.isfinite(threshold)
-    ):
-        raise ValueError(f"The threshold of a decision must be a number, got {threshold!r}.")
-    if predictions.task != "classification":
-        return sample.restrict(_score(predictions, positive, threshold))
-    place = positive_place(predictions, positive)
-    if threshold is None:
-        decisions = predictions.predicted_class == place
-    else:
-        decisions = predictions.class_scores[:, place] >= threshold
-    return sample.restrict(decisions.astype(np.float64))
-
-
-def is_positive(context: Context, positive: Any) -> Bools:
-    """Whether rows (n_rows,) are of a class; DataError without labels."""
-    predictions = context.predictions
-    if predictions.truth is None or predictions.task != "classification" or not predictions.predicted:
-        raise DataError(
-            "True and false positive rates need a classifier's predictions and the true labels: pass y to "
-            "fit. Without labels, state a SelectionRate."
-        )
-    truth = np.asarray(predictions.truth) == positive_place(predictions, positive)
-    return truth if context.sample.rows is None else truth[context.sample.rows]
-
-
-def positive_place(predictions: Predictions, positive: Any) -> int:
-    """Index of a class; ValueError if there is none of the name, or more than two and none is named."""
-    classes = predictions.classes or tuple(range(predictions.class_scores.shape[1]))
-    if positive is None:
-        if len(classes) > 2:
-            raise ValueError(
-                f"There are {len(classes)} classes ({', '.join(map(str, classes))}): say which one is "
-                f"positive, such as positive={classes[-1]!r}."
-            )
-        return len(classes) - 1
-    same = [i for i, one in enumerate(classes) if one == positive] or [
-        i for i, one in enumerate(classes) if str(one) == str(positive)
-    ]
-    if len(same) != 1:
-        raise ValueError(f"There is no class {positive!r}. The classes: {', '.join(map(repr, classes))}.")
-    return same[0]
-
-
-def _score(predictions: Predictions, output: Any, threshold: float | None) -> Floats:
-    """1 where a score is the threshold or more, shape (n_rows,)."""
-    names = predictions.output_names
-    if threshold is None:
-        raise DataError(
-            "What is decided is not known, since the model is no classifier, or its classes are not known. "
-            "Say from which score on, as threshold=0.5, or pass y to fit."
-        )
-    if output is not None and str(output) not in names:
-        raise ValueError(f"There is no output {output!r}. The outputs: {', '.join(names)}.")
-    if output is None and len(names) > 1:
-        raise ValueError(
-            f"The model has {len(names)} outputs ({', '.join(names)}): say which, as positive={names[-1]!r}."
-        )
-    place = 0 if output is None else names.index(str(output))
-    return (predictions.values[:, place] >= threshold).astype(np.float64)
