@@ -173,14 +173,23 @@ class ComparisonConditions:
         if not constraint.hold_shares:
             for rate in self.rates:
                 start = rate.by_group(self.base)[rate.reference]
-                name = constraint.scalar_name(rate, rate.reference)
-                found.append(Scalar(name, start, _NEAR_END, 1.0 - _NEAR_END))
+                found.append(Scalar(constraint.scalar_name(rate, rate.reference), start, *self._rate_range))
         if constraint.is_soft:
             found.append(Scalar(constraint.label, self.data, *self._reach))
         if self.has_choice:
             choices = tuple(self._choice(extreme) for extreme in self.extremes)
             found.append(Scalar(f"what binds in {constraint.label}", 0.0, 0.0, len(choices) - 1.0, choices))
         return tuple(found)
+
+    @property
+    def _rate_range(self) -> tuple[float, float]:
+        """Reference rates at which the rates of the others stay between 0 and 1, as far as the target tells."""
+        least, most = 0.0, 1.0
+        if not self.constraint.is_soft and self.constraint.is_ratio:
+            most = min(1.0, 1.0 / max(self.target[0], _NEAR_END))
+        elif not self.constraint.is_soft and len(self.extremes) == 1:
+            least, most = max(0.0, -self.target[1]), min(1.0, 1.0 - self.target[0])
+        return least + _NEAR_END, most - _NEAR_END
 
     @property
     def notes(self) -> tuple[str, ...]:
