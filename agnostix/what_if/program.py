@@ -201,7 +201,10 @@ class Solution:
         notes = list(self.program.compiled.notes)
         if self.found is not None and len(self.searched):
             rows = self.searched.to_dict("records")
-            what = "; ".join(f"{r['name']}, from {r['low']:.4g} to {r['high']:.4g}: {r['value']:.6g}" for r in rows)
+            what = "; ".join(
+                f"{row['name']}, from {round(row['low'], 6):g} to {round(row['high'], 6):g}: {row['value']:.6g}"
+                for row in rows
+            )
             minima = f"{self.counts[1]} local minim{'um' if self.counts[1] == 1 else 'a'}"
             notes.append(
                 f"Searched over what the conditions are linear given, by {self.found.method}: {what}. "

@@ -25,6 +25,7 @@ from agnostix.what_if.inference import (
 from agnostix.what_if.metrics import BlockQuantity, MeanQuantity, Quantity
 from agnostix.what_if.moments import MomentStatistic, default_targets, iter_moments
 from agnostix.what_if.predictions import Predictions
+from agnostix.what_if.program import Solution, solve_program
 from agnostix.what_if.sample import ProjectionConfig, Sample, Statistic, keep_complete_rows
 from agnostix.what_if.table import Column
 from agnostix.what_if.tilting import EDGE
@@ -39,38 +40,27 @@ def solve_scenario(
     """The projection on all constraints, with outcomes, shifts and diagnostics."""
     sample = keep_complete_rows(sample, statement.shifted, config.missing, statement.features)
     context = statement.in_context(Context(sample, predictions))
-    conditions = compile_constraints(context).conditions(np.empty(0))
-    phi = np.column_stack([one.statistic.z for one in conditions])
-    low, high = (
-        np.array([one.statistic.to_z(getattr(one, end)) for one in conditions]) for end in ("low", "high")
-    )
-    projection = project(phi, low, high, sample.base)
-    held = projection.held
+    solution = solve_program(compile_constraints(context), sample.base)
+    projection = solution.projection
     if projection.status == "infeasible":
-        target = np.where(np.isfinite(held), held, np.clip(0.0, low, high))
+        linear, held = solution.linear, projection.held
+        target = np.where(np.isfinite(held), held, np.clip(0.0, linear.low, linear.high))
         direction = np.zeros(target.size)
         direction[np.isfinite(held)] = projection.xi[np.isfinite(held)]
-        raise explain_infeasibility(conditions, context, phi, target, direction)
-    return _build_scenario(context, conditions, phi, held, projection, config)
+        raise explain_infeasibility(solution.conditions, context, linear.phi, target, direction)
+    return _build_scenario(context, solution, config)
 
 
-def _build_scenario(
-    context: Context,
-    conditions: list[Condition],
-    phi: Floats,
-    held: Floats,
-    projection: Projection,
-    config: ProjectionConfig,
-) -> Scenario:
-    sample = context.sample
-    weights, base = projection.weights, sample.base
+def _build_scenario(context: Context, solution: Solution, config: ProjectionConfig) -> Scenario:
+    sample, conditions, projection = context.sample, solution.conditions, solution.projection
+    weights, base, held, phi = projection.weights, sample.base, projection.held, solution.linear.phi
     live = weights > 0
     on_edge = projection.status == "boundary"
     diagnostics = WeightDiagnostics.from_weights(
         weights, base, on_edge, config.min_ess_fraction * sample.base_ess, sample.design
     )
     binding = np.isfinite(held)
-    influence = Influence.from_weights(
+    influence = solution.influence(sample.design) or Influence.from_weights(
         off_target(phi[:, binding] - held[binding], live), weights, base, sample.design
     )
     level = config.confidence_level
@@ -88,8 +78,8 @@ def _build_scenario(
         n_rows=base.size,
         confidence_level=level,
         divergence="kullback_leibler",
-        searched=pd.DataFrame({"name": pd.Series([], dtype=object), "value": pd.Series([], dtype=float)}),
-        notes=(),
+        searched=solution.searched,
+        notes=solution.notes,
     )
 
 

@@ -57,7 +57,15 @@ class GroupComparison(Constraint):
     @property
     def named(self) -> tuple[str, Any]:
         """The columns that make the groups, and the reference group."""
-        return " x ".join(self.columns), self.reference
+        is_mapping = isinstance(self.reference, Mapping)
+        levels = tuple(self.reference.values()) if is_mapping else self.reference
+        return " x ".join(self.columns), tuple(levels) if isinstance(levels, list) else levels
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What it fixes."""
+        options = (self.reference, self.compared, self.favorable, self.threshold, self.hold_shares)
+        return (*super().key[:1], self.columns, repr(options), *super().key[-1:])
 
     @property
     def shifted(self) -> tuple[str, ...]:
@@ -65,9 +73,14 @@ class GroupComparison(Constraint):
         return self.columns
 
     @property
+    def subject(self) -> str:
+        """What it is about, in messages: "disparate impact of sex"."""
+        return f"{self.kind} of {self.named[0]}"
+
+    @property
     def label(self) -> str:
         """Its name: "disparate impact of sex, reference Male"."""
-        return self._with_where(f"{self.kind} of {self.named[0]}, reference {self.reference}")
+        return self._with_where(f"{self.subject}, reference {self.reference}")
 
     def eligible(self, context: Context) -> dict[str, Bools | None]:
         """The rates that are compared, with the rows (n_rows,) that each is taken over, None for all."""
@@ -78,9 +91,10 @@ class GroupComparison(Constraint):
         where = self._where
         rows = None if where is None else where.members(context.sample)
         groups = split_groups(context.sample, self.columns, self.reference, self.compared, rows)
+        eligible = self.eligible(context)
         decisions = decide(context, self.favorable, self.threshold)
         rates = []
-        for name, part in self.eligible(context).items():
+        for name, part in eligible.items():
             own = groups if part is None else {group: member & part for group, member in groups.items()}
             rates.append(GroupRate(name, decisions, own))
         return tuple(rates)
