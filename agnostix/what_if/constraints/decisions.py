@@ -12,12 +12,15 @@ from agnostix.what_if.constraints.base import Context
 from agnostix.what_if.predictions import Predictions
 
 
-def decide(context: Context, favorable: Any, threshold: float | None) -> Floats:
-    """1 for rows with the favorable decision, else 0, shape (n_rows,)."""
+def decide(context: Context, favorable: Any, threshold: float | None, name: str = "favorable") -> Floats:
+    """1 for rows with the favorable decision, else 0, shape (n_rows,); `name` is that of the parameter."""
     predictions = context.predictions
+    is_number = isinstance(threshold, int | float | np.integer | np.floating)
+    if threshold is not None and not (is_number and np.isfinite(threshold)):
+        raise ValueError(f"The threshold of a decision must be a number, got {threshold!r}.")
     if predictions.classes is None:
-        return context.sample.restrict(_decide_by_score(predictions, favorable, threshold))
-    code = class_code(predictions, favorable)
+        return context.sample.restrict(_decide_by_score(predictions, favorable, threshold, name))
+    code = class_code(predictions, favorable, name)
     if threshold is None:
         decided = predictions.predicted_class == code
     else:
@@ -25,30 +28,34 @@ def decide(context: Context, favorable: Any, threshold: float | None) -> Floats:
     return context.sample.restrict(decided.astype(np.float64))
 
 
-def is_of_class(context: Context, favorable: Any) -> Bools:
+def is_of_class(context: Context, favorable: Any, name: str = "favorable") -> Bools:
     """Rows (n_rows,) whose true class is the favorable one."""
     predictions = context.predictions
     if predictions.truth is None or predictions.task != "classification":
         raise DataError(
             "True and false positive rates need the true classes: pass y, the labels of a classifier, to fit."
         )
-    return context.sample.restrict(predictions.truth == class_code(predictions, favorable))
+    is_of = np.asarray(predictions.truth) == class_code(predictions, favorable, name)
+    return is_of if context.sample.rows is None else is_of[context.sample.rows]
 
 
-def class_code(predictions: Predictions, favorable: Any) -> int:
+def class_code(predictions: Predictions, favorable: Any, name: str = "favorable") -> int:
     """The class that is meant, the second of two by default."""
     classes = list(predictions.classes or ())
     if favorable is None:
         if len(classes) == 2:
             return 1
-        raise ValueError(f"The model has {len(classes)} classes: say which is favorable, as favorable={classes[0]!r}.")
+        raise ValueError(
+            f"The model has {len(classes)} classes ({', '.join(map(str, classes))}): say which is meant, as "
+            f"{name}={classes[-1]!r}."
+        )
     codes = [code for code, known in enumerate(classes) if known == favorable or str(known) == str(favorable)]
     if not codes:
         raise ValueError(f"There is no class {favorable!r}. The classes: {', '.join(map(repr, classes))}.")
     return codes[0]
 
 
-def _decide_by_score(predictions: Predictions, favorable: Any, threshold: float | None) -> Floats:
+def _decide_by_score(predictions: Predictions, favorable: Any, threshold: float | None, name: str) -> Floats:
     """Of numbers without classes: from the threshold on, or those that are 0 and 1 themselves."""
     names = predictions.output_names
     if favorable is None and len(names) == 1:
@@ -56,7 +63,7 @@ def _decide_by_score(predictions: Predictions, favorable: Any, threshold: float 
     elif str(favorable) in names:
         scores = predictions.values[:, names.index(str(favorable))]
     else:
-        raise ValueError(f"favorable must be one of the outputs, {', '.join(names)}, got {favorable!r}.")
+        raise ValueError(f"{name} must be one of the outputs, {', '.join(names)}, got {favorable!r}.")
     if threshold is not None:
         return (scores >= threshold).astype(np.float64)
     if not np.isin(scores, (0.0, 1.0)).all():
