@@ -188,7 +188,7 @@ class Scenario:
         The distance from the base weights that is least.
     searched : DataFrame
         Scalars that were searched over, where the constraints are linear only
-        given these: name, value.
+        given these: name, value, and the range (low, high) that was searched.
     notes : tuple of str
         What was held besides, what was searched over, and by which solver.
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from agnostix.core.typing import Bools, Floats
 from agnostix.what_if.constraints.base import Compiled, Condition, Constraint, Context, Scalar
-from agnostix.what_if.constraints.decisions import decide, is_of_class
+from agnostix.what_if.constraints.decisions import decide
 from agnostix.what_if.constraints.group_rates import (
     GroupConditions,
     GroupRate,
@@ -57,7 +57,15 @@ class GroupComparison(Constraint):
     @property
     def named(self) -> tuple[str, Any]:
         """The columns that make the groups, and the reference group."""
-        return " x ".join(self.columns), self.reference
+        is_mapping = isinstance(self.reference, Mapping)
+        levels = tuple(self.reference.values()) if is_mapping else self.reference
+        return " x ".join(self.columns), tuple(levels) if isinstance(levels, list) else levels
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What it fixes."""
+        options = (self.reference, self.compared, self.favorable, self.threshold, self.hold_shares)
+        return (*super().key[:1], self.columns, repr(options), *super().key[-1:])
 
     @property
     def shifted(self) -> tuple[str, ...]:
@@ -65,9 +73,14 @@ class GroupComparison(Constraint):
         return self.columns
 
     @property
+    def subject(self) -> str:
+        """What it is about, in messages: "disparate impact of sex"."""
+        return f"{self.kind} of {self.named[0]}"
+
+    @property
     def label(self) -> str:
         """Its name: "disparate impact of sex, reference Male"."""
-        return self._with_where(f"{self.kind} of {self.named[0]}, reference {self.reference}")
+        return self._with_where(f"{self.subject}, reference {self.reference}")
 
     def eligible(self, context: Context) -> dict[str, Bools | None]:
         """The rates that are compared, with the rows (n_rows,) that each is taken over, None for all."""
@@ -78,9 +91,10 @@ class GroupComparison(Constraint):
         where = self._where
         rows = None if where is None else where.members(context.sample)
         groups = split_groups(context.sample, self.columns, self.reference, self.compared, rows)
+        eligible = self.eligible(context)
         decisions = decide(context, self.favorable, self.threshold)
         rates = []
-        for name, part in self.eligible(context).items():
+        for name, part in eligible.items():
             own = groups if part is None else {group: member & part for group, member in groups.items()}
             rates.append(GroupRate(name, decisions, own))
         return tuple(rates)
@@ -173,14 +187,23 @@ class ComparisonConditions:
         if not constraint.hold_shares:
             for rate in self.rates:
                 start = rate.by_group(self.base)[rate.reference]
-                name = constraint.scalar_name(rate, rate.reference)
-                found.append(Scalar(name, start, _NEAR_END, 1.0 - _NEAR_END))
+                found.append(Scalar(constraint.scalar_name(rate, rate.reference), start, *self._rate_range))
         if constraint.is_soft:
             found.append(Scalar(constraint.label, self.data, *self._reach))
         if self.has_choice:
             choices = tuple(self._choice(extreme) for extreme in self.extremes)
             found.append(Scalar(f"what binds in {constraint.label}", 0.0, 0.0, len(choices) - 1.0, choices))
         return tuple(found)
+
+    @property
+    def _rate_range(self) -> tuple[float, float]:
+        """Reference rates at which the rates of the others stay between 0 and 1, as far as the target tells."""
+        least, most = 0.0, 1.0
+        if not self.constraint.is_soft and self.constraint.is_ratio:
+            most = min(1.0, 1.0 / max(self.target[0], _NEAR_END))
+        elif not self.constraint.is_soft and len(self.extremes) == 1:
+            least, most = max(0.0, -self.target[1]), min(1.0, 1.0 - self.target[0])
+        return least + _NEAR_END, most - _NEAR_END
 
     @property
     def notes(self) -> tuple[str, ...]:

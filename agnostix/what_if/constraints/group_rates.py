@@ -25,7 +25,6 @@ from agnostix.what_if.constraints.averages import (
     statistic_in_group,
 )
 from agnostix.what_if.constraints.base import Condition
-from agnostix.what_if.constraints.moments import known_level
 from agnostix.what_if.sample import Sample, Statistic
 from agnostix.what_if.table import Column
 
