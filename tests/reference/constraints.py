@@ -14,9 +14,7 @@ from sklearn.metrics import accuracy_score, confusion_matrix, recall_score
 def average(values, weights, member=None):
     """Sum of weighted values over the sum of the weights, row by row."""
     rows = [
-        (w, v)
-        for i, (w, v) in enumerate(zip(weights, values, strict=True))
-        if member is None or member[i]
+        (w, v) for i, (w, v) in enumerate(zip(weights, values, strict=True)) if member is None or member[i]
     ]
     return math.fsum(w * v for w, v in rows) / math.fsum(w for w, _ in rows)
 
@@ -56,7 +54,9 @@ def is_quantile(value, q, values, weights, member=None, slack=1e-9):
 
 def quantiles(q, values, weights, slack=1e-9):
     """The values of rows that are q-quantiles, by trying each."""
-    return [v for v in sorted(set(np.asarray(values).tolist())) if is_quantile(v, q, values, weights, None, slack)]
+    return [
+        v for v in sorted(set(np.asarray(values).tolist())) if is_quantile(v, q, values, weights, None, slack)
+    ]
 
 
 def expected_shortfall(q, values, weights, member=None):
