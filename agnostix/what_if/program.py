@@ -158,7 +158,9 @@ class Solution:
         is_free = np.r_[np.ones(best.xi.size, dtype=bool), ~self.found.at_end]
         held = np.array([one.role == "held" for one in self.conditions])[best.active]
         terms = np.zeros_like(best.estimating)
-        terms[:, : held.size][:, held] = -self.program.base[:, None] * best.estimating[:, : held.size][:, held]
+        terms[:, : held.size][:, held] = (
+            -self.program.base[:, None] * best.estimating[:, : held.size][:, held]
+        )
         return Influence.from_estimating(
             best.directions[:, is_free],
             best.estimating[:, is_free],
@@ -211,5 +213,7 @@ class Solution:
                 f"{self.counts[0]} linear problems were solved and {minima} compared."
             )
         pairs = zip(self.program.compiled.scalars, self.values.tolist(), strict=True)
-        notes += [f"Of what may bind, {one.name} is {one.choices[round(v)]}." for one, v in pairs if one.choices]
+        notes += [
+            f"Of what may bind, {one.name} is {one.choices[round(v)]}." for one, v in pairs if one.choices
+        ]
         return tuple(notes)
