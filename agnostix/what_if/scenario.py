@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -11,11 +12,13 @@ import pandas as pd
 
 from agnostix.core.explanation import Scenario
 from agnostix.core.typing import Bools, Floats
+from agnostix.exceptions import ConvergenceError
 from agnostix.what_if.calibration import Projection, project
-from agnostix.what_if.constraints.base import Condition, Context
+from agnostix.what_if.conflicts import explain_conflict, keeps_groups
+from agnostix.what_if.constraints.base import Condition, Constraint, Context
 from agnostix.what_if.constraints.compilation import compile_constraints
+from agnostix.what_if.constraints.moments import check_blocks
 from agnostix.what_if.constraints.short_forms import Statement
-from agnostix.what_if.infeasibility import explain_infeasibility
 from agnostix.what_if.inference import (
     Influence,
     WeightDiagnostics,
@@ -42,14 +45,39 @@ def solve_scenario(
     sample = keep_complete_rows(sample, statement.shifted, config.missing, statement.features)
     context = statement.in_context(Context(sample, predictions))
     solution = solve_program(compile_constraints(context), sample.base)
-    projection = solution.projection
-    if projection.status == "infeasible":
-        linear, held = solution.linear, projection.held
-        target = np.where(np.isfinite(held), held, np.clip(0.0, linear.low, linear.high))
-        direction = np.zeros(target.size)
-        direction[np.isfinite(held)] = projection.xi[np.isfinite(held)]
-        raise explain_infeasibility(solution.conditions, context, linear.phi, target, direction)
+    if not _is_solved(solution, context):
+        raise explain_conflict(
+            solution.conditions,
+            context,
+            lambda parts: _is_met(context, parts),
+            lambda phi, low, high: _calibrate(phi, low, high, context),
+        )
     return _build_scenario(context, solution, config)
+
+
+def _is_solved(solution: Solution, context: Context) -> bool:
+    """Whether weights meet the conditions, and leave weight in every group that these speak of."""
+    projection = solution.projection
+    return projection.status != "infeasible" and keeps_groups(solution.conditions, context, projection.weights)
+
+
+def _is_met(context: Context, constraints: Sequence[Constraint]) -> bool:
+    """Whether some weights meet these constraints, in place of those of the context."""
+    try:
+        check_blocks(constraints, context)
+        other = replace(context, constraints=tuple(constraints))
+        return _is_solved(solve_program(compile_constraints(other), context.base), other)
+    except ConvergenceError:
+        return False
+
+
+def _calibrate(phi: Floats, low: Floats, high: Floats, context: Context) -> Floats | None:
+    """The closest weights (n_rows,) with means of phi in ranges; None if there are none."""
+    try:
+        projection = project(phi, low, high, context.base)
+    except ConvergenceError:
+        return None
+    return None if projection.status == "infeasible" else projection.weights
 
 
 def _build_scenario(context: Context, solution: Solution, config: ProjectionConfig) -> Scenario:
