@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from agnostix.core.explanation import Scenario
 from agnostix.core.typing import Bools, Floats
-from agnostix.what_if.calibration import DIVERGENCES, KULLBACK_LEIBLER, Divergence
+from agnostix.exceptions import ConvergenceError
+from agnostix.what_if.calibration import DIVERGENCES, KULLBACK_LEIBLER, Divergence, project
 from agnostix.what_if.condition_table import describe_conditions
-from agnostix.what_if.constraints.base import Condition, Context
+from agnostix.what_if.conflicts import explain_conflict, keeps_groups
+from agnostix.what_if.constraints.base import Condition, Constraint, Context
 from agnostix.what_if.constraints.compilation import compile_constraints
+from agnostix.what_if.constraints.moments import check_blocks
 from agnostix.what_if.constraints.short_forms import Statement
-from agnostix.what_if.infeasibility import explain_infeasibility
 from agnostix.what_if.inference import Influence, WeightDiagnostics
 from agnostix.what_if.outcomes import compute_outcomes
 from agnostix.what_if.predictions import Predictions
@@ -51,6 +54,15 @@ class Closeness:
         return cls(DIVERGENCES[divergence], (low, high))
 
     @property
+    def keywords(self) -> dict[str, Any]:
+        """Arguments of the solver."""
+        return {"divergence": self.divergence, "weight_bounds": self.weight_bounds}
+
+    def solve(self, context: Context) -> Solution:
+        """The closest weights that meet the constraints of a context."""
+        return solve_program(compile_constraints(context), context.base, **self.keywords)
+
+    @property
     def options(self) -> dict[str, Any]:
         """The arguments of `what_if` that are not the default."""
         named = {} if self.divergence is KULLBACK_LEIBLER else {"divergence": self.divergence.name}
@@ -68,21 +80,43 @@ def solve_scenario(
     near = closeness or Closeness()
     sample = keep_complete_rows(sample, statement.shifted, config.missing, statement.features)
     context = statement.in_context(Context(sample, predictions))
-    compiled = compile_constraints(context)
-    solution = solve_program(
-        compiled, context.base, divergence=near.divergence, weight_bounds=near.weight_bounds
-    )
-    if solution.projection.status == "infeasible":
-        raise _explain(context, solution)
+    solution = near.solve(context)
+    if not _is_solved(solution, context):
+        raise explain_conflict(
+            solution.conditions,
+            context,
+            lambda parts: _is_met(context, parts, near),
+            lambda phi, low, high: _calibrate(phi, low, high, context, near),
+            weight_bounds=near.weight_bounds,
+        )
     return _build_scenario(context, solution, config)
 
 
-def _explain(context: Context, solution: Solution) -> Exception:
-    linear, projection = solution.linear, solution.projection
-    held = projection.held
-    target = np.where(np.isfinite(held), held, np.clip(0.0, linear.low, linear.high))
-    direction = np.where(np.isfinite(held), projection.xi, 0.0)
-    return explain_infeasibility(solution.conditions, context, linear.phi, target, direction)
+def _is_solved(solution: Solution, context: Context) -> bool:
+    """Whether weights meet the conditions, and leave weight in every group that these speak of."""
+    projection = solution.projection
+    return projection.status != "infeasible" and keeps_groups(
+        solution.conditions, context, projection.weights
+    )
+
+
+def _is_met(context: Context, constraints: Sequence[Constraint], near: Closeness) -> bool:
+    """Whether some weights meet these constraints, in place of those of the context."""
+    try:
+        check_blocks(constraints, context)
+        other = replace(context, constraints=tuple(constraints))
+        return _is_solved(near.solve(other), other)
+    except ConvergenceError:
+        return False
+
+
+def _calibrate(phi: Floats, low: Floats, high: Floats, context: Context, near: Closeness) -> Floats | None:
+    """The closest weights (n_rows,) with means of phi in ranges; None if there are none."""
+    try:
+        projection = project(phi, low, high, context.base, **near.keywords)
+    except ConvergenceError:
+        return None
+    return None if projection.status == "infeasible" else projection.weights
 
 
 def _build_scenario(context: Context, solution: Solution, config: ProjectionConfig) -> Scenario:
