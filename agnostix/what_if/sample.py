@@ -56,7 +56,7 @@ class Statistic:
     @classmethod
     def from_level(cls, column: Column, level: Any, member: Bools, base: Floats) -> Statistic:
         """Indicator of a column's level from its members (n_rows,)."""
-        inside, outside = float(base[member].sum()), float(base[~member].sum())
+        inside, outside = float(base @ member), float(base @ ~member)
         mean = inside / (inside + outside)
         spread = float(np.sqrt(mean * (1.0 - mean))) or 1.0
         return cls(column.name, level, member, 0.0, mean, spread, column.levels)
@@ -222,20 +222,25 @@ def keep_complete_rows(
     sample: Sample, features: Sequence[str], missing: Missing, needed: Sequence[str] = ()
 ) -> Sample:
     """The rows with a value in every column of `features`, and `needed`; raises if one cannot be shifted."""
-    there = np.ones(sample.table.n_rows, dtype=bool)
+    there: Any = None  # (n_rows,) of the table; None while no column lacks a value
     every = list(dict.fromkeys((*features, *needed)))
     for feature in every:
         column = sample.column(feature)
         reason = column.immovable_reason() if feature in features else None
         if reason:
             raise DataError(f"Column {feature!r} cannot be shifted: {reason}.")
+        if not column.has_missing:
+            continue
         lacking = column.missing
-        if lacking.any() and missing == "raise":
+        if missing == "raise":
             raise DataError(
                 f"Column {feature!r} has no value in {int(lacking.sum())} of {lacking.size} rows. "
                 "Fill them in, or construct EntropicProjection(missing='omit') to use the rows that have it."
             )
-        there &= ~sample.table.column(feature).missing
+        present = ~sample.table.column(feature).missing
+        there = present if there is None else there & present
+    if there is None:
+        return sample
     n_left = int(sample.restrict(there).sum())
     together = " and ".join(map(repr, every))
     if n_left < 2:

@@ -18,7 +18,8 @@ from agnostix.what_if.constraints.base import Condition, Constraint, Context
 from agnostix.what_if.constraints.compilation import compile_constraints
 from agnostix.what_if.constraints.moments import check_blocks
 from agnostix.what_if.constraints.short_forms import Statement
-from agnostix.what_if.inference import Influence, WeightDiagnostics
+from agnostix.what_if.inference import Influence, MergedInfluence, WeightDiagnostics
+from agnostix.what_if.merged_rows import MergedRows, spread_from
 from agnostix.what_if.outcomes import compute_outcomes
 from agnostix.what_if.predictions import Predictions
 from agnostix.what_if.program import Solution, solve_program
@@ -79,7 +80,7 @@ def solve_scenario(
     """The closest weights that meet all constraints, with outcomes, shifts and diagnostics."""
     near = closeness or Closeness()
     sample = keep_complete_rows(sample, statement.shifted, config.missing, statement.features)
-    context = statement.in_context(Context(sample, predictions))
+    context, merged = _merged_context(sample, statement, predictions)
     solution = near.solve(context)
     if not _is_solved(solution, context):
         raise explain_conflict(
@@ -89,7 +90,18 @@ def solve_scenario(
             lambda phi, low, high: _calibrate(phi, low, high, context, near),
             weight_bounds=near.weight_bounds,
         )
-    return _build_scenario(context, solution, config)
+    return _build_scenario(sample, context, solution, merged, config)
+
+
+def _merged_context(
+    sample: Sample, statement: Statement, predictions: Predictions
+) -> tuple[Context, MergedRows | None]:
+    """The constraints, on merged rows where the values of columns are all that they are about."""
+    if all(item.constraint.is_about_columns for item in statement.items):
+        merged = MergedRows.from_sample(sample, statement.features)
+        if merged is not None:
+            return statement.in_context(Context(merged.sample, predictions)), merged
+    return statement.in_context(Context(sample, predictions)), None
 
 
 def _is_solved(solution: Solution, context: Context) -> bool:
@@ -119,21 +131,26 @@ def _calibrate(phi: Floats, low: Floats, high: Floats, context: Context, near: C
     return None if projection.status == "infeasible" else projection.weights
 
 
-def _build_scenario(context: Context, solution: Solution, config: ProjectionConfig) -> Scenario:
-    sample, projection = context.sample, solution.projection
+def _build_scenario(
+    sample: Sample, context: Context, solution: Solution, merged: MergedRows | None, config: ProjectionConfig
+) -> Scenario:
+    own = solution.projection
+    projection = own if merged is None else merged.spread(own)
     weights, base = projection.weights, sample.base
     on_edge = projection.status == "boundary"
     diagnostics = WeightDiagnostics.from_weights(
         weights, base, on_edge, config.min_ess_fraction * sample.base_ess, sample.design
     )
     influence = compute_influence(context, solution)
+    if merged is not None:
+        influence = MergedInfluence.from_cells(influence, merged.cells, weights, projection.tangent, base)
     level, ess = config.confidence_level, diagnostics.ess
     assert context.statement is not None
     return Scenario(
         weights=sample.table.to_user_order(sample.expand(weights)) * sample.table.n_given,
-        conditions=describe_conditions(context, solution.conditions, projection),
-        outcomes=compute_outcomes(sample, influence, _resolver(solution), ess, config),
-        shifts=compute_shifts(sample, influence, _fixed_columns(solution.conditions), ess, level),
+        conditions=describe_conditions(context, solution.conditions, own),
+        outcomes=compute_outcomes(sample, influence, _resolver(solution, merged), ess, config),
+        shifts=compute_shifts(sample, influence, _fixed_columns(solution.conditions), ess, level, merged),
         kl=diagnostics.kl,
         ess=ess,
         ess_fraction=ess / sample.base_ess,
@@ -148,10 +165,12 @@ def _build_scenario(context: Context, solution: Solution, config: ProjectionConf
     )
 
 
-def _resolver(solution: Solution) -> Any:
+def _resolver(solution: Solution, merged: MergedRows | None) -> Any:
     def resolve(base: Floats) -> Floats | None:
-        projection = solution.resolve(base)
-        return None if projection.status == "infeasible" else projection.weights
+        projection = solution.resolve(base if merged is None else merged.gather(base))
+        if projection.status == "infeasible":
+            return None
+        return projection.weights if merged is None else spread_from(merged, projection, base).weights
 
     return resolve
 

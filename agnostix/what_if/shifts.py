@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import islice
 from typing import Any
 
@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from agnostix.core.typing import Bools, Codes, Floats
-from agnostix.what_if.inference import Influence, interval
+from agnostix.what_if.inference import Influence, MergedInfluence, interval
+from agnostix.what_if.merged_rows import MergedRows
 from agnostix.what_if.sample import Sample, Statistic
 from agnostix.what_if.table import Column
 
@@ -18,21 +19,24 @@ _MAX_CELLS = 500_000
 
 
 def compute_shifts(
-    sample: Sample, influence: Influence, stated: set[Any], ess: float, confidence_level: float
+    sample: Sample,
+    influence: Influence,
+    stated: set[Any],
+    ess: float,
+    confidence_level: float,
+    merged: MergedRows | None = None,
 ) -> pd.DataFrame:
     """Frame of all averages and proportions before and after the reweighting."""
-    moments = _iter_statistics(sample)
     block = max(1, _MAX_CELLS // sample.base.size)
-    features: list[str] = []
-    levels: list[Any] = []
-    are_stated: list[bool] = []
-    numbers: list[Floats] = []
+    rows = [] if merged is None else list(_by_cell(merged, influence))
+    moments = _iter_statistics(sample, {name for name, _, _ in rows})
     while part := list(islice(moments, block)):
-        features += [statistic.feature for statistic, _ in part]
-        levels += [statistic.level for statistic, _ in part]
-        are_stated += [statistic.key in stated for statistic, _ in part]
-        numbers.append(_shifts_of(part, influence))
-    before, after, shift, error = np.concatenate(numbers or [np.empty((0, 4))]).T
+        numbers = _shifts_of(part, influence)
+        rows += [(one.feature, one.level, row) for (one, _), row in zip(part, numbers, strict=True)]
+    place = {name: i for i, name in enumerate(sample.table.columns)}
+    rows.sort(key=lambda row: place[row[0]])  # stable: levels stay in order
+    features, levels = [feature for feature, _, _ in rows], [level for _, level, _ in rows]
+    before, after, shift, error = np.array([row for _, _, row in rows]).reshape(-1, 4).T
     low, high = interval(
         shift, error, np.full(shift.size, ess), confidence_level, most_degrees=sample.most_degrees
     )
@@ -46,24 +50,41 @@ def compute_shifts(
             "std_error": error,
             "low": low,
             "high": high,
-            "stated": are_stated,
+            "stated": [(one, type(level), level) in stated for one, level, _ in rows],
             "rank": _rank(features, shift),
         }
     )
 
 
+def _by_cell(merged: MergedRows, influence: Influence) -> Iterator[tuple[str, Any, Floats]]:
+    """Shifts of the columns by which rows are merged, from their cells."""
+    assert isinstance(influence, MergedInfluence)
+    statistics = [one for one, _ in _iter_statistics(merged.sample)]
+    if not statistics:
+        return
+    z = np.column_stack([one.z for one in statistics])
+    shift = influence.by_cell.weights @ z
+    errors = influence.errors_of_cells(z)[1]
+    for one, moved, error in zip(statistics, shift.tolist(), errors.tolist(), strict=True):
+        yield one.feature, one.level, np.array([one.mean, one.mean + one.scale * moved, moved, error])
+
+
 def _rank(features: list[str], shift: Floats) -> Codes:
     """Rank of each row's column by the largest shift of one of its averages or proportions, from 1."""
-    largest = pd.Series(np.abs(shift)).groupby(np.array(features, dtype=object), sort=False).max()
-    ranks = largest.rank(method="min", ascending=False, na_option="bottom").astype(int)
-    return np.asarray(ranks.loc[features], dtype=np.intp)
+    place = {name: i for i, name in enumerate(dict.fromkeys(features))}
+    code = np.array([place[name] for name in features], dtype=np.intp)
+    largest = np.full(len(place), -1.0)  # of a column without a known shift, which comes last
+    np.fmax.at(largest, code, np.abs(shift))
+    return (1 + (largest[:, None] < largest).sum(1))[code]
 
 
-def _iter_statistics(sample: Sample) -> Iterator[tuple[Statistic, Bools | None]]:
+def _iter_statistics(
+    sample: Sample, without: Collection[str] = ()
+) -> Iterator[tuple[Statistic, Bools | None]]:
     """Each average and proportion, and the rows (n_rows,) that have a value, None for all."""
     for name in sample.table.columns:
         column = sample.column(name)
-        if column.immovable_reason():
+        if name in without or column.immovable_reason():
             continue
         lacking = column.missing
         there = ~lacking if lacking.any() else None

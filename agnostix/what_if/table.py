@@ -90,6 +90,11 @@ class Column:
         except UnicodeEncodeError:
             return False
 
+    @cached_property
+    def has_missing(self) -> bool:
+        """Whether there is a row without a value."""
+        return bool(self.missing.any())
+
     @property
     def missing(self) -> Bools:
         """Where the column has no value."""
@@ -97,6 +102,10 @@ class Column:
 
     def immovable_reason(self) -> str | None:
         """Why the average of the column cannot be shifted; None if it can."""
+        return self._immovable_reason
+
+    @cached_property
+    def _immovable_reason(self) -> str | None:
         if self.kind == "date":
             return f"it holds dates; add a column of numbers to X and shift that, such as {self.remedy}"
         if self.is_rounded:

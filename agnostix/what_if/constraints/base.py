@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeVar
 
 import numpy as np
@@ -280,6 +281,7 @@ class Constraint:
     """A quantity of the reweighted rows and where it must lie: base class of all."""
 
     kind: ClassVar[str]
+    is_about_columns: ClassVar[bool] = False  # whether rows of the same values in its columns are alike
     target: Any
     tolerance: float | None
     penalty: float | None
@@ -307,11 +309,11 @@ class Constraint:
         self._target  # noqa: B018 - raises for a target that is none
         self._where  # noqa: B018
 
-    @property
+    @cached_property
     def _target(self) -> Target:
         return Target.parse(self.subject, self.target, self.tolerance, self.penalty)
 
-    @property
+    @cached_property
     def _where(self) -> Where | None:
         return Where.parse(self.where)
 

@@ -62,6 +62,7 @@ class Keep(Constraint):
     columns: tuple[str, ...]
 
     kind = "kept"
+    is_about_columns = True
     tolerance = penalty = where = None
 
     def __init__(self, *columns: str) -> None:
@@ -225,6 +226,7 @@ class Margins(Constraint):
     penalty: float | None = None
 
     kind = "margins"
+    is_about_columns = True
     where = None
 
     def __post_init__(self) -> None:

@@ -80,6 +80,7 @@ class Mean(Average):
     where: Mapping[str, Any] | None = None
 
     kind = "mean"
+    is_about_columns = True
 
     @property
     def named(self) -> tuple[str, Any]:
@@ -163,6 +164,7 @@ class Proportion(Average):
     where: Mapping[str, Any] | None = None
 
     kind = "proportion"
+    is_about_columns = True
     is_share = True
 
     def __post_init__(self) -> None:

@@ -12,6 +12,7 @@ from agnostix.what_if.inference.influence import (
     unit_errors,
 )
 from agnostix.what_if.inference.intervals import assign_blocks, degrees_of_freedom, interval, jackknife
+from agnostix.what_if.inference.merged_influence import MergedInfluence
 from agnostix.what_if.inference.support import WeightDiagnostics, classify_support, compute_gain_ess
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "MIN_CARRIED_WEIGHT",
     "Design",
     "Influence",
+    "MergedInfluence",
     "WeightDiagnostics",
     "assign_blocks",
     "classify_support",
