@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from agnostix.core.explanation import Explanation, Scenario, WhatIfCurves
+    from agnostix.core.explanation import Explanation, GapExplanation, Scenario, WhatIfCurves
     from agnostix.core.models import as_predictor
     from agnostix.exceptions import InfeasibleTargetError
     from agnostix.lime import LimeExplainer, submodular_pick
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from agnostix.report import WhatIfReport
     from agnostix.shapley import KernelShapExplainer
     from agnostix.surrogate_tree import MimicTree
-    from agnostix.what_if import EntropicProjection
+    from agnostix.what_if import EntropicProjection, explain_gap
 
     __version__: str
 
@@ -31,6 +31,7 @@ __all__ = [
     "EntropicProjection",
     "Explanation",
     "ExtremalMaskExplainer",
+    "GapExplanation",
     "InfeasibleTargetError",
     "IntegratedGradientsExplainer",
     "KernelShapExplainer",
@@ -44,6 +45,7 @@ __all__ = [
     "WhatIfCurves",
     "WhatIfReport",
     "as_predictor",
+    "explain_gap",
     "guided_grad_cam",
     "submodular_pick",
 ]
@@ -54,6 +56,7 @@ _MODULES = {
     "EntropicProjection": "what_if",
     "Explanation": "core.explanation",
     "ExtremalMaskExplainer": "neural",
+    "GapExplanation": "core.explanation",
     "InfeasibleTargetError": "exceptions",
     "IntegratedGradientsExplainer": "neural",
     "KernelShapExplainer": "shapley",
@@ -67,6 +70,7 @@ _MODULES = {
     "WhatIfCurves": "core.explanation",
     "WhatIfReport": "report",
     "as_predictor": "core.models",
+    "explain_gap": "what_if",
     "guided_grad_cam": "neural",
     "submodular_pick": "lime",
 }

@@ -1,0 +1,137 @@
+"""Two tables side by side: the columns that both have, their levels, and the rows that are compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from agnostix.core.typing import Bools, Codes, Floats
+from agnostix.exceptions import DataError
+from agnostix.what_if.drift.rates import RateQuantity
+from agnostix.what_if.table import Column, Table
+
+LEAST_ROWS = 10
+"""Rows that a table needs."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """The rows of one table that are compared."""
+
+    name: str  # "A" or "B"
+    columns: dict[str, Column]
+    base: Floats  # (n_rows,), base weights, summing to 1
+    quantity: RateQuantity
+    predictions: Floats  # (n_rows, n_outputs)
+
+    @classmethod
+    def from_table(
+        cls, name: str, table: Table, quantity: RateQuantity, predictions: Floats, rows: Bools
+    ) -> Side:
+        """Some rows (n_rows,) of a table, with the metric there."""
+        places = np.flatnonzero(rows)
+        if places.size < LEAST_ROWS:
+            raise DataError(
+                f"Table {name} has {places.size} rows to compare, and explain_gap needs at least {LEAST_ROWS} "
+                "of each. Pass more rows, or a wider where=."
+            )
+        columns = {key: column.take(places) for key, column in table.columns.items()}
+        base = table.base[rows] / table.base[rows].sum()
+        return cls(name, columns, base, quantity.take(rows), predictions[rows])
+
+    @property
+    def n_rows(self) -> int:
+        """How many rows."""
+        return self.base.size
+
+
+@dataclass(frozen=True)
+class SharedColumn:
+    """A column of both tables, with one list of levels."""
+
+    name: str
+    levels: tuple[Any, ...]  # none of a numeric column
+    a: Floats | Codes  # (n_rows_a,), numbers or places in levels; NaN or -1 where missing
+    b: Floats | Codes  # (n_rows_b,)
+
+    @classmethod
+    def from_columns(cls, a: Column, b: Column) -> SharedColumn:
+        """Two columns of one name; their levels are put together."""
+        if (a.kind == "numeric") != (b.kind == "numeric"):
+            labels = "A" if a.kind != "numeric" else "B"
+            raise DataError(
+                f"Column {a.name!r} holds labels in {labels} and numbers in the other table. Convert one of "
+                f"them: X[{a.name!r}].astype(str), or pandas.to_numeric(X[{a.name!r}])."
+            )
+        if a.kind == "numeric":
+            return cls(a.name, (), np.asarray(a.values, dtype=float), np.asarray(b.values, dtype=float))
+        levels = list(a.levels)
+        place = {_level_key(level): j for j, level in enumerate(levels)}
+        for level in b.levels:
+            if _level_key(level) not in place:
+                place[_level_key(level)] = len(levels)
+                levels.append(level)
+        translate = np.array([place[_level_key(level)] for level in b.levels] + [-1], dtype=np.intp)
+        return cls(a.name, tuple(levels), np.asarray(a.values, dtype=np.intp), translate[b.values])
+
+
+def _level_key(level: Any) -> tuple[bool, Any]:
+    """What makes levels of two tables one: 1 and 1.0, but not 1 and True, nor 1 and "1"."""
+    return isinstance(level, bool | np.bool_), level
+
+
+def share_columns(a: Table, b: Table) -> tuple[list[str], list[str]]:
+    """Names of the columns that both tables have, in A's order, and of those that one of them lacks."""
+    both = [name for name in a.columns if name in b.columns]
+    if not both:
+        raise DataError(
+            f"A and B have no column in common. A's: {', '.join(list(a.columns)[:8])}; "
+            f"B's: {', '.join(list(b.columns)[:8])}."
+        )
+    return both, [name for name in (*a.columns, *b.columns) if name not in both]
+
+
+def choose_columns(columns: Any, shared: Sequence[str], a: Table, b: Table) -> list[str]:
+    """The columns whose margins are explained, all that both tables have by default."""
+    if columns is None:
+        return list(shared)
+    names = [columns] if isinstance(columns, str) else list(columns)
+    if not names:
+        raise ValueError("The 'columns' parameter is an empty list: name at least one, or pass None.")
+    for name in names:
+        for table in (a, b):
+            table.column(name)
+    return list(dict.fromkeys(map(str, names)))
+
+
+def rows_where(where: Any, table: Table, name: str) -> Bools:
+    """Rows (n_rows,) that meet a condition: columns with a level, a list of levels, or a pair of numbers."""
+    rows = np.ones(table.n_rows, dtype=bool)
+    if where is None:
+        return rows
+    if not isinstance(where, Mapping):
+        raise ValueError(f"where must be a mapping such as {{'sex': 'Female'}}, got {where!r}.")
+    for key, condition in where.items():
+        rows &= _meets(table.column(key), condition)
+    if not rows.any():
+        raise DataError(f"No row of {name} meets where={where!r}.")
+    return rows
+
+
+def _meets(column: Column, condition: Any) -> Bools:
+    if column.levels:
+        wanted = condition if isinstance(condition, list | tuple | set) else [condition]
+        return np.isin(column.values, [column.level_code(level) for level in wanted])
+    if column.kind != "numeric":
+        raise DataError(f"where names column {column.name!r}, of which {column.immovable_reason()}.")
+    try:
+        ends = condition if isinstance(condition, list | tuple) else (condition, condition)
+        low, high = (float(end) for end in ends)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"where needs a number or a pair (low, high) of column {column.name!r}, got {condition!r}."
+        ) from None
+    return (column.values >= low) & (column.values <= high)
