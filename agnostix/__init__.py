@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from agnostix.report import WhatIfReport
     from agnostix.shapley import KernelShapExplainer
     from agnostix.surrogate_tree import MimicTree
-    from agnostix.what_if import EntropicProjection, explain_gap
+    from agnostix.what_if import EntropicProjection, Mean, Proportion, explain_gap
 
     __version__: str
 
@@ -37,8 +37,10 @@ __all__ = [
     "KernelShapExplainer",
     "LimeExplainer",
     "LrpExplainer",
+    "Mean",
     "MimicTree",
     "OcclusionExplainer",
+    "Proportion",
     "RiseExplainer",
     "SaliencyExplainer",
     "Scenario",
@@ -62,8 +64,10 @@ _MODULES = {
     "KernelShapExplainer": "shapley",
     "LimeExplainer": "lime",
     "LrpExplainer": "neural",
+    "Mean": "what_if",
     "MimicTree": "surrogate_tree",
     "OcclusionExplainer": "occlusion",
+    "Proportion": "what_if",
     "RiseExplainer": "occlusion",
     "SaliencyExplainer": "neural",
     "Scenario": "core.explanation",

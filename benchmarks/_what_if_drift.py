@@ -37,7 +37,9 @@ from sklearn.linear_model import LinearRegression
 from agnostix import EntropicProjection, GapExplanation, explain_gap
 
 SLOPES = np.array([1.0, 0.5, 0.0])
-"""Of the linear model that predicts; it leaves out the square of the second column."""
+"""Of the linear model whose errors are explained."""
+UNKNOWN = np.array([0.5, 0.5, 0.0])
+"""What the outcome has beyond them."""
 ADULT_COLUMNS = (
     *("age", "education-num", "hours-per-week", "capital-gain"),
     *("workclass", "marital-status", "sex", "race"),
@@ -73,10 +75,10 @@ class GaussianPair:
         return np.full((3, 3), rho) + (1.0 - rho) * np.eye(3)
 
     def draw(self, table: str, n_rows: int, rng: np.random.Generator) -> tuple[pd.DataFrame, np.ndarray]:
-        """Columns and outcome."""
+        """Columns and outcome, of which the linear model knows only a part."""
         mean = np.array([self.shift if table == "B" else 0.0, 0.0, 0.0])
         X = rng.multivariate_normal(mean, self.covariance(table), n_rows)
-        y = X @ SLOPES + 0.5 * X[:, 0] * X[:, 1] + rng.normal(size=n_rows)
+        y = X @ (SLOPES + UNKNOWN) + rng.normal(size=n_rows)
         return pd.DataFrame(X, columns=["a", "b", "c"]), y + (self.change if table == "B" else 0.0)
 
     def truth(self, metric: str) -> dict[str, float]:
@@ -101,13 +103,11 @@ class GaussianPair:
 
     @staticmethod
     def _mean(metric: str, mean: np.ndarray, sigma: np.ndarray, change: float = 0.0) -> float:
-        """Mean of the prediction, or of its squared error, 0.25 a2 b2 + change a b + change2 + 1."""
+        """Mean of a prediction with a product of columns, or of a linear one's squared error."""
         if metric == "prediction":
-            # The model has the product of the first two columns.
             return float(mean @ SLOPES + 0.5 * (mean[0] * mean[1] + sigma[0, 1]))
-        (ma, mb), (saa, sbb), sab = mean[:2], np.diag(sigma)[:2], sigma[0, 1]
-        squares = (ma**2 + saa) * (mb**2 + sbb) + 2.0 * sab**2 + 4.0 * ma * mb * sab
-        return float(0.25 * squares + change * (ma * mb + sab) + change**2 + 1.0)
+        off = float(mean @ UNKNOWN) + change
+        return float(UNKNOWN @ sigma @ UNKNOWN + off**2 + 1.0)
 
 
 PAIRS = (
@@ -118,12 +118,12 @@ PAIRS = (
 
 
 def with_product(X: pd.DataFrame) -> np.ndarray:
-    """A model that knows the product."""
+    """Predict with the product of two columns."""
     return X.to_numpy() @ SLOPES + 0.5 * X["a"].to_numpy() * X["b"].to_numpy()
 
 
 def linear_model() -> LinearRegression:
-    """A fitted estimator with these slopes, which lacks the product."""
+    """A fitted estimator with these slopes."""
     corners = pd.DataFrame(np.vstack([np.zeros(3), np.eye(3)]), columns=["a", "b", "c"])
     return LinearRegression().fit(corners, corners.to_numpy() @ SLOPES)
 
@@ -143,7 +143,7 @@ class Tally:
             rows = pd.DataFrame([one.frame.set_index("part").loc[part] for one in self.found])
             numbers = rows[["value", "std_error", "low", "high"]].astype(float)
             hits = (numbers["low"] - 1e-9 <= truth) & (truth <= numbers["high"] + 1e-9)
-            spread = numbers["value"].std() / numbers["std_error"].mean()
+            spread = numbers["value"].std() / numbers["std_error"].median()
             line = {"design": design, "part": part, "truth": f"{truth:.4f}", "covers": f"{hits.mean():.2f}"}
             line |= {"mean": f"{numbers['value'].mean():.4f}", "spread / error": f"{spread:.2f}"}
             line |= {"ok": f"{(rows['status'] == 'ok').mean():.2f}"}

@@ -17,12 +17,14 @@ Fill             None: no value is replaced. A row counts where the shifted colu
                  (`sample.keep_complete_rows`).
 Support          "thin" and "boundary": `inference.classify_support`. Infeasible targets, why and the nearest
                  feasible ones: `infeasibility`.
-What is shifted  `moments`: averages and proportions, their default targets. `constraints`: a scenario's.
+What is shifted  `moments`: averages and proportions, their default targets. `constraints`: a scenario's,
+                 compiled to linear conditions on the weights (`constraints.base`).
 Results          `response_curves`, `sweeps`: curves, rankings, the baseline. `scenario`: scenarios, grids.
 Drift            Two tables: `drift`, the parts of a gap in prediction, error or rate between them.
 Rows             `table` and `predictions` in a canonical order; `sample`: some of them, standardized.
 """
 
+from agnostix.what_if.constraints import Mean, Proportion
 from agnostix.what_if.drift import explain_gap
 from agnostix.what_if.explainer import EntropicProjection
 from agnostix.what_if.metrics import default_metrics
@@ -30,4 +32,14 @@ from agnostix.what_if.response_curves import CorrelatedShifts
 from agnostix.what_if.sample import Sample, movable
 from agnostix.what_if.table import Column
 
-__all__ = ["Column", "CorrelatedShifts", "EntropicProjection", "Sample", "default_metrics", "explain_gap", "movable"]
+__all__ = [
+    "Column",
+    "CorrelatedShifts",
+    "EntropicProjection",
+    "Mean",
+    "Proportion",
+    "Sample",
+    "default_metrics",
+    "explain_gap",
+    "movable",
+]

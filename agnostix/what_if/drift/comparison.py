@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
 from agnostix.core.explanation import GapExplanation
@@ -175,7 +174,8 @@ def _notes(
         )
         notes.append(
             f"{len(result.unreached)} of {result.n_coalitions} coalitions of columns cannot have B's margins "
-            f"at once and were taken as far as A's rows reach, {names} {reached:.0%} of the way; see unreached."
+            f"at once and were taken as far as A's rows reach ({names}: {reached:.0%} of the way); see "
+            "unreached."
         )
     if ratio is not None and ratio.clipped:
         notes.append(

@@ -13,6 +13,7 @@ from agnostix.core.explanation import GapExplanation
 from agnostix.core.explanation.statistics import check_level
 from agnostix.core.reproducibility import one_blas_thread, seed_of
 from agnostix.exceptions import DataError
+from agnostix.what_if.constraints.base import Where
 from agnostix.what_if.drift.comparison import Comparison, Options
 from agnostix.what_if.drift.margins import MATCHES
 from agnostix.what_if.drift.rates import rate_quantity
@@ -61,8 +62,8 @@ def explain_gap(
         Output whose mean prediction is compared; None: the last, which of two
         classes is the second.
     where : mapping, default=None
-        A group, in both tables: a level, a list of levels, a number or a pair
-        (low, high) for each column, as ``{"sex": "Female", "age": (30, 40)}``.
+        A group, in both tables: for each column a level, a list of levels, or a
+        pair (low, high) of numbers, as ``{"sex": "Female", "age": (30, 40)}``.
         Columns are matched within the group.
     positive : object, default=None
         Class that the rates call positive; None: the last.
@@ -156,13 +157,14 @@ def explain_gap(
     options = _check_options(match, n_orders, max_ratio, confidence_level)
     shared, lacking = share_columns(A.table_, B.table_)
     chosen = choose_columns(columns, shared, A.table_, B.table_)
+    condition = Where.parse(where)
     sides = [
         Side.from_table(
             name,
             one.table_,
             rate_quantity(metric, one.predictions_, output, positive, threshold),
             one.predictions_.values if one.predictions_.predicted else np.empty((one.table_.n_rows, 0)),
-            rows_where(where, one.table_, name),
+            rows_where(condition, one.table_, name),
         )
         for name, one in (("A", A), ("B", B))
     ]

@@ -20,7 +20,6 @@ from sklearn.utils.parallel import Parallel, delayed
 from agnostix.core.typing import Codes, Floats
 from agnostix.what_if.drift.coalitions import Coalition, CoalitionPlan
 from agnostix.what_if.drift.margins import Margin
-from agnostix.what_if.drift.rates import RateQuantity
 from agnostix.what_if.drift.tables import Side
 from agnostix.what_if.inference import Influence
 from agnostix.what_if.projection import Projection, project, reachable_share

@@ -66,8 +66,8 @@ def rate_quantity(
     if not isinstance(quantity, MeanQuantity):
         more = " (mean_squared_error has one)" if quantity.name == "root_mean_squared_error" else ""
         raise ValueError(
-            f"explain_gap takes means over rows apart, and {quantity.name!r} is none{more}. Use 'prediction', "
-            "'accuracy', 'error_rate', 'log_loss', 'brier_score', 'mean_absolute_error', "
+            f"explain_gap takes means over rows apart, and {quantity.name!r} is none{more}. Use "
+            "'prediction', 'accuracy', 'error_rate', 'log_loss', 'brier_score', 'mean_absolute_error', "
             f"'mean_squared_error', {', '.join(map(repr, RATES))}."
         )
     if output is not None and quantity.output is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,9 @@ import numpy as np
 
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
+from agnostix.what_if.constraints.base import Where
 from agnostix.what_if.drift.rates import RateQuantity
+from agnostix.what_if.sample import Sample
 from agnostix.what_if.table import Column, Table
 
 LEAST_ROWS = 10
@@ -35,8 +37,8 @@ class Side:
         places = np.flatnonzero(rows)
         if places.size < LEAST_ROWS:
             raise DataError(
-                f"Table {name} has {places.size} rows to compare, and explain_gap needs at least {LEAST_ROWS} "
-                "of each. Pass more rows, or a wider where=."
+                f"Table {name} has {places.size} rows to compare, and explain_gap needs at least "
+                f"{LEAST_ROWS} of each. Pass more rows, or a wider where=."
             )
         columns = {key: column.take(places) for key, column in table.columns.items()}
         base = table.base[rows] / table.base[rows].sum()
@@ -83,6 +85,16 @@ def _level_key(level: Any) -> tuple[bool, Any]:
     return isinstance(level, bool | np.bool_), level
 
 
+def rows_where(where: Where | None, table: Table, name: str) -> Bools:
+    """Rows (n_rows,) of a table that meet a condition; DataError if none does."""
+    if where is None:
+        return np.ones(table.n_rows, dtype=bool)
+    try:
+        return where.members(Sample.from_table(table, []))
+    except DataError as error:
+        raise DataError(f"In table {name}: {error}") from None
+
+
 def share_columns(a: Table, b: Table) -> tuple[list[str], list[str]]:
     """Names of the columns that both tables have, in A's order, and of those that one of them lacks."""
     both = [name for name in a.columns if name in b.columns]
@@ -105,33 +117,3 @@ def choose_columns(columns: Any, shared: Sequence[str], a: Table, b: Table) -> l
         for table in (a, b):
             table.column(name)
     return list(dict.fromkeys(map(str, names)))
-
-
-def rows_where(where: Any, table: Table, name: str) -> Bools:
-    """Rows (n_rows,) that meet a condition: columns with a level, a list of levels, or a pair of numbers."""
-    rows = np.ones(table.n_rows, dtype=bool)
-    if where is None:
-        return rows
-    if not isinstance(where, Mapping):
-        raise ValueError(f"where must be a mapping such as {{'sex': 'Female'}}, got {where!r}.")
-    for key, condition in where.items():
-        rows &= _meets(table.column(key), condition)
-    if not rows.any():
-        raise DataError(f"No row of {name} meets where={where!r}.")
-    return rows
-
-
-def _meets(column: Column, condition: Any) -> Bools:
-    if column.levels:
-        wanted = condition if isinstance(condition, list | tuple | set) else [condition]
-        return np.isin(column.values, [column.level_code(level) for level in wanted])
-    if column.kind != "numeric":
-        raise DataError(f"where names column {column.name!r}, of which {column.immovable_reason()}.")
-    try:
-        ends = condition if isinstance(condition, list | tuple) else (condition, condition)
-        low, high = (float(end) for end in ends)
-    except (TypeError, ValueError):
-        raise ValueError(
-            f"where needs a number or a pair (low, high) of column {column.name!r}, got {condition!r}."
-        ) from None
-    return (column.values >= low) & (column.values <= high)
