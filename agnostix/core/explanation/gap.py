@@ -25,10 +25,12 @@ class GapExplanation:
         One line for each part, margins first, the largest of them on top: part ("margin of age",
         "dependence", "conditional"), kind ("margin", "dependence", "conditional"), column (None
         except for margins), value, std_error, low, high, sampling_error (of sampled orders of
-        columns, included in std_error; 0 where all orders are averaged), shift (how far the column
-        moved, in A's standard deviations, of the statistic that moved most), p_value (that the
-        column did not move by itself, the other columns accounted for), moved (whether that is
-        refused at the confidence level, Holm's correction over columns), status, reason. Values in
+        columns, included in std_error; 0 where all orders are averaged), shift (how far the mean of
+        numbers moved, or the proportion that moved most, in A's standard deviations), p_value (of
+        Wald's test that the column did not move by itself, the other columns accounted for), moved
+        (whether that is refused at the confidence level, Holm's correction over columns), status
+        ("ok"; "thin" or "boundary" as in a `Scenario`; "relaxed" where some coalitions of columns
+        were not reached, see unreached; "not determined"), reason. Values in
         units of the metric; NaN where a part is not determined, for the reason given. The other
         parts sum to the gap.
     totals : DataFrame
@@ -115,7 +117,7 @@ class GapExplanation:
 
     @property
     def _title(self) -> str:
-        what = self.metric if self.output is None else f"{self.metric} of {self.output}"
+        what = self.metric if self.output in (None, self.metric) else f"{self.metric} of {self.output}"
         ends = self.totals[["value", "low", "high"]]
         a, b, gap = (ends.loc[name] for name in ("A", "B", "gap"))
         span = f"{gap['low']:.4g} to {gap['high']:.4g}"

@@ -20,9 +20,7 @@ from agnostix.what_if.drift.parts import (
     build_totals,
     left_lines,
     margin_lines,
-    mean_in,
     rest_lines,
-    under_margins,
 )
 from agnostix.what_if.drift.tables import Side
 
@@ -59,20 +57,15 @@ class Comparison:
         game = Game.from_margins(margins, a, b)
         plan = CoalitionPlan.from_columns(len(margins), options.n_orders, seed)
         result = play_game(game, plan, n_jobs)
-        in_a, in_b, all_margins = mean_in(a, b), mean_in(b, a), under_margins(game, result)
         lines = margin_lines(game, result, margins, self.min_ess_fraction)
-        ess_a, ess_b = (float(1.0 / (side.base @ side.base)) for side in (a, b))
-        full_ess = float(1.0 / (result.full.weights @ result.full.weights))
-        status = lines[0].status if lines else "ok"
-        lines += left_lines(left, a.n_rows, b.n_rows, ess_a)
-        ratio, covariates, reason = self._by_ratio(left, options, n_jobs, seed)
-        lines += rest_lines(
-            all_margins, in_b, covariates, ratio, (status, full_ess), self.min_ess_fraction * ess_a, reason
-        )
+        support = (lines[0].status, lines[0].ess) if lines else ("ok", a.base_ess)
+        lines += left_lines(left, game)
+        by_ratio = ratio, covariates, reason = self._by_ratio(left, options, n_jobs, seed)
+        lines += rest_lines(game, result, by_ratio, support, self.min_ess_fraction)
         used = ratio if reason is None else None
         return GapExplanation(
-            frame=build_frame(lines, ess_b, options.confidence_level),
-            totals=build_totals(in_a, in_b, a, b, options.confidence_level),
+            frame=build_frame(lines, game, options.confidence_level),
+            totals=build_totals(game, options.confidence_level),
             statistics=statistics_frame(margins, b.base, result.full.weights @ game.phi),
             unreached=_unreached_frame(result, margins),
             n_coalitions=result.n_coalitions,

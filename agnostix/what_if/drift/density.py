@@ -27,9 +27,8 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.what_if.drift.encoding import Encoded
-from agnostix.what_if.drift.tables import Side
+from agnostix.what_if.drift.tables import N_FOLDS, Side
 
-N_FOLDS = 5
 _TREES = {"max_iter": 80, "learning_rate": 0.08, "max_leaf_nodes": 12, "early_stopping": False}
 _LEAST_ODDS = 1e-6
 Learner = Callable[[Any, Any, Any, Any], Floats]
@@ -53,7 +52,7 @@ class DensityRatio:
         """Cross-fitted odds, calibrated by a logistic regression on them, cut at max_ratio."""
         is_b = np.r_[np.zeros(a.n_rows), np.ones(b.n_rows)]
         weight = np.r_[a.base * a.n_rows, b.base * a.n_rows]  # both tables weigh the same
-        folds = np.r_[_folds(a.n_rows), _folds(b.n_rows)]
+        folds = np.r_[a.folds, b.folds]
         odds, model = _best(
             [
                 ("logistic regression", encoded.linear, _logistic),
@@ -103,8 +102,7 @@ def _robust_mean(
     loss: Floats, encoded: Encoded, a: Side, b: Side, ratio: Floats, seed: int, n_jobs: int | None
 ) -> tuple[float, Floats, Floats, str]:
     """Mean of a loss (n_rows_a,) under B's covariates, influence of A's and B's rows, and the regression."""
-    folds = _folds(a.n_rows)
-    mu, mu_b, model = _regress(loss, encoded, a, folds, seed, n_jobs)
+    mu, mu_b, model = _regress(loss, encoded, a, seed, n_jobs)
     carried = a.base * ratio
     left = loss - mu
     correction = float(carried @ left)
@@ -114,7 +112,7 @@ def _robust_mean(
 
 
 def _regress(
-    loss: Floats, encoded: Encoded, a: Side, folds: Codes, seed: int, n_jobs: int | None
+    loss: Floats, encoded: Encoded, a: Side, seed: int, n_jobs: int | None
 ) -> tuple[Floats, Floats, str]:
     """Mean loss of A's rows by models that have not seen them, of B's by the mean of all, and the model."""
     n_b = encoded.raw.shape[0] - a.n_rows
@@ -127,7 +125,7 @@ def _regress(
     jobs, keys = [], []
     for name, rows, learn in candidates:
         for fold in range(N_FOLDS):
-            seen, new = folds != fold, folds == fold
+            seen, new = a.folds != fold, a.folds == fold
             ahead = np.vstack([rows[: a.n_rows][new], rows[a.n_rows :]])
             jobs.append(
                 delayed(_quietly)(learn, rows[: a.n_rows][seen], loss[seen], a.base[seen] * a.n_rows, ahead)
@@ -165,11 +163,6 @@ def _best(
             predicted[name][folds == f] = next(results)
     best = min(predicted, key=lambda name: measure(predicted[name], target, weight))
     return predicted[best], best
-
-
-def _folds(n_rows: int) -> Codes:
-    """Folds (n_rows,): rows are in the order of a hash, so every fifth row is as good as a random one."""
-    return np.arange(n_rows) % N_FOLDS
 
 
 def _quietly(learn: Learner, rows: Any, target: Any, weight: Any, ahead: Any) -> Floats:

@@ -200,9 +200,9 @@ def _check_options(match: Any, n_orders: Any, max_ratio: Any, confidence_level: 
     """ValueError for parameters out of range."""
     if match not in MATCHES:
         raise ValueError(f"match must be one of {', '.join(map(repr, MATCHES))}, got {match!r}.")
-    if n_orders is not None and not (isinstance(n_orders, Integral) and n_orders >= 4):
+    if n_orders is not None and (not isinstance(n_orders, Integral) or int(n_orders) < 4):
         raise ValueError(f"n_orders must be None or an int of 4 or more, got {n_orders!r}.")
-    if not (isinstance(max_ratio, Real) and max_ratio > 1.0):
+    if not isinstance(max_ratio, Real) or not float(max_ratio) > 1.0:
         raise ValueError(f"max_ratio must be a number above 1, got {max_ratio!r}.")
     check_level(confidence_level, "confidence_level")
     return Options(

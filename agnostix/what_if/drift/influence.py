@@ -5,8 +5,8 @@ derivative by each row's weight) and their weighted slope beta on phi, the rows 
 
     A    w_i (y_i - beta' (phi_i - t)) / (1 - h_i)        B    b_j beta' (phi_j - t)
 
-with the leverage h_i of `inference`. A target that was taken only a part s of the way from A's mean to B's
-moves by s with B's rows and by 1 - s with A's.
+with the leverage h_i of `inference.influence`. A target that was taken only a part s of the way from A's mean
+to B's moves by s with B's rows and by 1 - s with A's.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ import numpy as np
 from sklearn.utils.parallel import Parallel, delayed
 
 from agnostix.core.typing import Codes, Floats
+from agnostix.what_if.calibration import Projection, project
+from agnostix.what_if.calibration.hull import reachable_share
 from agnostix.what_if.drift.coalitions import Coalition, CoalitionPlan
 from agnostix.what_if.drift.margins import Margin
 from agnostix.what_if.drift.tables import Side
-from agnostix.what_if.inference import Influence
-from agnostix.what_if.projection import Projection, project, reachable_share
+from agnostix.what_if.inference import Design, Influence
 from agnostix.what_if.scenario import off_target
 
 _BLOCK = 32
@@ -64,6 +65,20 @@ class Game:
         phi_b = np.column_stack([one.b for one in margins]) if margins else np.empty((b.n_rows, 0))
         return cls(a, b, phi, phi_b, b.base @ phi_b, places)
 
+    @property
+    def designs(self) -> tuple[Design | None, Design | None]:
+        """How the rows of A and of B were sampled."""
+        return self.a.design, self.b.design
+
+    @property
+    def degrees(self) -> float:
+        """Most degrees of freedom of an interval of both samples."""
+        return min(self.a.degrees, self.b.degrees)
+
+    def influence_of_targets(self, slopes: Floats) -> Floats:
+        """Influence (n_rows_b,) of B's rows by the targets, from the derivative (n_statistics,) by these."""
+        return self.b.base * ((self.phi_b - self.target) @ slopes)
+
     def columns_of(self, coalition: Coalition) -> Codes:
         """Places of a coalition's statistics."""
         return np.concatenate([np.empty(0, dtype=np.intp), *(self.places[j] for j in coalition)])
@@ -73,6 +88,10 @@ class Game:
         columns = self.columns_of(coalition)
         phi, target = self.phi[:, columns], self.target[columns]
         reached = 1.0
+        if not columns.size:
+            none = np.empty(0)
+            at_base = Projection("ok", self.a.base, none, none, self.a.base, 0.0, 0)
+            return self._influence(columns, phi, target, at_base, 1.0)
         projection = self._project(phi, target, None if start is None else start[columns])
         if projection.status == "infeasible":
             mean = self.a.base @ phi
@@ -82,31 +101,22 @@ class Game:
         return self._influence(columns, phi, target, projection, reached)
 
     def _project(self, phi: Floats, target: Floats, start: Floats | None) -> Projection:
-        if phi.shape[1] == 0:
-            return Projection("ok", self.a.base, np.empty(0), 0.0, 0)
-        return project(phi, target, self.a.base, start)
+        return project(phi, target, target, self.a.base, start=start)
 
     def _influence(
         self, columns: Codes, phi: Floats, target: Floats, projection: Projection, reached: float
     ) -> Solve:
         weights, quantity = projection.weights, self.a.quantity
         centered = off_target(phi - target, weights > 0)
-        y = quantity.residual(weights)
-        inflated, beta, rests_on_one = _inflated(centered, weights, self.a.base, y)
-        psi = inflated * (y - centered @ beta)
+        influence = Influence.from_weights(centered, weights, self.a.base, self.a.design)
+        y = quantity.residual(weights)[:, None]
+        psi, beta = influence.of_rows(y)[:, 0], influence.slopes(y)[:, 0]
         if reached < 1.0:
             psi += (1.0 - reached) * self.a.base * (phi @ beta)
         slopes, xi = np.zeros(self.target.size), np.zeros(self.target.size)
         slopes[columns], xi[columns] = reached * beta, projection.xi
-        return Solve(quantity.value(weights), weights, psi, slopes, xi, reached, rests_on_one)
-
-
-def _inflated(centered: Floats, weights: Floats, base: Floats, y: Floats) -> tuple[Floats, Floats, bool]:
-    """Weights over one minus leverage (n_rows,), the slope (n_statistics,) of y, whether one row decides."""
-    if centered.shape[1] == 0:
-        return weights / (1.0 - np.minimum(weights, 0.5)), np.empty(0), False
-    influence = Influence.from_weights(centered, weights, base)
-    return influence.inflated, influence.slopes(y[:, None])[:, 0], influence.one_row_dominates
+        value = quantity.value(weights)
+        return Solve(value, weights, psi, slopes, xi, reached, influence.one_row_dominates)
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ class Margin:
     names: tuple[str, ...]  # of the statistics
     statistics: tuple[Statistic, ...]  # A's, (n_rows_a,) each
     b: Floats  # (n_rows_b, n_statistics), B's rows in A's standard deviations
+    mean: int | None = None  # place of the mean of numbers
     pooled: str = ""  # levels that are matched together, since they are rare
 
     @property
@@ -131,7 +132,8 @@ def _build(column: SharedColumn, base_a: Floats, base_b: Floats, match: str) -> 
         names.append(name)
         statistics.append(statistic)
         rows_b.append(statistic.to_z(np.asarray(b, dtype=float)))
-    return Margin(column.name, tuple(names), tuple(statistics), np.column_stack(rows_b), pooled)
+    mean = None if column.levels else next(j for j, name in enumerate(names) if name.startswith("mean"))
+    return Margin(column.name, tuple(names), tuple(statistics), np.column_stack(rows_b), mean, pooled)
 
 
 def _pool_rare(column: SharedColumn) -> tuple[SharedColumn, str]:
@@ -181,7 +183,7 @@ def _numbers(column: SharedColumn, base_b: Floats, match: str) -> Iterator[tuple
     if not known.any():
         return
     if match == "variances":
-        squares = [(v - center) ** 2 for v in (column.a, column.b)]
+        squares: list[Numbers] = [(v - center) ** 2 for v in (column.a, column.b)]
         yield f"mean square around {center:.4g}", *_known(missing, squares)
     if match == "deciles":
         cuts = np.quantile(column.b[known], _TENTHS, weights=base_b[known], method="inverted_cdf")
@@ -190,7 +192,7 @@ def _numbers(column: SharedColumn, base_b: Floats, match: str) -> Iterator[tuple
                 yield f"proportion up to {cut:.4g}", column.a <= cut, column.b <= cut
 
 
-def _known(missing: list[Bools], values: list[Floats]) -> tuple[Floats, Floats]:
+def _known(missing: list[Bools], values: list[Numbers]) -> tuple[Floats, Floats]:
     """Values of A and of B, 0 where they are missing."""
     a, b = (np.where(lack, 0.0, one) for lack, one in zip(missing, values, strict=True))
     return a, b

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ from agnostix.what_if.drift.density import CovariateShift, DensityRatio
 from agnostix.what_if.drift.influence import Game, GameResult
 from agnostix.what_if.drift.margins import Left, Margin
 from agnostix.what_if.drift.tables import Side
-from agnostix.what_if.inference import MIN_GAIN_ESS, compute_gain_ess, interval
+from agnostix.what_if.inference import Design, Influence, WeightDiagnostics, interval, unit_errors
 from agnostix.what_if.scenario import off_target
 
 NOT_DETERMINED = "not determined"
@@ -28,21 +29,23 @@ class Estimate:
     value: float
     psi_a: Floats  # (n_rows_a,)
     psi_b: Floats  # (n_rows_b,)
+    designs: tuple[Design | None, Design | None]
     sampling_error: float = 0.0  # of sampled orders of columns
     rests_on_one: bool = False  # whether one row decides, so that the error is unknown
 
     def __sub__(self, other: Estimate) -> Estimate:
         psi_a, psi_b = self.psi_a - other.psi_a, self.psi_b - other.psi_b
         rests = self.rests_on_one or other.rests_on_one
-        return Estimate(self.value - other.value, psi_a, psi_b, rests_on_one=rests)
+        return Estimate(self.value - other.value, psi_a, psi_b, self.designs, rests_on_one=rests)
 
     @property
     def error(self) -> float:
         """Standard error, infinite where one row decides."""
         if self.rests_on_one:
             return np.inf
-        squares = float(self.psi_a @ self.psi_a + self.psi_b @ self.psi_b)
-        return float(np.sqrt(squares + self.sampling_error**2))
+        pairs = zip((self.psi_a, self.psi_b), self.designs, strict=True)
+        errors = [float(unit_errors(psi[:, None], design)[0]) for psi, design in pairs]
+        return float(np.linalg.norm([*errors, self.sampling_error]))
 
 
 @dataclass(frozen=True)
@@ -59,55 +62,58 @@ class Line:
     p_value: float = np.nan
 
 
-def mean_in(side: Side, other: Side) -> Estimate:
+def mean_in(side: Side, game: Game) -> Estimate:
     """The metric in one table."""
-    inflated = side.base / (1.0 - np.minimum(side.base, 0.5))
-    psi, none = inflated * side.quantity.residual(side.base), np.zeros(other.n_rows)
+    none = np.empty((side.n_rows, 0))
+    influence = Influence.from_weights(none, side.base, side.base, side.design)
+    psi = influence.of_rows(side.quantity.residual(side.base)[:, None])[:, 0]
     value = side.quantity.value(side.base)
-    return Estimate(value, psi, none) if side.name == "A" else Estimate(value, none, psi)
+    psi_a, psi_b = (psi if side.name == one.name else np.zeros(one.n_rows) for one in (game.a, game.b))
+    return Estimate(value, psi_a, psi_b, game.designs)
 
 
 def under_margins(game: Game, result: GameResult) -> Estimate:
     """The metric in A under all margins of B."""
-    deviation = game.phi_b - game.target
-    psi_b = game.b.base * (deviation @ result.full.slopes)
-    return Estimate(result.full.value, result.full.psi, psi_b, rests_on_one=result.full.rests_on_one)
+    full, psi_b = result.full, game.influence_of_targets(result.full.slopes)
+    return Estimate(full.value, full.psi, psi_b, game.designs, rests_on_one=full.rests_on_one)
+
+
+def under_covariates(game: Game, covariates: CovariateShift) -> Estimate:
+    """The metric in A under B's covariates."""
+    return Estimate(covariates.value, covariates.psi_a, covariates.psi_b, game.designs)
 
 
 def margin_lines(game: Game, result: GameResult, margins: Sequence[Margin], min_ess: float) -> list[Line]:
     """The part of each column's margin."""
-    deviation = game.phi_b - game.target
-    p_values = test_own_moves(game, result)
+    p_values = own_moves(game, result)
     status, ess = _support(game, result, min_ess)
     lines = []
     for j, margin in enumerate(margins):
-        psi_b = game.b.base * (deviation @ result.slopes[:, j])
+        psi_b = game.influence_of_targets(result.slopes[:, j])
         estimate = Estimate(
             float(result.values[j]),
             result.psi[:, j],
             psi_b,
+            game.designs,
             float(result.sampling_errors[j]),
             result.rests_on_one,
         )
         shifts = game.target[game.places[j]]
-        shift = float(shifts[np.abs(shifts).argmax()])
+        shift = float(shifts[np.abs(shifts).argmax() if margin.mean is None else margin.mean])
         lines.append(Line("margin", estimate, ess, status, None, margin.column, shift, float(p_values[j])))
     return lines
 
 
 def _support(game: Game, result: GameResult, min_ess: float) -> tuple[str, float]:
     """Status of the margins, and effective rows of A under all of them."""
-    weights, base = result.full.weights, game.a.base
-    ess = float(1.0 / (weights @ weights))
-    few = ess < min_ess / float(base @ base) or compute_gain_ess(weights, base) < MIN_GAIN_ESS
-    if result.unreached:
-        return "relaxed", ess
-    if (weights <= 0.0).any():
-        return "boundary", ess
-    return ("thin" if few else "ok"), ess
+    weights, a = result.full.weights, game.a
+    on_edge = bool((weights <= 0.0).any())
+    least = min_ess * a.base_ess
+    diagnostics = WeightDiagnostics.from_weights(weights, a.base, on_edge, least, a.design)
+    return ("relaxed" if result.unreached else diagnostics.status), diagnostics.ess
 
 
-def test_own_moves(game: Game, result: GameResult) -> Floats:
+def own_moves(game: Game, result: GameResult) -> Floats:
     """p-values (n_columns,) of Wald's test that a column's multipliers are 0 under all margins."""
     # The multipliers solve sum_i w_i (phi_i - t) = 0: both samples move them by the inverse second moment.
     p_values = np.full(len(game.places), np.nan)
@@ -117,8 +123,8 @@ def test_own_moves(game: Game, result: GameResult) -> Floats:
     centered = off_target(game.phi - game.target, full.weights > 0)
     moment = (centered * full.weights[:, None]).T @ centered
     inverse = np.linalg.pinv(moment, rcond=1e-12, hermitian=True)
-    spread = _square(centered * full.weights[:, None]) + _square(
-        (game.phi_b - game.target) * game.b.base[:, None]
+    spread = _square(centered * full.weights[:, None], game.a.design) + _square(
+        (game.phi_b - game.target) * game.b.base[:, None], game.b.design
     )
     covariance = inverse @ spread @ inverse
     extreme = (game.target <= game.phi.min(axis=0) + _TOUCHING) | (
@@ -134,41 +140,47 @@ def test_own_moves(game: Game, result: GameResult) -> Floats:
     return p_values
 
 
-def _square(matrix: Floats) -> Floats:
-    return matrix.T @ matrix
+def _square(influences: Floats, design: Design | None) -> Floats:
+    """Covariance (n_outcomes, n_outcomes) from influences of the rows (n_rows, n_outcomes)."""
+    sums = influences if design is None else design.centered(influences)
+    return sums.T @ sums
 
 
-def left_lines(left: Sequence[Left], n_a: int, n_b: int, ess: float) -> list[Line]:
+def left_lines(left: Sequence[Left], game: Game) -> list[Line]:
     """Columns without a margin: 0 where both tables have one value, else not determined."""
     lines = []
     for one in left:
         value = 0.0 if one.is_determined else np.nan
-        estimate = Estimate(value, np.full(n_a, value), np.full(n_b, value))
+        estimate = _constant(value, game)
         status = "ok" if one.is_determined else NOT_DETERMINED
         shift = 0.0 if one.is_determined else np.nan
-        lines.append(Line("margin", estimate, ess, status, one.reason, one.column, shift))
+        lines.append(Line("margin", estimate, game.a.base_ess, status, one.reason, one.column, shift))
     return lines
 
 
+def _constant(value: float, game: Game) -> Estimate:
+    """A number that no row moves, or NaN."""
+    return Estimate(value, np.full(game.a.n_rows, value), np.full(game.b.n_rows, value), game.designs)
+
+
 def rest_lines(
-    all_margins: Estimate,
-    in_b: Estimate,
-    covariates: CovariateShift | None,
-    ratio: DensityRatio | None,
+    game: Game,
+    result: GameResult,
+    by_ratio: tuple[DensityRatio | None, CovariateShift | None, str | None],
     support: tuple[str, float],
     min_ess: float,
-    reason: str | None,
 ) -> list[Line]:
     """What the margins leave: of predictions dependence, of errors also the conditional part."""
-    status, ess = support
+    in_b, all_margins = mean_in(game.b, game), under_margins(game, result)
+    (ratio, covariates, reason), (status, ess) = by_ratio, support
     if covariates is None and reason is None:
         return [Line("dependence", in_b - all_margins, ess, status)]
     if covariates is None or ratio is None:
-        unknown = Estimate(np.nan, np.full(in_b.psi_a.size, np.nan), np.full(in_b.psi_b.size, np.nan))
+        unknown = _constant(np.nan, game)
         parts = [Line(kind, unknown, ess, NOT_DETERMINED, reason) for kind in ("dependence", "conditional")]
         return [Line("rest", in_b - all_margins, ess, status, reason), *parts]
-    under_ratio = Estimate(covariates.value, covariates.psi_a, covariates.psi_b)
-    thin = "thin" if ratio.ess < min_ess else "ok"
+    under_ratio = under_covariates(game, covariates)
+    thin = "thin" if ratio.ess < min_ess * game.a.base_ess else "ok"
     own = status if status != "ok" else thin
     return [
         Line("dependence", under_ratio - all_margins, min(ess, ratio.ess), own),
@@ -176,7 +188,7 @@ def rest_lines(
     ]
 
 
-def build_frame(lines: Sequence[Line], ess_b: float, confidence_level: float) -> pd.DataFrame:
+def build_frame(lines: Sequence[Line], game: Game, confidence_level: float) -> pd.DataFrame:
     """The parts in the order in which they are read: margins by size, then the rest."""
     margins = [line for line in lines if line.kind == "margin"]
     order = sorted(
@@ -187,7 +199,7 @@ def build_frame(lines: Sequence[Line], ess_b: float, confidence_level: float) ->
     rows = []
     for line, has_moved in zip(ordered, moved, strict=True):
         value, error = line.estimate.value, line.estimate.error
-        low, high = _ends(value, error, min(line.ess, ess_b), confidence_level)
+        low, high = _ends(value, error, min(line.ess, game.b.base_ess), game.degrees, confidence_level)
         rows.append(
             {
                 "part": f"margin of {line.column}" if line.kind == "margin" else _WORDS[line.kind],
@@ -214,32 +226,28 @@ def build_frame(lines: Sequence[Line], ess_b: float, confidence_level: float) ->
 _WORDS = {"dependence": "dependence", "conditional": "conditional", "rest": "dependence and conditional"}
 
 
-def build_totals(in_a: Estimate, in_b: Estimate, a: Side, b: Side, level: float) -> pd.DataFrame:
+def build_totals(game: Game, level: float) -> pd.DataFrame:
     """The metric in A, in B, and the gap."""
-    ess_a, ess_b = (float(1.0 / (one.base @ one.base)) for one in (a, b))
+    a, b = game.a, game.b
+    in_a, in_b = mean_in(a, game), mean_in(b, game)
     lines = {}
-    for name, estimate, ess in (
-        ("A", in_a, ess_a),
-        ("B", in_b, ess_b),
-        ("gap", in_b - in_a, min(ess_a, ess_b)),
+    for name, estimate, ess, degrees in (
+        ("A", in_a, a.base_ess, a.degrees),
+        ("B", in_b, b.base_ess, b.degrees),
+        ("gap", in_b - in_a, min(a.base_ess, b.base_ess), game.degrees),
     ):
-        bounds = a.quantity.bounds if name != "gap" else (-np.inf, np.inf)
-        counts = a.quantity.counts and name != "gap"
-        low, high = _ends(estimate.value, estimate.error, ess, level, bounds, counts)
+        own = {"bounds": a.quantity.bounds, "counts": a.quantity.counts} if name != "gap" else {}
+        low, high = _ends(estimate.value, estimate.error, ess, degrees, level, **own)
         lines[name] = {"value": estimate.value, "std_error": estimate.error, "low": low, "high": high}
     return pd.DataFrame.from_dict(lines, orient="index")
 
 
 def _ends(
-    value: float,
-    error: float,
-    ess: float,
-    level: float,
-    bounds: tuple[float, float] = (-np.inf, np.inf),
-    counts: bool = False,
+    value: float, error: float, ess: float, degrees: float, level: float, **metric: Any
 ) -> tuple[float, float]:
+    """Student's interval."""
     values, errors, rows = (np.array([one]) for one in (value, error, ess))
-    low, high = interval(values, errors, rows, level, bounds, counts=counts)
+    low, high = interval(values, errors, rows, level, **metric, most_degrees=degrees)
     return float(low[0]), float(high[0])
 
 

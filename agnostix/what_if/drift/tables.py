@@ -12,9 +12,11 @@ from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
 from agnostix.what_if.constraints.base import Where
 from agnostix.what_if.drift.rates import RateQuantity
+from agnostix.what_if.inference import Design
 from agnostix.what_if.sample import Sample
 from agnostix.what_if.table import Column, Table
 
+N_FOLDS = 5
 LEAST_ROWS = 10
 """Rows that a table needs."""
 
@@ -28,6 +30,7 @@ class Side:
     base: Floats  # (n_rows,), base weights, summing to 1
     quantity: RateQuantity
     predictions: Floats  # (n_rows, n_outputs)
+    design: Design | None = None  # clusters and strata of the rows
 
     @classmethod
     def from_table(
@@ -42,12 +45,30 @@ class Side:
             )
         columns = {key: column.take(places) for key, column in table.columns.items()}
         base = table.base[rows] / table.base[rows].sum()
-        return cls(name, columns, base, quantity.take(rows), predictions[rows])
+        design = None if table.design is None else table.design.restrict(rows)
+        return cls(name, columns, base, quantity.take(rows), predictions[rows], design)
 
     @property
     def n_rows(self) -> int:
         """How many rows."""
         return self.base.size
+
+    @property
+    def base_ess(self) -> float:
+        """Effective rows of the base weights."""
+        return float(1.0 / (self.base @ self.base))
+
+    @property
+    def degrees(self) -> float:
+        """Most degrees of freedom of an interval."""
+        return np.inf if self.design is None else self.design.degrees
+
+    @property
+    def folds(self) -> Codes:
+        """Folds (n_rows,) of cross-fitting; rows of one cluster are in one."""
+        # Rows are in the order of a hash, so every fifth row, or cluster, is as good as a random one.
+        units = np.arange(self.n_rows) if self.design is None else self.design.cluster
+        return np.unique(units, return_inverse=True)[1] % N_FOLDS
 
 
 @dataclass(frozen=True)
