@@ -47,7 +47,7 @@ class GapDisplay(StepDrawing, Display):
     >>> A, B = (EntropicProjection(model).fit(X[rows], y[rows]) for rows in (~older, older))
     >>> display = GapDisplay.from_explanation(explain_gap(A, B, columns=["bmi", "bp"])).plot()
     >>> display.frame()["label"].tolist()
-    ['A', 'bp, +0.53 sd', 'bmi, +0.21 sd', 'dependence', 'B']
+    ['A', 'bp, +0.58 sd', 'bmi, +0.24 sd', 'dependence', 'B']
     """
 
     steps: pd.DataFrame

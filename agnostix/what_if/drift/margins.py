@@ -104,13 +104,13 @@ def _apart(column: SharedColumn, base_a: Floats, base_b: Floats) -> str | None:
     a, b = column.a[~lacking_a], column.b[~lacking_b]
     if not (a.size and b.size):
         return None
-    if a.min() == a.max() and b.min() < b.max():
-        return f"every row of A has {a[0]:.4g}, and B's rows differ"
+    if a.min() == a.max() and not (b == a[0]).all():
+        return f"every row of A has {a[0]:.6g}, and not every row of B"
     mean = np.average(b, weights=base_b[~lacking_b])
     if not a.min() <= mean <= a.max():
         apart = b.min() > a.max() or b.max() < a.min()
-        where = "no value of B is in it" if apart else f"B's mean, {mean:.4g}, is outside"
-        return f"A's values range from {a.min():.4g} to {a.max():.4g}, and {where}"
+        where = "no value of B is in it" if apart else f"B's mean, {mean:.6g}, is outside"
+        return f"A's values range from {a.min():.6g} to {a.max():.6g}, and {where}"
     return None
 
 
@@ -186,10 +186,17 @@ def _numbers(column: SharedColumn, base_b: Floats, match: str) -> Iterator[tuple
         squares: list[Numbers] = [(v - center) ** 2 for v in (column.a, column.b)]
         yield f"mean square around {center:.4g}", *_known(missing, squares)
     if match == "deciles":
-        cuts = np.quantile(column.b[known], _TENTHS, weights=base_b[known], method="inverted_cdf")
-        for cut in np.unique(cuts):
+        for cut in _deciles(column.b[known], base_b[known]):
             if cut < np.nanmax(column.b):
                 yield f"proportion up to {cut:.4g}", column.a <= cut, column.b <= cut
+
+
+def _deciles(values: Floats, base: Floats) -> Floats:
+    """The smallest values with at least each tenth of the weight at or below, whatever the rounding."""
+    order = np.argsort(values, kind="stable")
+    below = np.cumsum(base[order])
+    places = np.searchsorted(below, _TENTHS * below[-1] * (1.0 - 1e-12))
+    return np.unique(values[order][places])
 
 
 def _known(missing: list[Bools], values: list[Numbers]) -> tuple[Floats, Floats]:
