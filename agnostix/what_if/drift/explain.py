@@ -151,7 +151,10 @@ def explain_gap(
     {'A': 141.6, 'B': 163.2, 'gap': 21.6}
     >>> gap.frame[["part", "value"]].round(1)
                 part  value
-    0   margin of s5   10.0
+    0   margin of bp   10.8
+    1   margin of s5   10.2
+    2  margin of bmi    3.4
+    3     dependence   -2.8
     """
     _check(A, B)
     options = _check_options(match, n_orders, max_ratio, confidence_level)

@@ -191,7 +191,7 @@ def _numbers(column: SharedColumn, base_b: Floats, match: str) -> Iterator[tuple
                 yield f"proportion up to {cut:.4g}", column.a <= cut, column.b <= cut
 
 
-def _deciles(values: Floats, base: Floats) -> Floats:
+def _deciles(values: Numbers, base: Floats) -> Numbers:
     """The smallest values with at least each tenth of the weight at or below, whatever the rounding."""
     order = np.argsort(values, kind="stable")
     below = np.cumsum(base[order])
