@@ -24,7 +24,26 @@ Drift            Two tables: `drift`, the parts of a gap in prediction, error or
 Rows             `table` and `predictions` in a canonical order; `sample`: some of them, standardized.
 """
 
-from agnostix.what_if.constraints import Mean, Proportion
+from agnostix.what_if.constraints import (
+    Correlation,
+    Covariance,
+    DisparateImpact,
+    EqualizedOdds,
+    EqualOpportunity,
+    ErrorRate,
+    ExpectedShortfall,
+    FalsePositiveRate,
+    Keep,
+    Margins,
+    Mean,
+    Prediction,
+    Proportion,
+    Quantile,
+    SelectionRate,
+    StatisticalParity,
+    TruePositiveRate,
+    Variance,
+)
 from agnostix.what_if.drift import explain_gap
 from agnostix.what_if.explainer import EntropicProjection
 from agnostix.what_if.metrics import default_metrics
@@ -35,10 +54,26 @@ from agnostix.what_if.table import Column
 __all__ = [
     "Column",
     "CorrelatedShifts",
+    "Correlation",
+    "Covariance",
+    "DisparateImpact",
     "EntropicProjection",
+    "EqualOpportunity",
+    "EqualizedOdds",
+    "ErrorRate",
+    "ExpectedShortfall",
+    "FalsePositiveRate",
+    "Keep",
+    "Margins",
     "Mean",
+    "Prediction",
     "Proportion",
+    "Quantile",
     "Sample",
+    "SelectionRate",
+    "StatisticalParity",
+    "TruePositiveRate",
+    "Variance",
     "default_metrics",
     "explain_gap",
     "movable",
