@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from agnostix.core.explanation import Explanation, Scenario, WhatIfCurves
+    from agnostix.core.explanation import Explanation, PixelEffects, PixelShifts, Scenario, WhatIfCurves
     from agnostix.core.models import as_predictor
     from agnostix.exceptions import InfeasibleTargetError
     from agnostix.lime import LimeExplainer, submodular_pick
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from agnostix.report import WhatIfReport
     from agnostix.shapley import KernelShapExplainer
     from agnostix.surrogate_tree import MimicTree
-    from agnostix.what_if import EntropicProjection
+    from agnostix.what_if import EntropicProjection, PixelProjection
 
     __version__: str
 
@@ -38,6 +38,9 @@ __all__ = [
     "LrpExplainer",
     "MimicTree",
     "OcclusionExplainer",
+    "PixelEffects",
+    "PixelProjection",
+    "PixelShifts",
     "RiseExplainer",
     "SaliencyExplainer",
     "Scenario",
@@ -61,6 +64,9 @@ _MODULES = {
     "LrpExplainer": "neural",
     "MimicTree": "surrogate_tree",
     "OcclusionExplainer": "occlusion",
+    "PixelEffects": "core.explanation",
+    "PixelProjection": "what_if",
+    "PixelShifts": "core.explanation",
     "RiseExplainer": "occlusion",
     "SaliencyExplainer": "neural",
     "Scenario": "core.explanation",

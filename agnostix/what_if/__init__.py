@@ -19,13 +19,23 @@ Support          "thin" and "boundary": `inference.classify_support`. Infeasible
                  feasible ones: `infeasibility`.
 What is shifted  `moments`: averages and proportions, their default targets. `constraints`: a scenario's.
 Results          `response_curves`, `sweeps`: curves, rankings, the baseline. `scenario`: scenarios, grids.
+Pictures         `pixels`: `PixelProjection`, each pixel a column, all of them stacked.
 Rows             `table` and `predictions` in a canonical order; `sample`: some of them, standardized.
 """
 
 from agnostix.what_if.explainer import EntropicProjection
 from agnostix.what_if.metrics import default_metrics
+from agnostix.what_if.pixels import PixelProjection
 from agnostix.what_if.response_curves import CorrelatedShifts
 from agnostix.what_if.sample import Sample, movable
 from agnostix.what_if.table import Column
 
-__all__ = ["Column", "CorrelatedShifts", "EntropicProjection", "Sample", "default_metrics", "movable"]
+__all__ = [
+    "Column",
+    "CorrelatedShifts",
+    "EntropicProjection",
+    "PixelProjection",
+    "Sample",
+    "default_metrics",
+    "movable",
+]

@@ -15,7 +15,7 @@ from agnostix.what_if.table import Table
 _MAX_NAMED = 5
 
 
-def parse_quantiles(quantiles: Any) -> tuple[float, float]:
+def parse_quantiles(quantiles: Any, owner: str = "EntropicProjection") -> tuple[float, float]:
     """Two numbers 0 <= low < high <= 1; ValueError for others."""
     try:
         low, high = (float(q) for q in quantiles)
@@ -23,7 +23,7 @@ def parse_quantiles(quantiles: Any) -> tuple[float, float]:
         low, high = np.nan, np.nan
     if not 0.0 <= low < high <= 1.0:
         raise ValueError(
-            "The 'quantiles' parameter of EntropicProjection must be two numbers 0 <= low < high <= 1, "
+            f"The 'quantiles' parameter of {owner} must be two numbers 0 <= low < high <= 1, "
             f"got {quantiles!r}."
         )
     return low, high

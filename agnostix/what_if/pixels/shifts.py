@@ -1,0 +1,137 @@
+"""Means of outcomes shifted: how the average picture shifts with them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from agnostix.core.row_sources import working_memory
+from agnostix.core.typing import Bools, Floats
+from agnostix.exceptions import InfeasibleTargetError
+from agnostix.what_if.constraints import MomentConstraint, build_statistics
+from agnostix.what_if.inference import Influence, classify_support, interval
+from agnostix.what_if.pixels.columns import stack_rows, standardize_columns
+from agnostix.what_if.pixels.effects import NOT_DETERMINED, Arrays, worst
+from agnostix.what_if.pixels.population import PixelTable
+from agnostix.what_if.predictions import Predictions
+from agnostix.what_if.response_curves import Responses, compare_ends
+from agnostix.what_if.sample import ProjectionConfig, Sample
+from agnostix.what_if.scenario import off_target, solve_scenario
+from agnostix.what_if.tilting import ExponentialTilts, density_ratio, solve_kl
+
+_MOST_TOGETHER = 256
+_WAYS = np.array([-1, 1])
+
+
+def reverse_shifts(
+    pixels: PixelTable, sample: Sample, config: ProjectionConfig, kl: float, level: float
+) -> Arrays:
+    """Arrays of `PixelShifts` of one group, each outcome's mean shifted down and up by a divergence."""
+    m, n = sample.outcomes.shape[1], sample.base.size
+    moves = np.flatnonzero(np.ptp(sample.outcomes, axis=0) > 0.0)
+    out = _empty(m, pixels.n_pixels, sample)
+    if moves.size:
+        z = np.ascontiguousarray(sample.outcomes[:, moves].T)
+        alone = stack_rows(z, sample.base, np.empty((n, 0)))
+        tilts = solve_kl(alone, np.full((moves.size, 2), kl), _WAYS)
+        ratio = density_ratio(z, tilts.xi, alone.extremes, sample.base)
+        _write_weights(out, moves, ratio * sample.base, sample)
+        out["targets"][moves] = sample.centers[moves, None] + sample.scales[moves, None] * tilts.targets
+        responses = compare_ends(alone, tilts)[0]
+        out["kl"][moves], out["ess"][moves] = np.maximum(responses.kl, 0.0), responses.ess
+        out["status"][moves] = _status(tilts, responses, config.min_ess_fraction * sample.base_ess)
+    for block, x, center, unit in _iter_blocks(pixels, sample, 8 * moves.size + 8):
+        out["spread"][block] = unit
+        if moves.size:
+            responses, errors = compare_ends(stack_rows(z, sample.base, x), tilts)
+            start, end = (center + unit * responses.values[:, k] for k in (0, 1))
+            out["start"][moves, block], out["end"][moves, block] = start, end
+            out["values"][moves, block] = unit * (responses.values[:, 1] - responses.values[:, 0])
+            out["std_errors"][moves, block] = unit * errors
+    return _finished(out, pixels, level)
+
+
+def scenario_shifts(
+    pixels: PixelTable,
+    sample: Sample,
+    constraints: list[MomentConstraint],
+    predictions: Predictions,
+    config: ProjectionConfig,
+    level: float,
+) -> Arrays:
+    """Arrays of `PixelShifts` of one group, one scenario that meets all constraints."""
+    scenario = solve_scenario(sample, constraints, predictions, config)
+    weights = sample.restrict(scenario.weights[sample.table.order])
+    weights = weights / weights.sum()
+    multipliers = scenario.conditions["multiplier"].to_numpy()
+    statistics = [
+        s for s, xi in zip(build_statistics(constraints, sample, predictions), multipliers, strict=True) if xi
+    ]
+    phi = np.column_stack([s.z for s in statistics]) if statistics else np.empty((sample.base.size, 0))
+    influence = Influence.from_weights(off_target(phi - weights @ phi, weights > 0), weights, sample.base)
+    out = _empty(1, pixels.n_pixels, sample)
+    both = np.stack([sample.base, weights])[None]
+    _write_weights(out, np.array([0]), both, sample)
+    out["kl"][0], out["ess"][0] = (0.0, scenario.kl), (sample.base_ess, scenario.ess)
+    out["status"][0] = scenario.status
+    if len(constraints) == 1:
+        out["targets"][0] = scenario.conditions.loc[0, ["before", "reached"]].to_numpy(float)
+    for block, x, center, unit in _iter_blocks(pixels, sample, 16):
+        change = influence.weights @ x
+        out["spread"][block] = unit
+        out["start"][0, block], out["end"][0, block] = center, center + unit * change
+        out["values"][0, block] = unit * change
+        out["std_errors"][0, block] = unit * influence.errors(x)[1]
+    return _finished(out, pixels, level)
+
+
+def named_group(error: InfeasibleTargetError, group: Any) -> InfeasibleTargetError:
+    """The same error, that says in which group."""
+    return InfeasibleTargetError(
+        f"In the group {group!r}: {error}", error.nearest, error.reachable, error.ranges
+    )
+
+
+def _empty(m: int, n_pixels: int, sample: Sample) -> Arrays:
+    out: Arrays = {
+        name: np.full((m, n_pixels), np.nan) for name in ("values", "std_errors", "start", "end")
+    }
+    out |= {name: np.full((m, 2), np.nan) for name in ("targets", "kl", "ess")}
+    out["status"] = np.full(m, NOT_DETERMINED, dtype=object)
+    out["spread"] = np.empty(n_pixels)
+    out["weights"] = np.full((m, 2, sample.table.n_given), np.nan)
+    return out
+
+
+def _iter_blocks(pixels: PixelTable, sample: Sample, n_each: int) -> Any:
+    """Blocks of pixels: the slice, standardized values (n_rows, n_block), means and standard deviations."""
+    n = sample.base.size
+    size = int(np.clip(working_memory() // (8 * n * max(n_each, 1)), 1, _MOST_TOGETHER))
+    for start in range(0, pixels.n_pixels, size):
+        block = slice(start, min(start + size, pixels.n_pixels))
+        values = pixels.numbers(block, sample.rows).T
+        low, high = values.min(1), values.max(1)
+        x, center, unit = standardize_columns(values, low, high, sample.base)
+        yield block, np.ascontiguousarray(x.T), low + center, np.where(high > low, unit, 0.0)
+
+
+def _write_weights(out: Arrays, places: Any, weights: Floats, sample: Sample) -> None:
+    """Weights (n_places, 2, n_here) that sum to 1, in the user's order and with mean 1."""
+    for k, both in zip(places, weights, strict=True):
+        for end, one in enumerate(both):
+            out["weights"][k, end] = sample.table.to_user_order(sample.expand(one)) * sample.table.n_given
+
+
+def _status(tilts: ExponentialTilts, responses: Responses, min_ess: float) -> np.ndarray:
+    return worst(
+        classify_support(tilts.infeasible, tilts.boundary, responses.ess, responses.gain_ess, min_ess)
+    )
+
+
+def _finished(out: Arrays, pixels: PixelTable, level: float) -> Arrays:
+    """The arrays with intervals, and pixels in the axes of a picture."""
+    ess = out["ess"].min(1)[:, None]
+    out["low"], out["high"] = interval(out["values"], out["std_errors"], ess, level)
+    maps = ("values", "std_errors", "low", "high", "start", "end", "spread")
+    return out | {name: pixels.as_pictures(out[name]) for name in maps}
