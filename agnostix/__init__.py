@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from agnostix.report import WhatIfReport
     from agnostix.shapley import KernelShapExplainer
     from agnostix.surrogate_tree import MimicTree
-    from agnostix.what_if import EntropicProjection, PixelProjection
+    from agnostix.what_if import EntropicProjection, Mean, PixelProjection, Proportion
 
     __version__: str
 
@@ -36,11 +36,13 @@ __all__ = [
     "KernelShapExplainer",
     "LimeExplainer",
     "LrpExplainer",
+    "Mean",
     "MimicTree",
     "OcclusionExplainer",
     "PixelEffects",
     "PixelProjection",
     "PixelShifts",
+    "Proportion",
     "RiseExplainer",
     "SaliencyExplainer",
     "Scenario",
@@ -62,11 +64,13 @@ _MODULES = {
     "KernelShapExplainer": "shapley",
     "LimeExplainer": "lime",
     "LrpExplainer": "neural",
+    "Mean": "what_if",
     "MimicTree": "surrogate_tree",
     "OcclusionExplainer": "occlusion",
     "PixelEffects": "core.explanation",
     "PixelProjection": "what_if",
     "PixelShifts": "core.explanation",
+    "Proportion": "what_if",
     "RiseExplainer": "occlusion",
     "SaliencyExplainer": "neural",
     "Scenario": "core.explanation",

@@ -20,7 +20,7 @@ TEXTS = [
 
 # fmt: off
 CLASSES = (
-    "Answers", "Asked", "Asker", "Asking", "Atoms", "ColumnBuffer", "Companions", "Condition", "Composition",
+    "Answers", "Asked", "Asker", "Asking", "Atoms", "ColumnBuffer", "Companions", "Composition",
     "Copy", "CopyPlan", "Course", "Demand", "Division", "Drawn", "DrawnInLeaves", "DrawnOnce", "Draws",
     "FadedRows", "Fades", "Found", "Gatherer", "GivenAlone", "Inquiry", "Law", "Layout", "Lever",
     "LocalFit", "Marks", "MaskVicinity", "Material", "Neighbourhood", "Problem", "Questions", "Reading",
@@ -61,8 +61,6 @@ ONLY_IN = {
     "players_": {"core", "lime", "occlusion", "surrogate_tree"},
     # A session of a differentiable model is one.
     "Session": {"shapley"},
-    # A condition of a rule is one.
-    "Condition": {"what_if"},
 }
 """Names that have the old meaning in some packages alone."""
 
@@ -139,7 +137,7 @@ def test_text_has_no_old_word(path: Path) -> None:
         ("what_if/curves.py", "class A:\n    price: float", "attribute price"),
         ("what_if/curves.py", "class A:\n    def f(self):\n        self.told, x = 1, 2", "attribute told"),
         ("what_if/companions.py", "", "module companions"),
-        ("what_if/statistic.py", "class Condition: pass", "class Condition"),
+        ("what_if/statistic.py", "class Companions: pass", "class Companions"),
         ("occlusion/rise.py", "def f(share): pass", "parameter share"),
         ("lime/a.py", "class A:\n    def fit(self):\n        self.players_ = 1", "attribute players_"),
     ],

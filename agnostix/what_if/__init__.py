@@ -12,17 +12,19 @@ Solver           Several moments: `projection.project`, Newton's method on the d
                  over `distinct_values`: equal rows merged, or Chebyshev nodes of a continuous column.
 Standard error   `inference`: the delta method with leverage (`Influence`) for means and for metrics with a
                  known derivative (`metrics`), a jackknife over blocks of rows for the others, Student's t
-                 (`interval`). For curves the same in sums over distinct values: `response_curves._respond`.
+                 (`interval`). For curves the same in sums over distinct values: `response_curves`.
 Fill             None: no value is replaced. A row counts where the shifted column has a value
                  (`sample.keep_complete_rows`).
 Support          "thin" and "boundary": `inference.classify_support`. Infeasible targets, why and the nearest
                  feasible ones: `infeasibility`.
-What is shifted  `moments`: averages and proportions, their default targets. `constraints`: a scenario's.
+What is shifted  `moments`: averages and proportions, their default targets. `constraints`: a scenario's,
+                 compiled to linear conditions on the weights (`constraints.base`).
 Results          `response_curves`, `sweeps`: curves, rankings, the baseline. `scenario`: scenarios, grids.
 Pictures         `pixels`: `PixelProjection`, each pixel a column, all of them stacked.
 Rows             `table` and `predictions` in a canonical order; `sample`: some of them, standardized.
 """
 
+from agnostix.what_if.constraints import Mean, Proportion
 from agnostix.what_if.explainer import EntropicProjection
 from agnostix.what_if.metrics import default_metrics
 from agnostix.what_if.pixels import PixelProjection
@@ -34,7 +36,9 @@ __all__ = [
     "Column",
     "CorrelatedShifts",
     "EntropicProjection",
+    "Mean",
     "PixelProjection",
+    "Proportion",
     "Sample",
     "default_metrics",
     "movable",

@@ -19,7 +19,7 @@ from agnostix.core.row_order import check_row_order
 from agnostix.core.sklearn_compat import Interval, StrOptions
 from agnostix.what_if.base import PopulationExplainer
 from agnostix.what_if.checks import check_have_averages, parse_quantiles, select_columns, warn_of_missing
-from agnostix.what_if.constraints import parse_constraints
+from agnostix.what_if.constraints.short_forms import read_statement
 from agnostix.what_if.infeasibility import light_weights_named
 from agnostix.what_if.metrics import Metric, default_metrics, quantities_for
 from agnostix.what_if.predictions import check_sizes
@@ -381,15 +381,14 @@ class EntropicProjection(PopulationExplainer):
         check_is_fitted(self, "n_features_in_")
         predictions = self.predictions_
         check_have_averages(self.table_, constraints)
-        moment_constraints = parse_constraints(constraints, prediction, error_rate, predictions)
+        statement = read_statement(constraints, prediction, error_rate)
         chosen = default_metrics(predictions) if metric is None else metric
         more: list[Any] = list(chosen) if isinstance(chosen, list | tuple) else [chosen]
         more = [one for one in more if one not in (None, "prediction", "outcome")]
         sample = Sample.from_table(self.table_, quantities_for(["prediction", *more], predictions))
         with light_weights_named(self.table_.base):
-            scenario = solve_scenario(sample, moment_constraints, predictions, self.config_)
-        shifted = [one.feature for one in moment_constraints if one.about == "column"]
-        warn_of_missing(self.table_, self.config_.missing, shifted)
+            scenario = solve_scenario(sample, statement, predictions, self.config_)
+        warn_of_missing(self.table_, self.config_.missing, statement.features)
         return scenario
 
     @one_blas_thread

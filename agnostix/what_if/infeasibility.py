@@ -15,7 +15,7 @@ import numpy as np
 
 from agnostix.core.typing import Floats
 from agnostix.exceptions import ConvergenceError, DataError, InfeasibleTargetError
-from agnostix.what_if.constraints import MomentConstraint
+from agnostix.what_if.constraints.base import Condition, Context
 from agnostix.what_if.projection import nearest_reachable, project, reachable_share, sparsest_relation
 from agnostix.what_if.sample import Statistic
 
@@ -47,14 +47,10 @@ def light_weights_named(base: Floats) -> Iterator[None]:
 
 
 def explain_infeasibility(
-    constraints: list[MomentConstraint],
-    statistics: list[Statistic],
-    phi: Floats,
-    target: Floats,
-    direction: Floats,
-    base: Floats,
+    conditions: list[Condition], context: Context, phi: Floats, target: Floats, direction: Floats
 ) -> InfeasibleTargetError:
     """The error for targets outside the hull: its reason in words, and the nearest feasible targets."""
+    statistics, base = [condition.statistic for condition in conditions], context.base
     heights = phi @ direction
     if np.ptp(heights) >= 1e-9 and heights.max() > target @ direction + 1e-6 * np.ptp(heights):
         raise ConvergenceError("The targets are not beyond the rows, and were not reached.")
@@ -62,7 +58,7 @@ def explain_infeasibility(
     is_part = share > _SOME
     z = share * target if is_part else _closest(statistics, phi, target, base)
     moved = np.abs(z - target) > _MOVED
-    given = [c.target_at(s, one) for c, s, one in zip(constraints, statistics, target, strict=True)]
+    given = [c.end_at(one) for c, one in zip(conditions, target, strict=True)]
     near = [
         float(s.from_z(one)) if abs(one - to) > _ROUNDING else value
         for s, one, to, value in zip(statistics, z, target, given, strict=True)
@@ -82,12 +78,10 @@ def explain_infeasibility(
         "room with what_if(**error.ranges)."
     )
     ranges = [
-        _room(c, s, value, to) if is_moved or c.is_range else to
-        for c, s, value, to, is_moved in zip(constraints, statistics, given, near, moved, strict=True)
+        _room(c, value, to) if is_moved or c.is_range else to
+        for c, value, to, is_moved in zip(conditions, given, near, moved, strict=True)
     ]
-    return InfeasibleTargetError(
-        message, _as_arguments(constraints, near), share, _as_arguments(constraints, ranges)
-    )
+    return InfeasibleTargetError(message, _as_arguments(context, near), share, _as_arguments(context, ranges))
 
 
 def _closest(statistics: list[Statistic], phi: Floats, target: Floats, base: Floats) -> Floats:
@@ -104,13 +98,11 @@ def _closest(statistics: list[Statistic], phi: Floats, target: Floats, base: Flo
     return 0.9 * closest
 
 
-def _room(
-    constraint: MomentConstraint, statistic: Statistic, target: float, near: float
-) -> tuple[float, float]:
+def _room(condition: Condition, target: float, near: float) -> tuple[float, float]:
     """The range that was stated, with as far again beyond the nearest that can be met."""
     beyond = near + (near - target)
-    low, high = min(constraint.low, beyond), max(constraint.high, beyond)
-    return (max(low, 0.0), min(high, 1.0)) if statistic.values.dtype == bool else (low, high)
+    low, high = min(condition.low, beyond), max(condition.high, beyond)
+    return (max(low, 0.0), min(high, 1.0)) if condition.statistic.values.dtype == bool else (low, high)
 
 
 def _apart(one: float, other: float) -> tuple[str, str]:
@@ -174,20 +166,8 @@ def _term(factor: float, label: str) -> str:
     return f"{'-' if factor < 0 else '+'} {size}({label})"
 
 
-def _as_arguments(constraints: list[MomentConstraint], values: list[Any]) -> dict[str, Any]:
+def _as_arguments(context: Context, values: list[Any]) -> dict[str, Any]:
     """Arguments of `what_if` with these values as targets."""
-    arguments: dict[str, Any] = {}
-    for constraint, value in zip(constraints, values, strict=True):
-        if constraint.about == "outcome":
-            continue
-        if constraint.level is None:
-            arguments[constraint.feature] = value
-        else:
-            arguments.setdefault(constraint.feature, {})[constraint.level] = value
-    outcome: dict[str, Any] = {}
-    for constraint, value in zip(constraints, values, strict=True):
-        if constraint.about == "outcome" and constraint.level is None:
-            outcome["error_rate"] = value
-        elif constraint.about == "outcome":
-            outcome.setdefault("prediction", {})[constraint.level] = value
-    return ({"constraints": arguments} if arguments else {}) | outcome
+    assert context.statement is not None
+    parts = [one.with_target(value) for one, value in zip(context.constraints, values, strict=True)]
+    return context.statement.arguments(parts)

@@ -89,7 +89,7 @@ def default_targets(
 
 
 def quantile_ends(distinct: DistinctValues, low: Any, high: Any) -> Floats:
-    """Lowest and highest default target of a mean ([n_columns,] 2), by quantiles that are floats or (n_columns,)."""
+    """Lowest and highest default target of a mean ([n_columns,] 2), by quantiles, floats or (n_columns,)."""
     ends = np.stack([low, high], axis=-1)
     least, most = (_SHORT_OF_EXTREME * extreme for extreme in distinct.extremes)
     clipped = np.stack([np.maximum(low, least), np.minimum(high, most)], axis=-1)

@@ -119,7 +119,7 @@ class _TiltedRows:
                 drift = np.where(xi[..., None] != 0.0, (ratio - 1.0) / xi[..., None], 0.0)
             along_change = along - np.where(moving[..., None], drift, 0.0)
         carried = ratio * distinct.mass[..., None, :] > MIN_CARRIED_WEIGHT
-        dominated = ((leverage > MAX_LEVERAGE) & carried).any(-1)
+        dominated = np.asarray(((leverage > MAX_LEVERAGE) & carried).any(-1))
         return cls(distinct, xi, ratio, inflated, along, along_change, values, slopes, dominated)
 
     def responses(self) -> Responses:

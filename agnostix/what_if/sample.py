@@ -63,6 +63,8 @@ class Statistic:
     @cached_property
     def z(self) -> Floats:
         """Standardized values (n_rows,)."""
+        if self.values.dtype != bool:
+            return np.asarray(self.to_z(self.values), dtype=np.float64)
         low, high = self.to_z(0.0), self.to_z(1.0)
         return np.where(self.values, high, low)
 
@@ -204,12 +206,15 @@ class Skipped:
     reason: str
 
 
-def keep_complete_rows(sample: Sample, features: Sequence[str], missing: Missing) -> Sample:
-    """The rows with a value in every column of `features`; raises if one cannot be shifted."""
+def keep_complete_rows(
+    sample: Sample, features: Sequence[str], missing: Missing, needed: Sequence[str] = ()
+) -> Sample:
+    """The rows with a value in every column of `features`, and `needed`; raises if one cannot be shifted."""
     there = np.ones(sample.table.n_rows, dtype=bool)
-    for feature in features:
+    every = list(dict.fromkeys((*features, *needed)))
+    for feature in every:
         column = sample.column(feature)
-        reason = column.immovable_reason()
+        reason = column.immovable_reason() if feature in features else None
         if reason:
             raise DataError(f"Column {feature!r} cannot be shifted: {reason}.")
         lacking = column.missing
@@ -220,11 +225,11 @@ def keep_complete_rows(sample: Sample, features: Sequence[str], missing: Missing
             )
         there &= ~sample.table.column(feature).missing
     n_left = int(sample.restrict(there).sum())
-    together = " and ".join(map(repr, features))
+    together = " and ".join(map(repr, every))
     if n_left < 2:
         raise DataError(f"Only {n_left} of {sample.base.size} rows have a value of {together}.")
     left = sample.subset(there)
-    for feature in features if len(features) > 1 else ():
+    for feature in features if len(every) > 1 else ():
         reason = left.column(feature).immovable_reason()
         if reason:
             raise DataError(

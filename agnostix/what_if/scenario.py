@@ -11,7 +11,8 @@ import pandas as pd
 
 from agnostix.core.explanation import Scenario
 from agnostix.core.typing import Bools, Floats
-from agnostix.what_if.constraints import MomentConstraint, build_statistics
+from agnostix.what_if.constraints.base import Condition, Context, compile_constraints
+from agnostix.what_if.constraints.short_forms import Statement
 from agnostix.what_if.infeasibility import explain_infeasibility
 from agnostix.what_if.inference import (
     Influence,
@@ -33,35 +34,34 @@ MomentKey = str | tuple[str, Any]
 
 
 def solve_scenario(
-    sample: Sample, constraints: list[MomentConstraint], predictions: Predictions, config: ProjectionConfig
+    sample: Sample, statement: Statement, predictions: Predictions, config: ProjectionConfig
 ) -> Scenario:
     """The projection on all constraints, with outcomes, shifts and diagnostics."""
-    columns = list(dict.fromkeys(c.feature for c in constraints if c.about == "column"))
-    sample = keep_complete_rows(sample, columns, config.missing)
-    statistics = build_statistics(constraints, sample, predictions)
-    phi = np.column_stack([s.z for s in statistics])
+    sample = keep_complete_rows(sample, statement.shifted, config.missing, statement.features)
+    context = statement.in_context(Context(sample, predictions))
+    conditions = compile_constraints(context).conditions(np.empty(0))
+    phi = np.column_stack([one.statistic.z for one in conditions])
     low, high = (
-        np.array([s.to_z(getattr(c, end)) for s, c in zip(statistics, constraints, strict=True)])
-        for end in ("low", "high")
+        np.array([one.statistic.to_z(getattr(one, end)) for one in conditions]) for end in ("low", "high")
     )
     projection, held = project_ranges(phi, low, high, sample.base)
     if projection.status == "infeasible":
         target = np.where(np.isfinite(held), held, np.clip(0.0, low, high))
         direction = np.zeros(target.size)
         direction[np.isfinite(held)] = projection.xi[np.isfinite(held)]
-        raise explain_infeasibility(constraints, statistics, phi, target, direction, sample.base)
-    return _build_scenario(sample, constraints, statistics, phi, held, projection, config)
+        raise explain_infeasibility(conditions, context, phi, target, direction)
+    return _build_scenario(context, conditions, phi, held, projection, config)
 
 
 def _build_scenario(
-    sample: Sample,
-    constraints: list[MomentConstraint],
-    statistics: list[Statistic],
+    context: Context,
+    conditions: list[Condition],
     phi: Floats,
     held: Floats,
     projection: Projection,
     config: ProjectionConfig,
 ) -> Scenario:
+    sample = context.sample
     weights, base = projection.weights, sample.base
     live = weights > 0
     on_edge = projection.status == "boundary"
@@ -70,35 +70,31 @@ def _build_scenario(
     )
     binding = np.isfinite(held)
     influence = Influence.from_weights(off_target(phi[:, binding] - held[binding], live), weights, base)
+    level = config.confidence_level
     return Scenario(
         weights=sample.table.to_user_order(sample.expand(weights)) * sample.table.n_given,
-        conditions=_constraint_frame(constraints, statistics, phi, projection),
+        conditions=describe_conditions(context, conditions, projection),
         outcomes=_outcomes(sample, phi[:, binding], held[binding], influence, diagnostics.ess, config),
-        shifts=compute_shifts(
-            sample,
-            influence,
-            _stated_columns(constraints, statistics),
-            diagnostics.ess,
-            config.confidence_level,
-        ),
+        shifts=compute_shifts(sample, influence, _fixed_columns(conditions), diagnostics.ess, level),
         kl=diagnostics.kl,
         ess=diagnostics.ess,
         ess_fraction=diagnostics.ess / sample.base_ess,
         max_weight=diagnostics.max_weight,
         status=diagnostics.status,
-        gap=_largest_gap(constraints, statistics, held, weights),
+        gap=_largest_gap(conditions, held, weights),
         n_rows=base.size,
-        confidence_level=config.confidence_level,
+        confidence_level=level,
+        divergence="kullback_leibler",
+        searched=pd.DataFrame({"name": pd.Series([], dtype=object), "value": pd.Series([], dtype=float)}),
+        notes=(),
     )
 
 
-def _largest_gap(
-    constraints: list[MomentConstraint], statistics: list[Statistic], held: Floats, weights: Floats
-) -> float:
+def _largest_gap(conditions: list[Condition], held: Floats, weights: Floats) -> float:
     """Largest distance of a mean from its target in standard deviations, by the values in their own units."""
     gaps = [
-        s.gap(weights, c.target_at(s, z))
-        for s, c, z in zip(statistics, constraints, held, strict=True)
+        one.statistic.gap(weights, one.end_at(z))
+        for one, z in zip(conditions, held, strict=True)
         if np.isfinite(z)
     ]
     return max(gaps, default=0.0)
@@ -110,27 +106,39 @@ def off_target(centered: Floats, live: Bools) -> Floats:
     return np.where(live[:, None] & (np.abs(centered) > EDGE), centered, 0.0)
 
 
-def _stated_columns(constraints: list[MomentConstraint], statistics: list[Statistic]) -> set[Any]:
-    """Keys of the statistics of columns."""
-    pairs = zip(constraints, statistics, strict=True)
-    return {statistic.key for constraint, statistic in pairs if constraint.about == "column"}
+def _fixed_columns(conditions: list[Condition]) -> set[Any]:
+    """Keys of the averages and proportions of columns that are fixed."""
+    return {one.statistic.key for one in conditions}
 
 
-def _constraint_frame(
-    constraints: list[MomentConstraint], statistics: list[Statistic], phi: Floats, projection: Projection
+def describe_conditions(
+    context: Context, conditions: list[Condition], projection: Projection
 ) -> pd.DataFrame:
-    reached = projection.weights @ phi
-    return pd.DataFrame(
-        {
-            "feature": [c.feature for c in constraints],
-            "level": pd.Series([s.level for s in statistics], dtype=object),
-            "low": [c.low for c in constraints],
-            "high": [c.high for c in constraints],
-            "before": [s.mean for s in statistics],
-            "reached": [s.from_z(z) for s, z in zip(statistics, reached, strict=True)],
-            "multiplier": projection.xi,
-        }
-    )
+    """Frame of what was stated, and of what was held with it, before and after."""
+    multipliers = [0.0] * len(context.constraints)
+    for condition, xi in zip(conditions, projection.xi, strict=True):
+        multipliers[condition.source] += float(xi)
+    rows = []
+    for one, multiplier in zip(context.constraints, multipliers, strict=True):
+        (feature, level), (low, high) = one.named, one.bounds(context)
+        rows.append(
+            {
+                "feature": feature,
+                "level": level,
+                "low": low,
+                "high": high,
+                "before": one.measure(context, context.base),
+                "reached": one.measure(context, projection.weights),
+                "multiplier": multiplier,
+                "kind": one.kind,
+                "where": one.where_label,
+                "penalty": one.penalty,
+                "role": "stated",
+                "label": one.label,
+            }
+        )
+    levels = pd.Series([row["level"] for row in rows], dtype=object)
+    return pd.DataFrame(rows).assign(level=levels)
 
 
 def _outcomes(

@@ -159,7 +159,9 @@ class Scenario:
         ``sample_weight``. 0 for rows that lack a value of a constrained column.
     conditions : DataFrame
         Constraints and what was reached: feature, level, low, high, before, reached,
-        multiplier (of the standardized statistic, 0 where a range does not bind).
+        multiplier (of the standardized statistic, 0 where a range does not bind),
+        kind, where, penalty (NaN where it must be met), role ("stated", or "held"
+        where it travels with what is stated), label.
     outcomes : DataFrame
         Each quantity: quantity, output, base, value, std_error, low, high,
         change, change_std_error, change_low, change_high; in model output units.
@@ -181,6 +183,13 @@ class Scenario:
         Rows that took part.
     confidence_level : float
         Nominal coverage of each interval.
+    divergence : str
+        The distance from the base weights that is least.
+    searched : DataFrame
+        Scalars that were searched over, where the constraints are linear only
+        given these: name, value.
+    notes : tuple of str
+        What was held besides, what was searched over, and by which solver.
 
     Examples
     --------
@@ -207,6 +216,9 @@ class Scenario:
     gap: float
     n_rows: int
     confidence_level: float
+    divergence: str
+    searched: pd.DataFrame
+    notes: tuple[str, ...]
 
     def __repr__(self) -> str:
         shown = self.outcomes[["quantity", "output", "base", "value", "low", "high"]]

@@ -88,9 +88,7 @@ def stack_rows(z: Floats, base: Floats, outcomes: Floats) -> DistinctValues:
     first, square = base[:, None] * outcomes, base * base
     first_sq = base[:, None] * first
     extremes = z.min(1), z.max(1)
-    return DistinctValues(
-        z, base, first, square, first_sq, first_sq * outcomes, base, base, extremes
-    )
+    return DistinctValues(z, base, first, square, first_sq, first_sq * outcomes, base, base, extremes)
 
 
 def _varies(low: Floats, high: Floats) -> Bools:

@@ -55,8 +55,10 @@ def _iter_columns(pixels: PixelTable, sample: Sample) -> Iterator[tuple[slice, P
         yield block, PixelColumns.from_pixels(pixels, block, sample.base, sample.outcomes, sample.rows)
 
 
-def _shift(distinct: DistinctValues, base: Floats, config: ProjectionConfig, kl: float | None) -> ExponentialTilts:
-    """Tilts (n_columns, 2) down and up: to the quantiles, or by a divergence."""
+def _shift(
+    distinct: DistinctValues, base: Floats, config: ProjectionConfig, kl: float | None
+) -> ExponentialTilts:
+    """Multipliers (n_columns, 2) down and up: to the quantiles, or by a divergence."""
     if kl is not None:
         return solve_kl(distinct, np.full((len(distinct.points), 2), kl), _WAYS)
     low, high = _quantiles(distinct, base, config.quantiles)

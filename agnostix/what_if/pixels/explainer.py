@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from numbers import Real
 from time import perf_counter
@@ -18,14 +18,13 @@ from agnostix.core.base.explainer import OutputSelection, count_axes
 from agnostix.core.explanation import PixelEffects, PixelShifts
 from agnostix.core.frames import as_table
 from agnostix.core.masking.fills import as_pixels
-from agnostix.core.names import label_texts
 from agnostix.core.reproducibility import one_blas_thread
 from agnostix.core.row_order import check_row_order
 from agnostix.core.sklearn_compat import Interval
 from agnostix.exceptions import DataError, InfeasibleTargetError
 from agnostix.what_if.base import PopulationExplainer
 from agnostix.what_if.checks import check_have_averages, parse_quantiles
-from agnostix.what_if.constraints import parse_constraints
+from agnostix.what_if.constraints.short_forms import read_statement
 from agnostix.what_if.infeasibility import light_weights_named
 from agnostix.what_if.metrics import MeanQuantity, Metric, quantities_for
 from agnostix.what_if.pixels.effects import Arrays, measure_effects
@@ -305,7 +304,7 @@ class PixelProjection(PopulationExplainer):
     @one_blas_thread
     def what_if(
         self,
-        constraints: Mapping[str, Any] | None = None,
+        constraints: Any = None,
         *,
         prediction: Any = None,
         error_rate: Any = None,
@@ -316,8 +315,8 @@ class PixelProjection(PopulationExplainer):
 
         Parameters
         ----------
-        constraints : mapping, default=None
-            Averages or proportions of `attributes`, as for `EntropicProjection.what_if`.
+        constraints : mapping or list of constraints, default=None
+            On the columns of `attributes` and on the predictions, as for `EntropicProjection.what_if`.
         prediction : float, pair or mapping, default=None
             Mean prediction to reach, or a range for it: of the last class, or by output name.
         error_rate : float or pair, default=None
@@ -343,20 +342,19 @@ class PixelProjection(PopulationExplainer):
         check_is_fitted(self, "table_")
         predictions = self.predictions_
         check_have_averages(self.table_, constraints)
-        stated = parse_constraints(constraints, prediction, error_rate, predictions)
+        statement = read_statement(constraints, prediction, error_rate)
         n_intervals = self.pixels_.n_pixels if simultaneous else 1
         level = 1.0 - (1.0 - self.config_.confidence_level) / n_intervals
 
         def measure(sample: Sample) -> Arrays:
-            return scenario_shifts(self.pixels_, sample, stated, predictions, self.config_, level)
+            return scenario_shifts(self.pixels_, sample, statement, predictions, self.config_, level)
 
         params = {"prediction": prediction, "error_rate": error_rate, "simultaneous": simultaneous}
-        arrays, shared = self._by_group([], by, measure, constraints=constraints, **params)
+        means = self._quantities(None, None)
+        arrays, shared = self._by_group(means, by, measure, constraints=constraints, **params)
         return PixelShifts(**arrays, **shared | {"output_names": ("scenario",)})
 
-    def _quantities(
-        self, outputs: Any, metric: Metric | Sequence[Metric] | None
-    ) -> list[MeanQuantity]:
+    def _quantities(self, outputs: Any, metric: Metric | Sequence[Metric] | None) -> list[MeanQuantity]:
         """Means of the selected outputs, or metrics that are means."""
         quantities = quantities_for(metric, self.predictions_)
         others = [one.name for one in quantities if not isinstance(one, MeanQuantity)]
@@ -467,5 +465,6 @@ def _read_attributes(attributes: Any, n_rows: int) -> Any:
 
 
 def _check_kl(kl: Any, method: str) -> None:
-    if not (isinstance(kl, Real) and not isinstance(kl, bool) and 0 < kl < np.inf):
+    is_number = isinstance(kl, Real) and not isinstance(kl, bool)
+    if not (is_number and 0 < float(kl) < np.inf):
         raise ValueError(f"The 'kl' parameter of {method} must be a positive number, got {kl!r}.")

@@ -63,7 +63,7 @@ class PixelTable:
         return array.reshape(*array.shape[:-1], *self.shape)
 
     def blocks(self, n_numbers: int, most: int) -> Iterator[slice]:
-        """Pixels that are worked on together: at most so many, of n_numbers each within the working memory."""
+        """Pixels that are worked on together: `most`, or as many of n_numbers as the working memory holds."""
         size = int(np.clip(working_memory() // (8 * n_numbers), 1, most))
         for start in range(0, self.n_pixels, size):
             yield slice(start, min(start + size, self.n_pixels))

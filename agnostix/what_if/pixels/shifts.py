@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from agnostix.core.row_sources import working_memory
-from agnostix.core.typing import Bools, Floats
+from agnostix.core.typing import Floats
 from agnostix.exceptions import InfeasibleTargetError
-from agnostix.what_if.constraints import MomentConstraint, build_statistics
+from agnostix.what_if.constraints.base import Condition, Context, compile_constraints
+from agnostix.what_if.constraints.short_forms import Statement
 from agnostix.what_if.inference import Influence, classify_support, interval
 from agnostix.what_if.pixels.columns import stack_rows, standardize_columns
 from agnostix.what_if.pixels.effects import NOT_DETERMINED, Arrays, worst
@@ -22,6 +23,8 @@ from agnostix.what_if.tilting import ExponentialTilts, density_ratio, solve_kl
 
 _MOST_TOGETHER = 256
 _WAYS = np.array([-1, 1])
+_AT_END = 1e-8
+"""Distance from the end of a range, in standard deviations, below which a mean is held there."""
 
 
 def reverse_shifts(
@@ -55,27 +58,26 @@ def reverse_shifts(
 def scenario_shifts(
     pixels: PixelTable,
     sample: Sample,
-    constraints: list[MomentConstraint],
+    statement: Statement,
     predictions: Predictions,
     config: ProjectionConfig,
     level: float,
 ) -> Arrays:
     """Arrays of `PixelShifts` of one group, one scenario that meets all constraints."""
-    scenario = solve_scenario(sample, constraints, predictions, config)
+    scenario = solve_scenario(sample, statement, predictions, config)
     weights = sample.restrict(scenario.weights[sample.table.order])
     weights = weights / weights.sum()
-    multipliers = scenario.conditions["multiplier"].to_numpy()
-    statistics = [
-        s for s, xi in zip(build_statistics(constraints, sample, predictions), multipliers, strict=True) if xi
-    ]
-    phi = np.column_stack([s.z for s in statistics]) if statistics else np.empty((sample.base.size, 0))
+    context = statement.in_context(Context(sample, predictions))
+    conditions = compile_constraints(context).conditions(np.empty(0))
+    binding = [one.statistic.z for one in conditions if _binds(one, weights)]
+    phi = np.column_stack(binding) if binding else np.empty((sample.base.size, 0))
     influence = Influence.from_weights(off_target(phi - weights @ phi, weights > 0), weights, sample.base)
     out = _empty(1, pixels.n_pixels, sample)
     both = np.stack([sample.base, weights])[None]
     _write_weights(out, np.array([0]), both, sample)
     out["kl"][0], out["ess"][0] = (0.0, scenario.kl), (sample.base_ess, scenario.ess)
     out["status"][0] = scenario.status
-    if len(constraints) == 1:
+    if len(scenario.conditions) == 1:
         out["targets"][0] = scenario.conditions.loc[0, ["before", "reached"]].to_numpy(float)
     for block, x, center, unit in _iter_blocks(pixels, sample, 16):
         change = influence.weights @ x
@@ -86,6 +88,13 @@ def scenario_shifts(
     return _finished(out, pixels, level)
 
 
+def _binds(condition: Condition, weights: Floats) -> bool:
+    """Whether a mean is at an end of its range."""
+    reached = weights @ condition.statistic.z
+    ends = (condition.statistic.to_z(getattr(condition, end)) for end in ("low", "high"))
+    return any(abs(reached - end) < _AT_END for end in ends)
+
+
 def named_group(error: InfeasibleTargetError, group: Any) -> InfeasibleTargetError:
     """The same error, that says in which group."""
     return InfeasibleTargetError(
@@ -94,9 +103,7 @@ def named_group(error: InfeasibleTargetError, group: Any) -> InfeasibleTargetErr
 
 
 def _empty(m: int, n_pixels: int, sample: Sample) -> Arrays:
-    out: Arrays = {
-        name: np.full((m, n_pixels), np.nan) for name in ("values", "std_errors", "start", "end")
-    }
+    out: Arrays = {name: np.full((m, n_pixels), np.nan) for name in ("values", "std_errors", "start", "end")}
     out |= {name: np.full((m, 2), np.nan) for name in ("targets", "kl", "ess")}
     out["status"] = np.full(m, NOT_DETERMINED, dtype=object)
     out["spread"] = np.empty(n_pixels)

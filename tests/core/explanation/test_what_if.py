@@ -38,7 +38,10 @@ def test_scenario_repr_states_stressed_output():
 
 def test_scenario_tables_have_documented_columns():
     scenario = fit_projection(X, Y).what_if({"age": 45})
-    assert list(scenario.conditions) == ["feature", "level", "low", "high", "before", "reached", "multiplier"]
+    assert list(scenario.conditions) == [
+        *("feature", "level", "low", "high", "before", "reached", "multiplier"),
+        *("kind", "where", "penalty", "role", "label"),
+    ]
     assert list(scenario.outcomes) == [
         *("quantity", "output", "base", "value", "std_error", "low", "high"),
         *("change", "change_std_error", "change_low", "change_high"),

@@ -1,0 +1,132 @@
+"""What `what_if` takes besides constraints: mappings of columns and keywords; and the way back to these."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from agnostix.what_if.constraints.base import Constraint, Context
+from agnostix.what_if.constraints.moments import Mean, Proportion, check_blocks
+from agnostix.what_if.constraints.outcome import ErrorRate, Prediction
+
+Form = Literal["object", "mapping", "prediction", "prediction of output", "error_rate"]
+
+
+@dataclass(frozen=True)
+class Item:
+    """A constraint and the form in which it was stated."""
+
+    constraint: Constraint
+    form: Form = "object"
+    place: int = 0  # in the list of constraints
+    parts: tuple[Constraint, ...] = ()  # of one quantity each
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Columns that it needs."""
+        return self.constraint.features
+
+
+@dataclass(frozen=True)
+class Statement:
+    """What a scenario was stated to be."""
+
+    items: tuple[Item, ...]
+    is_list: bool = False  # whether the constraints were a list rather than a mapping
+    options: dict[str, Any] = field(default_factory=dict)  # keywords of `what_if` besides the constraints
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Columns that it needs."""
+        return tuple(dict.fromkeys(name for item in self.items for name in item.features))
+
+    @property
+    def shifted(self) -> tuple[str, ...]:
+        """Columns that it shifts."""
+        return tuple(dict.fromkeys(name for item in self.items for name in item.constraint.shifted))
+
+    def in_context(self, context: Context) -> Context:
+        """The context with its constraints, one quantity each; ValueError if two state the same."""
+        items = tuple(replace(item, parts=item.constraint.parts(context)) for item in self.items)
+        parts = tuple(part for item in items for part in item.parts)
+        found = replace(context, constraints=parts, statement=replace(self, items=items))
+        _check_different(parts)
+        check_blocks(parts, found)
+        return found
+
+    def arguments(self, parts: Sequence[Constraint]) -> dict[str, Any]:
+        """Arguments of `what_if` in the form of the statement, from its parts with other targets."""
+        rest = iter(parts)
+        listed: dict[int, Any] = {}
+        arguments: dict[str, Any] = {}
+        for item in self.items:
+            one = item.constraint.with_parts([next(rest) for _ in item.parts])
+            if item.form == "object":
+                listed[item.place] = one
+            elif item.form == "mapping":
+                feature, target = _as_entry(one)
+                listed.setdefault(item.place, {})[feature] = target
+            elif item.form == "prediction of output":
+                arguments.setdefault("prediction", {})[one.named[1]] = one.target
+            elif item.form == "prediction":
+                arguments["prediction"] = {item.parts[0].named[1]: one.target}
+            else:
+                arguments["error_rate"] = one.target
+        if listed:
+            arguments = {"constraints": list(listed.values()) if self.is_list else listed[0]} | arguments
+        return arguments | self.options
+
+
+def read_statement(constraints: Any, prediction: Any = None, error_rate: Any = None) -> Statement:
+    """The statement that the arguments of `what_if` make."""
+    is_list = isinstance(constraints, list | tuple)
+    listed = list(constraints) if is_list else [] if constraints is None else [constraints]
+    items = [item for place, one in enumerate(listed) for item in _read_item(one, place)]
+    items += _read_outcome(prediction, error_rate)
+    if not items:
+        raise ValueError("what_if needs at least one of constraints, prediction and error_rate.")
+    return Statement(tuple(items), is_list)
+
+
+def _read_item(stated: Any, place: int) -> Iterator[Item]:
+    if isinstance(stated, Constraint):
+        yield Item(stated, "object", place)
+    elif isinstance(stated, Mapping):
+        for feature, target in stated.items():
+            is_block = isinstance(target, Mapping)
+            one = Proportion(str(feature), target) if is_block else Mean(str(feature), target)
+            yield Item(one, "mapping", place)
+    else:
+        raise ValueError(
+            "constraints must be a mapping from columns, such as {'age': 50, 'sex': {'Female': 0.5}}, or a "
+            "list of constraints, such as [Mean('age', 50), Proportion('sex', 'Female', 0.5)]; got "
+            f"{stated!r}."
+        )
+
+
+def _read_outcome(prediction: Any, error_rate: Any) -> Iterator[Item]:
+    if isinstance(prediction, Mapping):
+        for output, target in prediction.items():
+            yield Item(Prediction(target, output=str(output)), "prediction of output")
+    elif prediction is not None:
+        yield Item(Prediction(prediction), "prediction")
+    if error_rate is not None:
+        yield Item(ErrorRate(error_rate), "error_rate")
+
+
+def _as_entry(constraint: Constraint) -> tuple[str, Any]:
+    """Entry of a mapping of columns."""
+    feature = constraint.named[0]
+    return feature, constraint.level if isinstance(constraint, Proportion) else constraint.target
+
+
+def _check_different(parts: Sequence[Constraint]) -> None:
+    first: dict[Any, Constraint] = {}
+    for part in parts:
+        if part.key in first:
+            raise ValueError(
+                f"The {part.label} is stated twice, as {first[part.key].target!r} and {part.target!r}. "
+                "Keep one of them."
+            )
+        first[part.key] = part
