@@ -119,7 +119,7 @@ class PixelEffectDisplay(Display):
         rows = [None] if is_abreast else names
 
         def by_row(array: Any) -> Any:
-            """From ([n_groups,] n_outputs, height, width[, n_channels]) to (n_down, n_across, height, width)."""
+            """From ([n_groups,] n_outputs, height, width[, n_channels]) to the arrangement of the panels."""
             return np.moveaxis(np.reshape(array, lead), -1, 1).reshape(-1, len(columns), *shape[:2])
 
         of_all = np.broadcast_to(_status(shown, len(shape)), shown.values.shape)

@@ -46,7 +46,9 @@ class DistinctValues:
     @cached_property
     def mean(self) -> Any:
         """Base mean of the statistic, a float or (n_columns,)."""
-        return float(self.mass @ self.points) if self.points.ndim == 1 else weigh(self.points, self.mass)
+        if self.points.ndim == 1:
+            return float(self.mass @ self.points)
+        return weigh_columns(self.points, self.mass)
 
     @property
     def span(self) -> tuple[Any, Any]:
@@ -55,10 +57,14 @@ class DistinctValues:
 
 
 def weigh(terms: Floats, sums: Floats) -> Floats:
-    """Terms (..., n_points) by the sums (n_points,) of each point, or (n_columns, n_points), added up."""
-    if sums.ndim == 1:
-        return terms @ sums
-    return np.einsum("cp,cp->c", terms, sums) if terms.ndim == 2 else (terms @ sums[..., None])[..., 0]
+    """Terms ([n_columns,] n_targets, n_points) by each point's sum ([n_columns,] n_points), added up."""
+    return terms @ sums if sums.ndim == 1 else (terms @ sums[..., None])[..., 0]
+
+
+def weigh_columns(terms: Floats, sums: Floats) -> Floats:
+    """Terms (n_columns, n_points) by each point's sum ([n_columns,] n_points), added up, (n_columns,)."""
+    total: Floats = (terms * sums).sum(1)  # a product of matrices would round by how many columns there are
+    return total
 
 
 def is_spread(z: Floats) -> bool:

@@ -17,7 +17,7 @@ import numpy as np
 
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import ConvergenceError
-from agnostix.what_if.distinct_values import N_NODES, DistinctValues, weigh
+from agnostix.what_if.distinct_values import N_NODES, DistinctValues, weigh, weigh_columns
 
 EDGE = 1e-9
 """Distance from an extreme, in standard deviations, below which a target is at the boundary."""
@@ -102,7 +102,7 @@ def largest_kl(distinct: DistinctValues, sign: int) -> Any:
     if distinct.points.ndim == 1:
         on_edge = distinct.mass[at_edge].sum()
         return float(-np.log(on_edge)) if on_edge > 0 else np.inf
-    return -np.log(weigh(at_edge.astype(float), distinct.mass))
+    return -np.log(weigh_columns(at_edge, distinct.mass))
 
 
 def _blocks(n_problems: int, distinct: DistinctValues) -> list[slice]:

@@ -87,8 +87,7 @@ class _PixelMaps:
         frame |= {"y": places[2], "x": places[3], "channel": channel}
         frame |= {name: part.ravel() for name, part in parts.items()}
         frame["status"] = self._status_of_maps(lead).ravel()
-        table = pd.DataFrame({name: pd.Series(part, dtype=part.dtype) for name, part in frame.items()})
-        return table
+        return pd.DataFrame({name: pd.Series(part, dtype=part.dtype) for name, part in frame.items()})
 
     def _status_of_maps(self, lead: tuple[int, int]) -> np.ndarray:
         """Status in the shape of the values."""

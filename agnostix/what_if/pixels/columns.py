@@ -8,7 +8,7 @@ import numpy as np
 from scipy.sparse import csc_array
 
 from agnostix.core.typing import Bools, Codes, Floats, Numbers
-from agnostix.what_if.distinct_values import DistinctValues, weigh
+from agnostix.what_if.distinct_values import DistinctValues, weigh_columns
 from agnostix.what_if.pixels.population import PixelTable
 from agnostix.what_if.table import N_ROUNDINGS
 
@@ -74,12 +74,12 @@ def standardize_columns(
     # Scaled to [0, 1] first, and centered twice, as `sample.standardize`.
     width = np.where(high > low, high - low, 1.0)
     z = (values - low[:, None]) / width[:, None]
-    mean = weigh(z, mass)
+    mean = weigh_columns(z, mass)
     z -= mean[:, None]
-    scale = np.sqrt(weigh(z * z, mass))
+    scale = np.sqrt(weigh_columns(z * z, mass))
     scale[scale == 0.0] = 1.0
     z /= scale[:, None]
-    z -= weigh(z, mass)[:, None]
+    z -= weigh_columns(z, mass)[:, None]
     return z, width * mean, width * scale
 
 

@@ -35,8 +35,12 @@ class PixelTable:
             kept = flat[order] if flat.dtype.kind == "f" else flat[order].astype(float)
             return cls(pictures.shape[1:], kept, None)
         codes = np.empty((order.size, flat.shape[1]), dtype=np.uint8)
+        place_of = np.zeros(MAX_LEVELS, dtype=np.uint8)
+        if flat.dtype == np.uint8:
+            place_of[levels] = np.arange(levels.size)
         for rows in _row_chunks(*codes.shape):
-            codes[rows] = np.searchsorted(levels, flat[order[rows]])
+            part = flat[order[rows]]
+            codes[rows] = place_of[part] if flat.dtype == np.uint8 else np.searchsorted(levels, part)
         return cls(pictures.shape[1:], codes, levels.astype(float))
 
     @property

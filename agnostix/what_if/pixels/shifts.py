@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from agnostix.core.row_sources import working_memory
 from agnostix.core.typing import Floats
 from agnostix.exceptions import InfeasibleTargetError
 from agnostix.what_if.constraints.base import Condition, Context, compile_constraints
@@ -21,7 +22,9 @@ from agnostix.what_if.sample import ProjectionConfig, Sample
 from agnostix.what_if.scenario import off_target, solve_scenario
 from agnostix.what_if.tilting import ExponentialTilts, density_ratio, solve_kl
 
-_MOST_TOGETHER = 256
+_MOST_TOGETHER = 64
+_MOST_NUMBERS = 2_000_000
+"""Pixels in a block at most, and numbers of them over all pictures."""
 _WAYS = np.array([-1, 1])
 _AT_END = 1e-8
 """Distance from the end of a range, in standard deviations, below which a mean is held there."""
@@ -44,14 +47,15 @@ def reverse_shifts(
         responses = compare_ends(alone, tilts)[0]
         out["kl"][moves], out["ess"][moves] = np.maximum(responses.kl, 0.0), responses.ess
         out["status"][moves] = _status(tilts, responses, config.min_ess_fraction * sample.base_ess)
-    for block, x, center, unit in _iter_blocks(pixels, sample, 8 * moves.size + 8):
-        out["spread"][block] = unit
+    for block in _iter_blocks(pixels, sample):
+        block.write(out, "spread", ..., block.unit)
         if moves.size:
-            responses, errors = compare_ends(stack_rows(z, sample.base, x), tilts)
-            start, end = (center + unit * responses.values[:, k] for k in (0, 1))
-            out["start"][moves, block], out["end"][moves, block] = start, end
-            out["values"][moves, block] = unit * (responses.values[:, 1] - responses.values[:, 0])
-            out["std_errors"][moves, block] = unit * errors
+            responses, errors = compare_ends(stack_rows(z, sample.base, block.x), tilts)
+            ends = [responses.values[:, k] for k in (0, 1)]
+            for name, end in zip(("start", "end"), ends, strict=True):
+                block.write(out, name, moves, block.center + block.unit * end)
+            block.write(out, "values", moves, block.unit * (ends[1] - ends[0]))
+            block.write(out, "std_errors", moves, block.unit * errors)
     return _finished(out, pixels, level)
 
 
@@ -79,12 +83,13 @@ def scenario_shifts(
     out["status"][0] = scenario.status
     if len(scenario.conditions) == 1:
         out["targets"][0] = scenario.conditions.loc[0, ["before", "reached"]].to_numpy(float)
-    for block, x, center, unit in _iter_blocks(pixels, sample, 16):
-        change = influence.weights @ x
-        out["spread"][block] = unit
-        out["start"][0, block], out["end"][0, block] = center, center + unit * change
-        out["values"][0, block] = unit * change
-        out["std_errors"][0, block] = unit * influence.errors(x)[1]
+    for block in _iter_blocks(pixels, sample):
+        change = block.unit * (influence.weights @ block.x)
+        block.write(out, "spread", ..., block.unit)
+        block.write(out, "start", 0, block.center)
+        block.write(out, "end", 0, block.center + change)
+        block.write(out, "values", 0, change)
+        block.write(out, "std_errors", 0, block.unit * influence.errors(block.x)[1])
     return _finished(out, pixels, level)
 
 
@@ -111,16 +116,34 @@ def _empty(m: int, n_pixels: int, sample: Sample) -> Arrays:
     return out
 
 
-def _iter_blocks(pixels: PixelTable, sample: Sample, n_each: int) -> Any:
-    """Blocks of pixels: the slice, standardized values (n_rows, n_block), means and standard deviations."""
+@dataclass(frozen=True)
+class _Block:
+    """Some pixels, standardized on the base weights."""
+
+    # As wide for the last pixels as for the others, and for any working memory: products of matrices round by
+    # how many columns there are.
+
+    pixels: slice
+    x: Floats  # (n_rows, width), 0 beyond the last pixel
+    center: Floats  # (width,)
+    unit: Floats  # (width,), 0 where a pixel is constant
+
+    def write(self, out: Arrays, name: str, places: Any, values: Floats) -> None:
+        """Put values (n_places, width) into an array by output and pixel."""
+        out[name][places, self.pixels] = values[..., : self.pixels.stop - self.pixels.start]
+
+
+def _iter_blocks(pixels: PixelTable, sample: Sample) -> Iterator[_Block]:
     n = sample.base.size
-    size = int(np.clip(working_memory() // (8 * n * max(n_each, 1)), 1, _MOST_TOGETHER))
-    for start in range(0, pixels.n_pixels, size):
-        block = slice(start, min(start + size, pixels.n_pixels))
-        values = pixels.numbers(block, sample.rows).T
+    width = int(np.clip(_MOST_NUMBERS // n, 1, _MOST_TOGETHER))
+    for start in range(0, pixels.n_pixels, width):
+        block = slice(start, min(start + width, pixels.n_pixels))
+        values = np.zeros((width, n))
+        values[: block.stop - start] = pixels.numbers(block, sample.rows).T
         low, high = values.min(1), values.max(1)
-        x, center, unit = standardize_columns(values, low, high, sample.base)
-        yield block, np.ascontiguousarray(x.T), low + center, np.where(high > low, unit, 0.0)
+        z, center, unit = standardize_columns(values, low, high, sample.base)
+        unit = np.where(high > low, unit, 0.0)
+        yield _Block(block, np.ascontiguousarray(z.T), low + center, unit)
 
 
 def _write_weights(out: Arrays, places: Any, weights: Floats, sample: Sample) -> None:
