@@ -12,13 +12,14 @@ import pytest
 from matplotlib.figure import Figure
 
 import agnostix.plotting as plotting
-from agnostix import EntropicProjection
+from agnostix import EntropicProjection, PixelEffects, PixelProjection
 from agnostix.metrics import ComparisonResult, MetricCurve, MetricResult, UnreliableResult
 from agnostix.plotting import (
     ComparisonDisplay,
     LeavesDisplay,
     MetricCurveDisplay,
     MetricScoresDisplay,
+    PixelEffectDisplay,
     PixelsDisplay,
     PixelsGridDisplay,
     PruningPathDisplay,
@@ -48,6 +49,7 @@ MAKERS: dict[str, Maker] = {
     ),
     "SegmentsDisplay": lambda p: SegmentsDisplay.from_explanation(picture()),
     "PixelsDisplay": lambda p: PixelsDisplay.from_explanation(pixels()),
+    "PixelEffectDisplay": lambda p: PixelEffectDisplay.from_explanation(_effects()),
     "PixelsGridDisplay": lambda p: PixelsGridDisplay.from_explanation(layered()),
     "TextDisplay": lambda p: TextDisplay.from_explanation(text()),
     "TreeDisplay": lambda p: TreeDisplay.from_estimator(fitted_mimic()),
@@ -58,6 +60,12 @@ MAKERS: dict[str, Maker] = {
     "MetricCurveDisplay": lambda p: MetricCurveDisplay.from_result(_metric()),
     "MetricScoresDisplay": lambda p: MetricScoresDisplay.from_result(_metric()),
 }
+
+
+def _effects() -> PixelEffects:
+    pictures = np.random.default_rng(0).integers(0, 5, (60, 3, 4))
+    predictions = pd.DataFrame({WILD: pictures[:, 1, 1] / 5.0})
+    return PixelProjection().fit(pictures, predictions=predictions).explain()
 
 
 def _metric() -> MetricResult:
@@ -166,7 +174,8 @@ def test_plot_long_names_leave_room(name: str) -> None:
         ),
         "SegmentsDisplay": lambda p: SegmentsDisplay.from_explanation(picture(output_names=("o" * 200,))),
         "PixelsDisplay": lambda p: PixelsDisplay.from_explanation(pixels(output_names=("o" * 200,))),
-        "PixelsGridDisplay": lambda p: PixelsGridDisplay.from_explanation(
+        "PixelEffectDisplay": lambda p: PixelEffectDisplay.from_explanation(_effects()),
+    "PixelsGridDisplay": lambda p: PixelsGridDisplay.from_explanation(
             layered(
                 1, output_names=("o" * 200,), coords={"layer": np.array(["l" * 200, "m" * 200, "n" * 200])}
             )

@@ -112,7 +112,7 @@ class _LevelSums:
         """Sums by codes (n_rows, n_columns) of values."""
         n_rows, n_columns = codes.shape
         cell = (codes + n_levels * np.arange(n_columns, dtype=np.int32)).astype(np.int32).ravel()
-        starts = np.arange(0, n_rows * n_columns + 1, n_columns, dtype=np.int32)
+        starts = n_columns * np.arange(n_rows + 1)
         member = csc_array((np.ones(cell.size), cell, starts), shape=(n_columns * n_levels, n_rows))
         m = outcomes.shape[1]
         first = base[:, None] * outcomes
@@ -120,7 +120,8 @@ class _LevelSums:
         b = base[:, None]
         terms = [b, first, (base[0] if uniform else b) * first * outcomes]
         terms += [] if uniform else [b * b, b * first]
-        sums = (member @ np.hstack(terms)).reshape(n_columns, n_levels, -1)
+        weighted = np.hstack(terms)
+        sums = (member @ weighted).reshape(n_columns, n_levels, weighted.shape[1])
         mass, first, second_sq = sums[..., 0].copy(), sums[..., 1 : 1 + m], sums[..., 1 + m : 1 + 2 * m]
         if uniform:
             top = np.full((1, n_levels), base[0])
