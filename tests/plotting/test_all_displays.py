@@ -175,7 +175,7 @@ def test_plot_long_names_leave_room(name: str) -> None:
         "SegmentsDisplay": lambda p: SegmentsDisplay.from_explanation(picture(output_names=("o" * 200,))),
         "PixelsDisplay": lambda p: PixelsDisplay.from_explanation(pixels(output_names=("o" * 200,))),
         "PixelEffectDisplay": lambda p: PixelEffectDisplay.from_explanation(_effects()),
-    "PixelsGridDisplay": lambda p: PixelsGridDisplay.from_explanation(
+        "PixelsGridDisplay": lambda p: PixelsGridDisplay.from_explanation(
             layered(
                 1, output_names=("o" * 200,), coords={"layer": np.array(["l" * 200, "m" * 200, "n" * 200])}
             )

@@ -63,7 +63,9 @@ def test_constant_pixels_are_gray_and_leave_the_scale_alone() -> None:
 
 def test_average_picture_shows_through() -> None:
     result = stated(np.zeros((1, 2)))
-    shown = painted(PixelEffectDisplay.from_explanation(replace(result, averages=np.array([[0.0, 9.0]]))).plot())
+    shown = painted(
+        PixelEffectDisplay.from_explanation(replace(result, averages=np.array([[0.0, 9.0]]))).plot()
+    )
     assert shown[0, 0].max() < 0.8
     assert shown[0, 1].min() > 0.99
 

@@ -102,7 +102,10 @@ def test_effects_match_curves_of_columns(kind, weight):
         for j in range(1, pictures[0].size):
             for end, tau in enumerate((-1.0, 1.0)):
                 curve, place = by_name.loc[(f"p{j}", output, tau)], (j // 4, j % 4)
-                values = (effects.down, effects.up)[end], (effects.down_std_errors, effects.up_std_errors)[end]
+                values = (
+                    (effects.down, effects.up)[end],
+                    (effects.down_std_errors, effects.up_std_errors)[end],
+                )
                 np.testing.assert_allclose(effects.targets[(end, *place)], curve["target"], atol=1e-9)
                 np.testing.assert_allclose(values[0][(k, *place)], curve["value"], atol=1e-9)
                 np.testing.assert_allclose(values[1][(k, *place)], curve["std_error"], rtol=1e-8)
@@ -139,7 +142,9 @@ def test_weights_reach_the_averages():
         effects = fitted(pictures, predictions=SCORES).explain()
         for place in PLACES:
             x = pictures[(slice(None), *place)].astype(float)
-            expected = reference.effect(SCORES[:, 0], x, base_of(None), *effects.targets[(slice(None), *place)])
+            expected = reference.effect(
+                SCORES[:, 0], x, base_of(None), *effects.targets[(slice(None), *place)]
+            )
             reached = [reference.mean_of(x, w) for w in expected["weights"]]
             np.testing.assert_allclose(reached, effects.targets[(slice(None), *place)], atol=1e-9 * x.std())
 
@@ -216,7 +221,9 @@ def test_merged_and_single_rows_agree():
 
 def test_metrics_are_outcomes():
     y = labels(PICTURES)
-    effects = fitted(PICTURES, y=y, predictions=SCORES).explain(metric=["prediction", "accuracy", "error_rate"])
+    effects = fitted(PICTURES, y=y, predictions=SCORES).explain(
+        metric=["prediction", "accuracy", "error_rate"]
+    )
     assert effects.output_names == ("0", "1", "2", "accuracy", "error_rate")
     np.testing.assert_allclose(effects.values[3], -effects.values[4], atol=1e-12)
     right = (SCORES.argmax(1) == y).astype(float)

@@ -121,7 +121,9 @@ def test_order_of_pictures_does_not_matter(pictures):
     turned = np.random.default_rng(1).permutation(N)
     one = PixelProjection().fit(pictures, Y, predictions=SCORES)
     other = PixelProjection().fit(pictures[turned], Y[turned], predictions=SCORES[turned])
-    assert_same(other.explain(metric=["prediction", "accuracy"]), one.explain(metric=["prediction", "accuracy"]))
+    assert_same(
+        other.explain(metric=["prediction", "accuracy"]), one.explain(metric=["prediction", "accuracy"])
+    )
     assert_same(other.explain(by=SEX[turned]), one.explain(by=SEX))
     first, second = one.reverse(), other.reverse()
     np.testing.assert_array_equal(second.weights, first.weights[..., turned])
@@ -147,7 +149,9 @@ def test_later_changes_of_the_pictures_do_not_matter():
 
 
 def test_groups_are_reweighted_by_themselves():
-    effects = fitted(attributes=pd.DataFrame({"sex": SEX})).explain(by="sex", metric=["prediction", "accuracy"])
+    effects = fitted(attributes=pd.DataFrame({"sex": SEX})).explain(
+        by="sex", metric=["prediction", "accuracy"]
+    )
     assert effects.groups == ("man", "woman")
     assert effects.n_rows == tuple(int((SEX == name).sum()) for name in effects.groups)
     for g, name in enumerate(effects.groups):
@@ -200,7 +204,9 @@ def test_frame_has_every_pixel():
     frame = effects.to_frame()
     assert len(frame) == 2 * 3 * 16
     assert frame["channel"].isna().all()
-    row = frame[(frame["group"] == "woman") & (frame["output"] == "2") & (frame["y"] == 1) & (frame["x"] == 3)]
+    row = frame[
+        (frame["group"] == "woman") & (frame["output"] == "2") & (frame["y"] == 1) & (frame["x"] == 3)
+    ]
     assert row["value"].item() == effects.values[1, 2, 1, 3]
     assert row["status"].item() == effects.status[1, 1, 3]
     shifts = fitted().reverse().to_frame()
@@ -238,7 +244,10 @@ def test_representations():
 @pytest.mark.parametrize(
     ("X", "facts"),
     [
-        ([np.zeros((4, 4)), np.zeros((4, 4)), np.zeros((4, 5))], ["one size", "(4, 4)", "picture 2", "(4, 5)"]),
+        (
+            [np.zeros((4, 4)), np.zeros((4, 4)), np.zeros((4, 5))],
+            ["one size", "(4, 4)", "picture 2", "(4, 5)"],
+        ),
         (np.zeros((1, 4, 4)), ["single picture", "at least two"]),
         (np.zeros((5, 16)), ["got a table", "EntropicProjection"]),
         (np.where(np.arange(96).reshape(6, 4, 4) == 50, np.nan, 1.0), ["row 3", "NaN"]),

@@ -98,6 +98,8 @@ def test_columns_are_standardized_as_single_ones(kind, rows):
         z, mean, scale = standardize(x, base)
         np.testing.assert_allclose(columns.averages[place], mean, rtol=1e-12)
         np.testing.assert_allclose(columns.scale[k], scale, rtol=1e-12)
-        np.testing.assert_allclose([one[k] for one in columns.distinct.extremes], [z.min(), z.max()], rtol=1e-10)
+        np.testing.assert_allclose(
+            [one[k] for one in columns.distinct.extremes], [z.min(), z.max()], rtol=1e-10
+        )
         np.testing.assert_allclose(columns.distinct.mean[k], 0.0, atol=1e-14)
     np.testing.assert_allclose(columns.from_z(np.zeros((15, 1)))[:, 0], columns.averages[1:], rtol=1e-12)

@@ -57,7 +57,9 @@ def test_what_if_matches_scenario_of_columns(kind, weight, case):
         found = [shifts.start.flat[j], shifts.end.flat[j], shifts.values.flat[j] / spread[j]]
         np.testing.assert_allclose(found, [row["before"], row["after"], row["shift"]], rtol=1e-8, atol=1e-9)
         found = [getattr(shifts, name).flat[j] / spread[j] for name in ("std_errors", "low", "high")]
-        np.testing.assert_allclose(found, row[["std_error", "low", "high"]].astype(float), rtol=1e-7, atol=1e-9)
+        np.testing.assert_allclose(
+            found, row[["std_error", "low", "high"]].astype(float), rtol=1e-7, atol=1e-9
+        )
 
 
 def test_what_if_of_constant_pixel_is_0():
@@ -114,8 +116,10 @@ def test_reverse_beyond_the_extreme_is_on_the_boundary():
 def test_attributes_are_constrained():
     frame = pd.DataFrame({"sex": SEX, "age": np.random.default_rng(2).normal(40.0, 9.0, N)})
     shifts = fitted(attributes=frame).what_if({"sex": {"woman": 0.6}, "age": (41, 50)})
-    scenario = EntropicProjection().fit(frame, Y, predictions=SCORES).what_if(
-        {"sex": {"woman": 0.6}, "age": (41, 50)}
+    scenario = (
+        EntropicProjection()
+        .fit(frame, Y, predictions=SCORES)
+        .what_if({"sex": {"woman": 0.6}, "age": (41, 50)})
     )
     np.testing.assert_allclose(shifts.weights[0, 1], scenario.weights, rtol=1e-7)
     expected = np.average(PICTURES, axis=0, weights=scenario.weights) - PICTURES.mean(0)
@@ -128,8 +132,10 @@ def test_every_group_meets_the_constraints():
     for g, name in enumerate(shifts.groups):
         own = SEX == name
         assert (shifts.weights[g, 0, 1, ~own] == 0.0).all()
-        alone = PixelProjection().fit(PICTURES[own], predictions=SCORES[own]).what_if(
-            prediction={"output_1": 0.33}
+        alone = (
+            PixelProjection()
+            .fit(PICTURES[own], predictions=SCORES[own])
+            .what_if(prediction={"output_1": 0.33})
         )
         np.testing.assert_allclose(shifts.values[g], alone.values, rtol=1e-7, atol=1e-10)
         np.testing.assert_allclose(shifts.std_errors[g], alone.std_errors, rtol=1e-7)
