@@ -54,8 +54,9 @@ def multiplier_of_kl(z, base, kl, sign):
 def influence(y, z, base, xi, leverage=True, kl_is_target=False):
     """What each picture adds to the error of the mean of y under the weights of a multiplier.
 
-    ``w_i r_i / (1 - h_i)`` with ``r_i = y_i - theta - slope (z_i - t)`` and ``h_i = w_i (1 + (z_i - t)^2 / V)``;
-    where the divergence is stated, picture i also moves the target, by ``(w_i - b_i) / xi``.
+    ``w_i r_i / (1 - h_i)`` with ``r_i = y_i - theta - slope (z_i - t)`` and the leverage
+    ``h_i = w_i (1 + (z_i - t)^2 / V)``; where the divergence is stated,
+    picture i also moves the target, by ``(w_i - b_i) / xi``.
     """
     w = tilted(z, base, xi)
     theta, t = mean_of(y, w), mean_of(z, w)
@@ -70,7 +71,7 @@ def influence(y, z, base, xi, leverage=True, kl_is_target=False):
 
 
 def effect(y, x, base, low, high):
-    """Mean of y where the average of x is `high` less where it is `low`: both, value, errors, effective pictures."""
+    """Mean of y where the average of x is `high`, less where it is `low`, with errors."""
     z, mean, spread = standardized(x, base)
     ends = [multiplier_of_mean(z, base, (target - mean) / spread) for target in (low, high)]
     return _both(y, z, base, ends, False)

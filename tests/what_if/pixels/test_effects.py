@@ -71,9 +71,9 @@ def test_effects_of_stated_divergence_match_loop_over_pictures(kind, weight):
 
 @pytest.mark.parametrize("kl", [None, 0.2])
 def test_reference_influence_is_derivative_by_weights(kl):
-    """Without leverage the rows' parts are derivatives, so that the reference itself has a second formulation."""
+    """Without leverage the rows' parts are derivatives: a second formulation of the reference."""
     x, y, base = PICTURES[:40, 1, 2].astype(float), SCORES[:40, 0], list(np.full(40, 1.0 / 40))
-    fixed, mean, spread = reference.standardized(x, base)
+    fixed = reference.standardized(x, base)[0]
     target = reference.mean_of(fixed, base) + 0.4
 
     def multiplier(weights):

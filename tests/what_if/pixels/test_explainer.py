@@ -153,9 +153,9 @@ def test_groups_are_reweighted_by_themselves():
         by="sex", metric=["prediction", "accuracy"]
     )
     assert effects.groups == ("man", "woman")
-    assert effects.n_rows == tuple(int((SEX == name).sum()) for name in effects.groups)
+    assert effects.n_rows == tuple(int((name == SEX).sum()) for name in effects.groups)
     for g, name in enumerate(effects.groups):
-        own = SEX == name
+        own = name == SEX
         alone = PixelProjection().fit(PICTURES[own], Y[own], predictions=SCORES[own])
         expected = alone.explain(metric=["prediction", "accuracy"])
         for field in ("values", "std_errors", "low", "high", "targets", "ess", "averages", "base"):

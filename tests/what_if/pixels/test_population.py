@@ -1,4 +1,4 @@
-"""Pictures as rows: values kept, bytes where these are enough, an order that depends on the pictures alone."""
+"""Pictures as rows: values kept, bytes where they do, an order that depends on the pictures alone."""
 
 from __future__ import annotations
 
@@ -45,7 +45,8 @@ def test_levels_that_come_late_are_found():
     pictures = np.zeros((300, 16, 16), dtype=np.float64)  # the first 256 pictures are all that is tried
     pictures[-1] = np.arange(256.0).reshape(16, 16)
     table = PixelTable.from_pictures(pictures, np.arange(300))
-    assert table.levels is not None and table.levels.size == 256
+    assert table.levels is not None
+    assert table.levels.size == 256
     pictures[-2] = 0.5 + pictures[-1]
     table = PixelTable.from_pictures(pictures, np.arange(300))
     assert table.levels is None
