@@ -87,7 +87,7 @@ def _loop(
         z = (x - x.mean()) / x.std()
         ends = []
         for target in (targets[:, j] - x.mean()) / x.std():
-            xi = brentq(lambda xi, z=z, target=target: _tilt(z, xi) @ z - target, -100.0, 100.0, xtol=1e-13)
+            xi = brentq(lambda xi, z=z, target=target: _tilt(z, xi) @ z - target, -1e4, 1e4, xtol=1e-13)
             weights = _tilt(z, xi)
             miss = max(miss, abs(weights @ z - target))
             ends.append(weights @ scores)
@@ -114,7 +114,7 @@ def _largest_miss(flat: np.ndarray, projection: PixelProjection, effects: Any, t
                 w = _tilt(z, sign * xi)
                 return float(w @ np.log(np.maximum(w * w.size, 1e-300))) - size
 
-            reached = _tilt(z, sign * brentq(excess, 0.0, 100.0, xtol=1e-13)) @ z
+            reached = _tilt(z, sign * brentq(excess, 0.0, 1e4, xtol=1e-13)) @ z
             miss = max(miss, abs(reached - (target - x.mean()) / x.std()))
     return miss
 

@@ -83,7 +83,7 @@ def compare_ends(distinct: DistinctValues, tilts: ExponentialTilts) -> tuple[Res
     """Responses of stacked columns, and the errors (n_columns, n_outcomes) of last less first target."""
     tilted = _TiltedRows.from_tilts(distinct, tilts.targets, tilts.xi, tilts.kl is not None)
     errors = tilted.end_errors()
-    return tilted.responses(), errors
+    return tilted.responses(with_changes=False), errors
 
 
 @dataclass(frozen=True)
@@ -109,8 +109,8 @@ class _TiltedRows:
         distance = distinct.points[..., None, :] - targets[..., None]
         moving = np.isfinite(xi)
         variance = np.where(moving, weigh(ratio * distance * distance, distinct.mass), np.inf)
-        values = ratio @ distinct.first
-        slopes = (ratio * distance) @ distinct.first / variance[..., None]
+        values = _multiply(ratio, distinct.first)
+        slopes = _multiply(ratio * distance, distinct.first) / variance[..., None]
         row_mass = distinct.row_mass[..., None, :]
         leverage = ratio * row_mass * (1.0 + distance * distance / variance[..., None])
         inflated = ratio / (1.0 - np.minimum(leverage, MAX_LEVERAGE))
@@ -123,12 +123,14 @@ class _TiltedRows:
         dominated = np.asarray(((leverage > MAX_LEVERAGE) & carried).any(-1))
         return cls(distinct, xi, ratio, inflated, along, along_change, values, slopes, dominated)
 
-    def responses(self) -> Responses:
-        """Outcomes with errors, and weight diagnostics."""
+    def responses(self, with_changes: bool = True) -> Responses:
+        """Outcomes with errors, perhaps those of changes, and weight diagnostics."""
         kl, ess, max_weight, gain_ess = _diagnose(self.distinct, self.ratio, self.xi)
         parts = self.inflated, self.values, self.slopes
         std_errors = _delta_errors(self.distinct, 0.0, *parts, self.along)
-        change_errors = _delta_errors(self.distinct, 1.0, *parts, self.along_change)
+        change_errors = np.full_like(std_errors, np.nan)
+        if with_changes:
+            change_errors = _delta_errors(self.distinct, 1.0, *parts, self.along_change)
         std_errors[self.dominated] = change_errors[self.dominated] = np.inf
         slopes = np.where(np.isfinite(self.xi)[..., None], self.slopes, np.nan)
         result = Responses(self.values, std_errors, slopes, change_errors, kl, ess, max_weight, gain_ess)
@@ -148,13 +150,22 @@ class _TiltedRows:
         )
         a = (last - first)[:, None]
         d = self.distinct
-        second = ((a * a) @ d.second_sq)[:, 0]
-        cross = (((a * basis) @ d.first_sq) * factors).sum(1)
+        second = _multiply(a * a, d.second_sq)[:, 0]
+        cross = (_multiply(a * basis, d.first_sq) * factors).sum(1)
         gram = (basis * d.mass_sq[..., None, :]) @ basis.swapaxes(1, 2)
         own = ((gram @ factors) * factors).sum(1)
         errors: Floats = np.sqrt(np.maximum(second + 2.0 * cross + own, 0.0))
         errors[self.dominated[:, [0, -1]].any(1)] = np.inf
         return errors
+
+
+def _multiply(terms: Floats, sums: Floats) -> Floats:
+    """Terms ([n_columns,] n_targets, n_points) by sums ([n_columns,] n_points, n_outcomes)."""
+    if terms.ndim == sums.ndim:
+        return terms @ sums
+    # One product for all columns that share their sums: many small ones would read these again and again.
+    product: Floats = terms.reshape(-1, terms.shape[-1]) @ sums
+    return product.reshape(*terms.shape[:-1], sums.shape[-1])
 
 
 def _delta_errors(
@@ -164,8 +175,8 @@ def _delta_errors(
     # Written as ``b^2 (a y - g theta - slope * along)^2``, a = g - base, it is a polynomial in y, summed
     # from the sums of each distinct value; outcomes have base mean 0.
     a = g - base
-    second = (a * a) @ distinct.second_sq
-    cross = (a * g) @ distinct.first_sq * values + (a * along) @ distinct.first_sq * slopes
+    second = _multiply(a * a, distinct.second_sq)
+    cross = _multiply(a * g, distinct.first_sq) * values + _multiply(a * along, distinct.first_sq) * slopes
     flat, tilted, curved = (
         weigh(part, distinct.mass_sq)[..., None] for part in (g * g, g * along, along * along)
     )

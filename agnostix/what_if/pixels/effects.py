@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from agnostix.core.row_sources import working_memory
 from agnostix.core.typing import Codes, Floats
 from agnostix.what_if.distinct_values import DistinctValues
 from agnostix.what_if.inference import classify_support, interval
@@ -19,6 +20,8 @@ from agnostix.what_if.tilting import EDGE, ExponentialTilts, solve_kl, solve_tar
 
 _MOST_TOGETHER = 64
 """Pixels in a block at most: more are no faster."""
+_MOST_NUMBERS = 60_000
+"""Numbers of the pixels in a block that are not merged, at most."""
 _ENDS = 40
 """Numbers of each point of a pixel while both its ends are measured."""
 _WAYS = np.array([-1, 1])
@@ -48,10 +51,14 @@ def measure_effects(
 
 def _iter_columns(pixels: PixelTable, sample: Sample) -> Iterator[tuple[slice, PixelColumns]]:
     n_rows, m = sample.base.size, sample.outcomes.shape[1]
-    merges = merges_levels(pixels, n_rows)
-    n_points = pixels.levels.size if merges and pixels.levels is not None else n_rows
-    n_numbers = n_points * (_ENDS + (8 * m if merges else 0)) + 4 * n_rows
-    for block in pixels.blocks(n_numbers, _MOST_TOGETHER):
+    if pixels.levels is not None and merges_levels(pixels, n_rows):
+        n_numbers = pixels.levels.size * (_ENDS + 8 * m) + 4 * n_rows
+        blocks = pixels.blocks(int(np.clip(working_memory() // (8 * n_numbers), 1, _MOST_TOGETHER)))
+    else:
+        # As wide for any working memory: columns that share their rows are multiplied together, and
+        # products of matrices round by how many columns there are.
+        blocks = pixels.blocks(int(np.clip(_MOST_NUMBERS // n_rows, 1, _MOST_TOGETHER)))
+    for block in blocks:
         yield block, PixelColumns.from_pixels(pixels, block, sample.base, sample.outcomes, sample.rows)
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agnostix.core.row_sources import working_memory
 from agnostix.core.typing import Bools, Codes, Floats, Numbers
 
 MAX_LEVELS = 256
@@ -66,9 +65,8 @@ class PixelTable:
         """An array (..., n_pixels) with the axes of a picture."""
         return array.reshape(*array.shape[:-1], *self.shape)
 
-    def blocks(self, n_numbers: int, most: int) -> Iterator[slice]:
-        """Pixels that are worked on together: `most`, or as many of n_numbers as the working memory holds."""
-        size = int(np.clip(working_memory() // (8 * n_numbers), 1, most))
+    def blocks(self, size: int) -> Iterator[slice]:
+        """Pixels in blocks of one size, the last one perhaps smaller."""
         for start in range(0, self.n_pixels, size):
             yield slice(start, min(start + size, self.n_pixels))
 

@@ -136,10 +136,9 @@ class _Block:
 def _iter_blocks(pixels: PixelTable, sample: Sample) -> Iterator[_Block]:
     n = sample.base.size
     width = int(np.clip(_MOST_NUMBERS // n, 1, _MOST_TOGETHER))
-    for start in range(0, pixels.n_pixels, width):
-        block = slice(start, min(start + width, pixels.n_pixels))
+    for block in pixels.blocks(width):
         values = np.zeros((width, n))
-        values[: block.stop - start] = pixels.numbers(block, sample.rows).T
+        values[: block.stop - block.start] = pixels.numbers(block, sample.rows).T
         low, high = values.min(1), values.max(1)
         z, center, unit = standardize_columns(values, low, high, sample.base)
         unit = np.where(high > low, unit, 0.0)

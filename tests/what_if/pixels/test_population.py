@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn import config_context
 
 from agnostix.what_if.pixels.columns import PixelColumns, merges_levels
 from agnostix.what_if.pixels.population import PixelTable, picture_keys
@@ -53,14 +52,11 @@ def test_levels_that_come_late_are_found():
     np.testing.assert_array_equal(table.pixels, pictures.reshape(300, -1))
 
 
-@pytest.mark.parametrize("memory", [1e-4, 0.01, 1.0])
-def test_blocks_cover_all_pixels(memory):
-    table = PixelTable.from_pictures(digits(), np.arange(120))
-    with config_context(working_memory=memory):
-        blocks = list(table.blocks(50, 5))
+@pytest.mark.parametrize(("size", "n_blocks"), [(1, 16), (5, 4), (16, 1), (40, 1)])
+def test_blocks_cover_all_pixels(size, n_blocks):
+    blocks = list(PixelTable.from_pictures(digits(), np.arange(120)).blocks(size))
+    assert len(blocks) == n_blocks
     assert np.concatenate([np.arange(16)[block] for block in blocks]).tolist() == list(range(16))
-    most = max(1, min(5, int(memory * 2**20) // 400))
-    assert max(block.stop - block.start for block in blocks) == most
 
 
 @pytest.mark.parametrize("kind", KINDS)
