@@ -18,9 +18,14 @@ from agnostix.core.reproducibility import one_blas_thread
 from agnostix.core.row_order import check_row_order
 from agnostix.core.sklearn_compat import Interval, StrOptions
 from agnostix.what_if.base import PopulationExplainer
-from agnostix.what_if.checks import check_have_averages, parse_quantiles, select_columns, warn_of_missing
+from agnostix.what_if.checks import (
+    check_have_averages,
+    light_weights_named,
+    parse_quantiles,
+    select_columns,
+    warn_of_missing,
+)
 from agnostix.what_if.constraints.short_forms import read_statement
-from agnostix.what_if.infeasibility import light_weights_named
 from agnostix.what_if.metrics import Metric, default_metrics, quantities_for
 from agnostix.what_if.predictions import check_sizes
 from agnostix.what_if.sample import ProjectionConfig, Sample

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -11,10 +12,12 @@ import pandas as pd
 
 from agnostix.core.explanation import Scenario
 from agnostix.core.typing import Bools, Floats
+from agnostix.exceptions import ConvergenceError
 from agnostix.what_if.calibration import Projection, project
-from agnostix.what_if.constraints.base import Condition, Context, compile_constraints
+from agnostix.what_if.conflicts import explain_conflict, keeps_groups
+from agnostix.what_if.constraints.base import Condition, Constraint, Context, compile_constraints
+from agnostix.what_if.constraints.moments import check_blocks
 from agnostix.what_if.constraints.short_forms import Statement
-from agnostix.what_if.infeasibility import explain_infeasibility
 from agnostix.what_if.inference import (
     Influence,
     WeightDiagnostics,
@@ -39,29 +42,60 @@ def solve_scenario(
     """The projection on all constraints, with outcomes, shifts and diagnostics."""
     sample = keep_complete_rows(sample, statement.shifted, config.missing, statement.features)
     context = statement.in_context(Context(sample, predictions))
+    conditions, phi, projection = _solve(context)
+    if not _is_solved(projection, conditions, context):
+        raise explain_conflict(
+            conditions,
+            context,
+            lambda parts: _is_met(context, parts),
+            lambda phi, low, high: _calibrate(phi, low, high, context),
+        )
+    return _build_scenario(context, conditions, phi, projection, config)
+
+
+def _solve(context: Context) -> tuple[list[Condition], Floats, Projection]:
+    """Conditions, their statistics (n_rows, n_conditions), and the projection."""
     conditions = compile_constraints(context).conditions(np.empty(0))
     phi = np.column_stack([one.statistic.z for one in conditions])
     low, high = (
         np.array([one.statistic.to_z(getattr(one, end)) for one in conditions]) for end in ("low", "high")
     )
-    projection = project(phi, low, high, sample.base)
-    held = projection.held
-    if projection.status == "infeasible":
-        target = np.where(np.isfinite(held), held, np.clip(0.0, low, high))
-        direction = np.zeros(target.size)
-        direction[np.isfinite(held)] = projection.xi[np.isfinite(held)]
-        raise explain_infeasibility(conditions, context, phi, target, direction)
-    return _build_scenario(context, conditions, phi, held, projection, config)
+    penalty = np.array([one.penalty for one in conditions])
+    return conditions, phi, project(phi, low, high, context.base, penalty=penalty)
+
+
+def _is_solved(projection: Projection, conditions: Sequence[Condition], context: Context) -> bool:
+    """Whether weights meet the conditions, and leave weight in every group that these speak of."""
+    return projection.status != "infeasible" and keeps_groups(conditions, context, projection.weights)
+
+
+def _is_met(context: Context, constraints: Sequence[Constraint]) -> bool:
+    """Whether some weights meet these constraints, in place of those of the context."""
+    try:
+        check_blocks(constraints, context)
+        conditions, _, projection = _solve(replace(context, constraints=tuple(constraints)))
+        return _is_solved(projection, conditions, context)
+    except ConvergenceError:
+        return False
+
+
+def _calibrate(phi: Floats, low: Floats, high: Floats, context: Context) -> Floats | None:
+    """The closest weights (n_rows,) with means of phi in ranges; None if there are none."""
+    try:
+        projection = project(phi, low, high, context.base)
+    except ConvergenceError:
+        return None
+    return None if projection.status == "infeasible" else projection.weights
 
 
 def _build_scenario(
     context: Context,
     conditions: list[Condition],
     phi: Floats,
-    held: Floats,
     projection: Projection,
     config: ProjectionConfig,
 ) -> Scenario:
+    held = projection.held
     sample = context.sample
     weights, base = projection.weights, sample.base
     live = weights > 0

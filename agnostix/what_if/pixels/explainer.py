@@ -23,9 +23,8 @@ from agnostix.core.row_order import check_row_order
 from agnostix.core.sklearn_compat import Interval
 from agnostix.exceptions import DataError, InfeasibleTargetError
 from agnostix.what_if.base import PopulationExplainer
-from agnostix.what_if.checks import check_have_averages, parse_quantiles
+from agnostix.what_if.checks import check_have_averages, light_weights_named, parse_quantiles
 from agnostix.what_if.constraints.short_forms import read_statement
-from agnostix.what_if.infeasibility import light_weights_named
 from agnostix.what_if.metrics import MeanQuantity, Metric, quantities_for
 from agnostix.what_if.pixels.effects import Arrays, measure_effects
 from agnostix.what_if.pixels.population import PixelTable, picture_keys

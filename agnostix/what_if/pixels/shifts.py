@@ -55,7 +55,7 @@ def reverse_shifts(
             for name, end in zip(("start", "end"), ends, strict=True):
                 block.write(out, name, moves, block.center + block.unit * end)
             block.write(out, "values", moves, block.unit * (ends[1] - ends[0]))
-            block.write(out, "std_errors", moves, block.unit * errors)
+            block.write(out, "std_errors", moves, block.in_units(errors))
     return _finished(out, pixels, level)
 
 
@@ -89,7 +89,7 @@ def scenario_shifts(
         block.write(out, "start", 0, block.center)
         block.write(out, "end", 0, block.center + change)
         block.write(out, "values", 0, change)
-        block.write(out, "std_errors", 0, block.unit * influence.errors(block.x)[1])
+        block.write(out, "std_errors", 0, block.in_units(influence.errors(block.x)[1]))
     return _finished(out, pixels, level)
 
 
@@ -102,8 +102,9 @@ def _binds(condition: Condition, weights: Floats) -> bool:
 
 def named_group(error: InfeasibleTargetError, group: Any) -> InfeasibleTargetError:
     """The same error, that says in which group."""
+    named = f"In the group {group!r}: {error}"
     return InfeasibleTargetError(
-        f"In the group {group!r}: {error}", error.nearest, error.reachable, error.ranges
+        named, error.nearest, error.reachable, error.ranges, error.conflict, error.reason
     )
 
 
@@ -127,6 +128,10 @@ class _Block:
     x: Floats  # (n_rows, width), 0 beyond the last pixel
     center: Floats  # (width,)
     unit: Floats  # (width,), 0 where a pixel is constant
+
+    def in_units(self, errors: Floats) -> Floats:
+        """Errors (..., width) in the pixels' units, 0 of constant ones even where others are unknown."""
+        return np.where(self.unit > 0.0, self.unit, 1.0) * np.where(self.unit > 0.0, errors, 0.0)
 
     def write(self, out: Arrays, name: str, places: Any, values: Floats) -> None:
         """Put values (n_places, width) into an array by output and pixel."""
