@@ -37,7 +37,7 @@ def solve_program(
 
 @dataclass(frozen=True)
 class Program:
-    """What a solver is asked for: conditions, given scalars, and how far weights are from the base weights."""
+    """What a solver is asked for: the least divergence under conditions, given scalars."""
 
     compiled: Compiled
     base: Floats  # (n_rows,), summing to 1
@@ -91,8 +91,8 @@ class Program:
             names = ", ".join(f"{one.name} ({len(one.choices)})" for one in scalars if one.choices)
             raise ValueError(
                 f"The constraints leave {n_combinations} cases to be solved one by one, and at most "
-                f"{_MAX_COMBINATIONS} are: {names}. Compare fewer groups at a time, with compared=[...], or state "
-                "one-sided ranges."
+                f"{_MAX_COMBINATIONS} are: {names}. Compare fewer groups at a time, with compared=[...], or "
+                "state one-sided ranges, such as (0.8, inf)."
             )
         start = np.array([min(max(one.start, one.low), one.high) for one in scalars])
         has_choice = np.array([bool(one.choices) for one in scalars])
@@ -100,7 +100,7 @@ class Program:
             yield np.where(has_choice, chosen, start)
 
     def given(self, fixed: Floats, rows: Bools | None = None) -> ParametricProblem:
-        """The problem in the scalars that are searched, the others fixed (n_scalars,), on some of the rows."""
+        """The problem in the scalars that are searched, the others (n_scalars,) fixed, on some rows."""
         free, compiled = self.is_searched, self.compiled
         part = self if rows is None else replace(self, base=self.base[rows] / self.base[rows].sum())
 
@@ -204,7 +204,8 @@ class Solution:
         if self.found is not None and len(self.searched):
             rows = self.searched.to_dict("records")
             what = "; ".join(
-                f"{row['name']}, from {round(row['low'], 6):g} to {round(row['high'], 6):g}: {row['value']:.6g}"
+                f"{row['name']}, from {round(row['low'], 6):g} to {round(row['high'], 6):g}: "
+                f"{row['value']:.6g}"
                 for row in rows
             )
             minima = f"{self.counts[1]} local minim{'um' if self.counts[1] == 1 else 'a'}"

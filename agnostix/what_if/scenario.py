@@ -57,8 +57,8 @@ def solve_scenario(
 
 def _is_solved(solution: Solution, context: Context) -> bool:
     """Whether weights meet the conditions, and leave weight in every group that these speak of."""
-    projection = solution.projection
-    return projection.status != "infeasible" and keeps_groups(solution.conditions, context, projection.weights)
+    status, weights = solution.projection.status, solution.projection.weights
+    return status != "infeasible" and keeps_groups(solution.conditions, context, weights)
 
 
 def _is_met(context: Context, constraints: Sequence[Constraint]) -> bool:

@@ -1,4 +1,4 @@
-"""What constraints on group rates share: the rates, the group that the target binds, the scalars searched over."""
+"""What constraints on group rates share: the rates, the group that the target binds, what is searched."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from agnostix.core.typing import Bools, Floats
+from agnostix.core.typing import Floats
 from agnostix.what_if.constraints.base import Compiled, Condition, Constraint, Context, Scalar, Where
 from agnostix.what_if.constraints.decisions import decide, is_of_class
 from agnostix.what_if.constraints.group_rates import (
@@ -29,7 +29,7 @@ _NEAR_END = 1e-9
 
 
 class Extreme(NamedTuple):
-    """A rate and a group, and the sign of its difference, that may be the largest: what the target then binds."""
+    """A rate, a group and the sign of its difference: one of those that the target may bind."""
 
     rate: int
     group: str
@@ -129,7 +129,7 @@ class GroupComparison(Constraint):
         return float(values[0]) if values.size == 1 else float(np.abs(values).max())
 
     def bounds(self, context: Context) -> tuple[float, float]:
-        """The ends of the range it must lie in; a ratio, and the largest of several differences, is not negative."""
+        """The ends of the range it must lie in; only the difference of two groups may be negative."""
         low, high = super().bounds(context)
         if low < 0.0 and (self.is_ratio or len(list_extremes(self.rates(context), self.is_ratio)) > 1):
             if self._target.tolerance and high >= 0.0:
@@ -158,7 +158,7 @@ def list_extremes(rates: Sequence[GroupRate], is_ratio: bool) -> tuple[Extreme, 
 
 @dataclass(frozen=True)
 class ComparisonConditions:
-    """Conditions of a comparison, given what is searched: reference rates, a soft target's value, the extreme."""
+    """Conditions of a comparison, given reference rates, a soft target's value and the extreme."""
 
     constraint: GroupComparison
     rates: tuple[GroupRate, ...]
@@ -207,7 +207,7 @@ class ComparisonConditions:
 
     @property
     def _rate_range(self) -> tuple[float, float]:
-        """Reference rates at which the rates of the others stay between 0 and 1, as far as the target tells."""
+        """Reference rates at which those of the others stay between 0 and 1, as far as that is known."""
         least, most = 0.0, 1.0
         if not self.constraint.is_soft and self.constraint.is_ratio:
             most = min(1.0, 1.0 / max(self.target[0], _NEAR_END))

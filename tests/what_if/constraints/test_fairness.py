@@ -189,7 +189,7 @@ def test_crossed_groups_are_each_compared():
 
 def test_equalized_odds_is_larger_difference():
     scenario, weights = solve(EqualizedOdds(0.12, **SEX))
-    gaps = [np.subtract(*rates(weights, ["sex = Female", "sex = Male"], Y == one)) for one in (1, 0)]
+    gaps = [np.subtract(*rates(weights, ["sex = Female", "sex = Male"], one == Y)) for one in (1, 0)]
     assert np.abs(gaps).max() == pytest.approx(0.12, abs=1e-9)
     assert len(scenario.searched) == 2
 
@@ -254,7 +254,7 @@ def test_tolerance_is_range():
 @pytest.mark.parametrize("kind", [DisparateImpact, StatisticalParity])
 def test_soft_target_balances_divergence_and_gap(kind):
     target, penalty = {DisparateImpact: 1.2, StatisticalParity: 0.2}[kind], 4.0
-    soft, weights = solve(kind(target, **SEX, penalty=penalty))
+    soft, _ = solve(kind(target, **SEX, penalty=penalty))
     reached = soft.conditions["reached"][0]
     share, male = DECISION.mean(), DECISION[IS["sex = Male"]].mean()
     unit = np.sqrt(share * (1.0 - share)) / (male if kind is DisparateImpact else 1.0)
