@@ -143,7 +143,7 @@ class GroupComparison(Constraint):
         rates = self.rates(context)
         for rate in rates:
             rate.check_varies()
-        holds = tuple(Hold.of(context, rate.of_reference, is_free=True) for rate in rates)
+        holds = tuple(Hold.from_context(context, rate.of_reference, is_free=True) for rate in rates)
         conditions = ComparisonConditions(self, rates, holds, self.bounds(context), context.base)
         penalty_of = conditions.penalty_of if self.is_soft else None
         return Compiled(conditions.given, conditions.scalars, penalty_of, conditions.notes)
