@@ -127,7 +127,7 @@ class Solution:
     values: Floats  # (n_scalars,), of the scalars
     conditions: list[Condition]
     projection: Projection
-    search_result: SearchResult | None = None  # None where nothing is searched over
+    result: SearchResult | None = None  # None where nothing is searched over
     counts: tuple[int, int] = (1, 0)  # problems solved, local minima compared
 
     @classmethod
@@ -148,14 +148,14 @@ class Solution:
     @property
     def parametric(self) -> ParametricSolution | None:
         """The solution with its derivatives by the scalars, None where nothing is searched over."""
-        return None if self.search_result is None else self.search_result.best
+        return None if self.result is None else self.result.best
 
     def influence(self, design: Design | None = None) -> Influence | None:
         """Influence of the rows, the scalars' own variation included; None where nothing is searched over."""
         best = self.parametric
-        if best is None or self.search_result is None:
+        if best is None or self.result is None:
             return None
-        is_free = np.r_[np.ones(best.xi.size, dtype=bool), ~self.search_result.at_end]
+        is_free = np.r_[np.ones(best.xi.size, dtype=bool), ~self.result.at_end]
         held = np.array([one.role == "held" for one in self.conditions])[best.active]
         terms = np.zeros_like(best.estimating)
         terms[:, : held.size][:, held] = (
@@ -201,7 +201,7 @@ class Solution:
     def notes(self) -> tuple[str, ...]:
         """Sentences on what was held, searched and chosen."""
         notes = list(self.program.compiled.notes)
-        if self.search_result is not None and len(self.searched):
+        if self.result is not None and len(self.searched):
             rows = self.searched.to_dict("records")
             what = "; ".join(
                 f"{row['name']}, from {round(row['low'], 6):g} to {round(row['high'], 6):g}: "
@@ -210,7 +210,7 @@ class Solution:
             )
             minima = f"{self.counts[1]} local minim{'um' if self.counts[1] == 1 else 'a'}"
             notes.append(
-                f"Searched over what the conditions are linear given, by {self.search_result.method}: {what}. "
+                f"Searched over what the conditions are linear given, by {self.result.method}: {what}. "
                 f"{self.counts[0]} linear problems were solved and {minima} compared."
             )
         pairs = zip(self.program.compiled.scalars, self.values.tolist(), strict=True)

@@ -54,6 +54,15 @@ class Closeness:
         return cls(DIVERGENCES[divergence], (low, high))
 
     @property
+    def keywords(self) -> dict[str, Any]:
+        """Arguments of the solver."""
+        return {"divergence": self.divergence, "weight_bounds": self.weight_bounds}
+
+    def solve(self, context: Context) -> Solution:
+        """The closest weights that meet the constraints of a context."""
+        return solve_program(compile_constraints(context), context.base, **self.keywords)
+
+    @property
     def options(self) -> dict[str, Any]:
         """The arguments of `what_if` that are not the default."""
         named = {} if self.divergence is KULLBACK_LEIBLER else {"divergence": self.divergence.name}
@@ -71,35 +80,32 @@ def solve_scenario(
     near = closeness or Closeness()
     sample = keep_complete_rows(sample, statement.shifted, config.missing, statement.features)
     context = statement.in_context(Context(sample, predictions))
-    solution = _solve(context, near)
+    solution = near.solve(context)
     if not _is_solved(solution, context):
         raise explain_conflict(
             solution.conditions,
             context,
             lambda parts: _is_met(context, parts, near),
             lambda phi, low, high: _calibrate(phi, low, high, context, near),
-            near.weight_bounds,
+            weight_bounds=near.weight_bounds,
         )
     return _build_scenario(context, solution, config)
 
 
-def _solve(context: Context, near: Closeness) -> Solution:
-    compiled = compile_constraints(context)
-    return solve_program(compiled, context.base, divergence=near.divergence, weight_bounds=near.weight_bounds)
-
-
 def _is_solved(solution: Solution, context: Context) -> bool:
     """Whether weights meet the conditions, and leave weight in every group that these speak of."""
-    status, weights = solution.projection.status, solution.projection.weights
-    return status != "infeasible" and keeps_groups(solution.conditions, context, weights)
+    projection = solution.projection
+    return projection.status != "infeasible" and keeps_groups(
+        solution.conditions, context, projection.weights
+    )
 
 
 def _is_met(context: Context, constraints: Sequence[Constraint], near: Closeness) -> bool:
     """Whether some weights meet these constraints, in place of those of the context."""
-    other = replace(context, constraints=tuple(constraints))
     try:
         check_blocks(constraints, context)
-        return _is_solved(_solve(other, near), other)
+        other = replace(context, constraints=tuple(constraints))
+        return _is_solved(near.solve(other), other)
     except ConvergenceError:
         return False
 
@@ -107,7 +113,7 @@ def _is_met(context: Context, constraints: Sequence[Constraint], near: Closeness
 def _calibrate(phi: Floats, low: Floats, high: Floats, context: Context, near: Closeness) -> Floats | None:
     """The closest weights (n_rows,) with means of phi in ranges; None if there are none."""
     try:
-        projection = project(phi, low, high, context.base, weight_bounds=near.weight_bounds)
+        projection = project(phi, low, high, context.base, **near.keywords)
     except ConvergenceError:
         return None
     return None if projection.status == "infeasible" else projection.weights
