@@ -192,7 +192,7 @@ class Solution:
         pairs = [
             (one.name, value, one.low, one.high)
             for one, value in zip(self.program.compiled.scalars, self.values.tolist(), strict=True)
-            if not one.choices
+            if not one.choices and one.low < one.high
         ]
         frame = pd.DataFrame(pairs, columns=["name", "value", "low", "high"])
         return frame.astype({"name": object, "value": float, "low": float, "high": float})
@@ -203,18 +203,20 @@ class Solution:
         notes = list(self.program.compiled.notes)
         if self.result is not None and len(self.searched):
             rows = self.searched.to_dict("records")
-            what = "; ".join(
-                f"{row['name']}, from {round(row['low'], 6):g} to {round(row['high'], 6):g}: "
-                f"{row['value']:.6g}"
+            what = " and ".join(
+                f"the {row['name']} ({row['value']:.6g}, searched from {round(row['low'], 6):g} to "
+                f"{round(row['high'], 6):g})"
                 for row in rows
             )
-            minima = f"{self.counts[1]} local minim{'um' if self.counts[1] == 1 else 'a'}"
+            minima = f", {self.counts[1]} local minima compared" if self.counts[1] > 1 else ""
             notes.append(
-                f"Searched over what the conditions are linear given, by {self.result.method}: {what}. "
-                f"{self.counts[0]} linear problems were solved and {minima} compared."
+                f"The conditions are linear only given {what}. Searched by {self.result.method}: "
+                f"{self.counts[0]} linear problems solved{minima}."
             )
         pairs = zip(self.program.compiled.scalars, self.values.tolist(), strict=True)
         notes += [
-            f"Of what may bind, {one.name} is {one.choices[round(v)]}." for one, v in pairs if one.choices
+            f"{one.name}: {one.choices[round(v)]}, the closest of {len(one.choices)} cases."
+            for one, v in pairs
+            if one.choices
         ]
         return tuple(notes)

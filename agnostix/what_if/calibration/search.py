@@ -278,14 +278,14 @@ def _find_feasible(tried: _Tried) -> tuple[float, float] | None:
             return None
         left.sort(key=lambda interval: interval[1] - interval[0])
         start, end = left.pop()
-        if end - start <= _NARROWEST * (high - low):
-            return None
         middle = 0.5 * (start + end)
         solution = tried.solve(np.array([middle]))
         if solution.is_feasible:
             return start, end
+        if end - start <= _NARROWEST * (high - low):
+            continue
         below, above = solution.ruled_out
-        left += [part for part in ((start, middle - below), (middle + above, end)) if part[0] < part[1]]
+        left += [part for part in ((start, middle - below), (middle + above, end)) if part[0] <= part[1]]
     return None
 
 

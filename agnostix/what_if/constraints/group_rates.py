@@ -30,14 +30,14 @@ _MAX_NUMBERS = 20
 class GroupRate:
     """A rate of decisions in several groups, the reference group first."""
 
-    of_reference: Average  # the constraint on the reference group's rate, its target left aside
     decisions: Floats  # (n_rows,), 1 for the favorable decision
     groups: Mapping[str, Bools]  # the rows (n_rows,) that it is taken over, by group
+    constraints: Mapping[str, Average]  # on the rate of each group, targets left aside
 
     @property
     def name(self) -> str:
         """Its name: "selection rate"."""
-        return self.of_reference.kind
+        return self.constraints[self.reference].kind
 
     @property
     def reference(self) -> str:
