@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 import tempfile
 import time
 from dataclasses import dataclass
@@ -11,9 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agnostix.cli.constraints import Constraints, parse_constraints
-from agnostix.cli.csv_texts import class_labels, known_levels
 from agnostix.cli.failures import write_line
+from agnostix.cli.labels import KnownLabels, by_column, class_labels
 from agnostix.cli.loading import load_model, load_table
+from agnostix.cli.model_labels import known_labels
+from agnostix.cli.read_labels import read_labels
 from agnostix.core.files import check_writable, one_line
 from agnostix.exceptions import DataError
 
@@ -42,10 +45,8 @@ def run_report(arguments: argparse.Namespace) -> Any:
     scenarios = [parse_constraints(text) for text in arguments.what_if]
     model = load_model(arguments.model, trust_pickle=arguments.trust_pickle, trust_types=arguments.trust_type)
     check_positive(arguments.positive, model)
-    levels = known_levels(model)
-    if arguments.target is not None:
-        levels[arguments.target] = class_labels(model)
-    inputs = split_table(load_table(arguments.data, levels), model, arguments)
+    table, notes = read_table(model, arguments)
+    inputs = split_table(table, model, arguments)
     check_scenarios(scenarios, inputs.X, arguments.data)
     rows = find_rows(arguments.row, inputs.X)
 
@@ -72,6 +73,21 @@ def run_report(arguments: argparse.Namespace) -> Any:
         ]:
             write_line(one_line(line))
     return report
+
+
+def read_table(model: Any, arguments: argparse.Namespace) -> tuple[pd.DataFrame, list[str]]:
+    """The table with its labels as the model knows them, and what was read in this way; prints that."""
+    table = load_table(arguments.data)
+    removed = _removed(model, arguments)
+    known = by_column(known_labels(model), [name for name in table if name not in removed])
+    if arguments.target is not None:
+        known[arguments.target] = KnownLabels.from_values(class_labels(model))
+    table, notes = read_labels(table, arguments.data, known)
+    if notes and not arguments.quiet:
+        write_line(
+            one_line(f"agnostix: labels are read as the model has them: {'; '.join(notes)}"), sys.stderr
+        )
+    return table, notes
 
 
 def make_explainer(name: str, model: Any) -> Any:
@@ -146,17 +162,22 @@ def split_table(table: pd.DataFrame, model: Any, arguments: argparse.Namespace) 
                 f"{option} {column!r} is not a column of {arguments.data}. {_list_columns(table)}"
             )
     _check_model_columns(table, model, arguments)
-    used = {str(name) for name in getattr(model, "feature_names_in_", ())}
     if arguments.by is not None and arguments.by == arguments.target:
         raise DataError(f"--by {arguments.by!r} is the target too; groups are made by another column.")
     sample_weight = None if arguments.weight is None else _weights(table[arguments.weight], arguments)
+    y = None if arguments.target is None else table[arguments.target]
+    X = table.drop(columns=_removed(model, arguments))
+    _check_width(X, model, arguments.data)
+    return Inputs(X, y, sample_weight)
+
+
+def _removed(model: Any, arguments: argparse.Namespace) -> list[str]:
+    """Columns that are no features: the target, and the weights unless they are used otherwise."""
+    used = {str(name) for name in getattr(model, "feature_names_in_", ())}
     removed = [arguments.target] if arguments.target is not None else []
     if arguments.weight is not None and arguments.weight not in used | {arguments.by, arguments.target}:
         removed.append(arguments.weight)
-    y = None if arguments.target is None else table[arguments.target]
-    X = table.drop(columns=removed)
-    _check_width(X, model, arguments.data)
-    return Inputs(X, y, sample_weight)
+    return removed
 
 
 def check_scenarios(scenarios: list[Constraints], X: pd.DataFrame, path: Path) -> None:
