@@ -156,7 +156,14 @@ class EntropicProjection(BaseExplainer):
         self.verbose = verbose
 
     def fit(
-        self, X: Any, y: Any = None, sample_weight: Any = None, *, predictions: Any = None
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        *,
+        predictions: Any = None,
+        groups: Any = None,
+        strata: Any = None,
     ) -> EntropicProjection:
         """Evaluate the model on the rows.
 
@@ -171,6 +178,13 @@ class EntropicProjection(BaseExplainer):
             Base weights; equal by default.
         predictions : array-like of shape (n_rows,) or (n_rows, n_outputs), default=None
             Predictions computed elsewhere, instead of a model.
+        groups : array-like of shape (n_rows,), default=None
+            Ids of clusters whose rows were sampled together, such as households
+            or patients with several visits. Intervals then count clusters, not
+            rows. None: rows are independent.
+        strata : array-like of shape (n_rows,), default=None
+            Labels of the strata that clusters (or rows) were sampled within, at
+            least two in each. None: all were sampled from one population.
 
         Returns
         -------
@@ -179,12 +193,14 @@ class EntropicProjection(BaseExplainer):
         Raises
         ------
         ValueError
-            If the rows, the weights or the predictions are invalid.
+            If the rows, the weights, the predictions or the ids of clusters and
+            strata are invalid.
         """
         self._validate_params()
         quantiles = parse_quantiles(self.quantiles)
         table = as_table(X)
-        check_row_order(table, y=y, sample_weight=sample_weight, predictions=predictions)
+        given = {"y": y, "sample_weight": sample_weight, "predictions": predictions}
+        check_row_order(table, **given, groups=groups, strata=strata)
         validate_data(self, X=table, skip_check_array=True)
         start = perf_counter()
         outcome = self._predict(table, y, sample_weight, predictions)
@@ -193,7 +209,7 @@ class EntropicProjection(BaseExplainer):
             _LOGGER.info("evaluated the model on %d rows in %.2f s", self.n_model_rows_, seconds)
         check_sizes(outcome)
         others = [outcome.values] + ([] if outcome.truth is None else [outcome.truth])
-        self.table_ = Table.from_frame(table, sample_weight, others)
+        self.table_ = Table.from_frame(table, sample_weight, others, groups, strata)
         self.predictions_ = outcome.take(self.table_.order)
         self.config_ = ProjectionConfig(
             self.n_targets,

@@ -24,6 +24,7 @@ from agnostix.what_if.inference import (
     Influence,
     assign_blocks,
     classify_support,
+    compute_gain_ess,
     interval,
     jackknife,
 )
@@ -159,7 +160,9 @@ class ResponseCurve:
         """Confidence interval of a quantity at each target."""
         quantity = part.quantity
         return interval(
-            part.values, part.std_errors, self.ess, confidence_level, quantity.bounds, counts=quantity.counts
+            *(part.values, part.std_errors, self.ess, confidence_level, quantity.bounds),
+            counts=quantity.counts,
+            most_degrees=self.moment.sample.most_degrees,
         )
 
 
@@ -174,6 +177,8 @@ def measure_curve(
     """Response curve along solved tilts."""
     tilts, responses = _respond_precisely(moment, tilts)
     sample, statistic = moment.sample, moment.statistic
+    if sample.design is not None:
+        responses = _respond_by_clusters(moment, tilts, responses)
     moving = np.abs(tilts.targets) > EDGE  # at the mean, rows gain weight by rounding only
     status = classify_support(
         tilts.infeasible,
@@ -210,6 +215,30 @@ def _respond_precisely(
     for field in fields(Responses):
         getattr(responses, field.name)[untrusted] = getattr(better, field.name)
     return replace(tilts, targets=targets, xi=xi), responses
+
+
+def _respond_by_clusters(moment: MomentStatistic, tilts: ExponentialTilts, responses: Responses) -> Responses:
+    """Errors, and effective clusters that gain weight, from the rows: equal ones are in several clusters."""
+    sample = moment.sample
+    errors = np.full((2, *responses.values.shape), np.nan)
+    gain_ess = responses.gain_ess.copy()
+    for j in np.flatnonzero(~tilts.infeasible).tolist():
+        influence, drift = _influence_at(moment, tilts, j)
+        errors[:, j] = influence.errors(sample.outcomes, None, drift)
+        gain_ess[j] = compute_gain_ess(influence.weights, sample.base, sample.design)
+    return replace(responses, std_errors=errors[0], change_errors=errors[1], gain_ess=gain_ess)
+
+
+def _influence_at(
+    moment: MomentStatistic, tilts: ExponentialTilts, j: int
+) -> tuple[Influence, Floats | None]:
+    """Influence of the rows at the j-th target, and how each shifts it (n_rows,) at a fixed divergence."""
+    sample, xi = moment.sample, tilts.xi[j]
+    weights = _tilted_weights(moment, xi)
+    centered = np.where(np.isfinite(xi), moment.statistic.z - tilts.targets[j], 0.0)[:, None]
+    influence = Influence.from_weights(centered, weights, sample.base, sample.design)
+    fixed = tilts.kl is None or xi == 0.0 or not np.isfinite(xi)
+    return influence, None if fixed else (weights - sample.base) / xi
 
 
 def _solve_again(exact: DistinctValues, tilts: ExponentialTilts, which: Bools) -> ExponentialTilts:
@@ -260,18 +289,12 @@ def _measure_smooth(
     base_value, psi_base = quantity.measure(sample.expand(sample.base))
     psi_base = sample.restrict(psi_base)[:, None]
     parts = np.full((4, tilts.xi.size), np.nan)
-    for j, (target, xi) in enumerate(zip(tilts.targets, tilts.xi, strict=True)):
-        if np.isnan(xi):
-            continue
-        weights = _tilted_weights(moment, xi)
-        value, psi = quantity.measure(sample.expand(weights))
+    for j in np.flatnonzero(~tilts.infeasible).tolist():
+        influence, drift = _influence_at(moment, tilts, j)
+        value, psi = quantity.measure(sample.expand(influence.weights))
         psi = sample.restrict(psi)[:, None]
-        centered = np.where(np.isfinite(xi), statistic.z - target, 0.0)[:, None]
-        influence = Influence.from_weights(centered, weights, sample.base)
-        fixed = tilts.kl is None or xi == 0.0 or not np.isfinite(xi)
-        drift = None if fixed else (weights - sample.base) / xi
         error, change_error = influence.errors(psi, psi_base, drift)
-        slope = influence.slopes(psi)[0, 0] / statistic.scale if np.isfinite(xi) else np.nan
+        slope = influence.slopes(psi)[0, 0] / statistic.scale if np.isfinite(tilts.xi[j]) else np.nan
         parts[:, j] = value, error[0], slope, change_error[0]
     return QuantityCurve(quantity, base_value, *parts)
 
@@ -288,7 +311,7 @@ def _measure_blocks(
             for xi in tilts.xi
         ]
     )
-    block, n_blocks = assign_blocks(sample.base.size)
+    block, n_blocks = assign_blocks(sample.base.size, sample.design)
     without = np.stack([_without_block(moment, tilts, quantity, block != b) for b in range(n_blocks)])
     errors, change_errors = jackknife(without[:, 0]), jackknife(without[:, 1] - without[:, 2])
     return QuantityCurve(quantity, base_value, values, errors, np.full(values.size, np.nan), change_errors)

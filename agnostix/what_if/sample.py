@@ -12,6 +12,7 @@ import numpy as np
 from agnostix.core.names import label_text
 from agnostix.core.typing import Bools, Floats, Numbers
 from agnostix.exceptions import DataError
+from agnostix.what_if.inference.design import Design
 from agnostix.what_if.metrics import MeanQuantity, Quantity
 from agnostix.what_if.table import Column, Table, is_constant
 
@@ -190,6 +191,17 @@ class Sample:
     def restrict(self, values: Floats) -> Floats:
         """Values (n_rows, ...) of the table on these rows, shape (n_here, ...)."""
         return values if self.rows is None else values[self.rows]
+
+    @cached_property
+    def design(self) -> Design | None:
+        """Clusters and strata of these rows."""
+        design = self.table.design
+        return design if design is None or self.rows is None else design.restrict(self.rows)
+
+    @property
+    def most_degrees(self) -> float:
+        """Clusters minus strata; infinite where rows are independent."""
+        return np.inf if self.design is None else self.design.degrees
 
     @property
     def base_ess(self) -> float:

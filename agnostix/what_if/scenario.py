@@ -11,6 +11,7 @@ import pandas as pd
 
 from agnostix.core.explanation import Scenario
 from agnostix.core.typing import Bools, Floats
+from agnostix.what_if.calibration import Projection, project
 from agnostix.what_if.constraints.base import Condition, Context, compile_constraints
 from agnostix.what_if.constraints.short_forms import Statement
 from agnostix.what_if.infeasibility import explain_infeasibility
@@ -24,7 +25,6 @@ from agnostix.what_if.inference import (
 from agnostix.what_if.metrics import BlockQuantity, MeanQuantity, Quantity
 from agnostix.what_if.moments import MomentStatistic, default_targets, iter_moments
 from agnostix.what_if.predictions import Predictions
-from agnostix.what_if.projection import Projection, project, project_ranges
 from agnostix.what_if.sample import ProjectionConfig, Sample, Statistic, keep_complete_rows
 from agnostix.what_if.table import Column
 from agnostix.what_if.tilting import EDGE
@@ -44,7 +44,8 @@ def solve_scenario(
     low, high = (
         np.array([one.statistic.to_z(getattr(one, end)) for one in conditions]) for end in ("low", "high")
     )
-    projection, held = project_ranges(phi, low, high, sample.base)
+    projection = project(phi, low, high, sample.base)
+    held = projection.held
     if projection.status == "infeasible":
         target = np.where(np.isfinite(held), held, np.clip(0.0, low, high))
         direction = np.zeros(target.size)
@@ -66,10 +67,12 @@ def _build_scenario(
     live = weights > 0
     on_edge = projection.status == "boundary"
     diagnostics = WeightDiagnostics.from_weights(
-        weights, base, on_edge, config.min_ess_fraction * sample.base_ess
+        weights, base, on_edge, config.min_ess_fraction * sample.base_ess, sample.design
     )
     binding = np.isfinite(held)
-    influence = Influence.from_weights(off_target(phi[:, binding] - held[binding], live), weights, base)
+    influence = Influence.from_weights(
+        off_target(phi[:, binding] - held[binding], live), weights, base, sample.design
+    )
     level = config.confidence_level
     return Scenario(
         weights=sample.table.to_user_order(sample.expand(weights)) * sample.table.n_given,
@@ -155,7 +158,7 @@ def _outcomes(
             j += 1
         else:
             parts = _metric_values(sample, quantity, phi, target, influence)
-        rows.append(_outcome(quantity, parts, ess, config))
+        rows.append(_outcome(quantity, parts, ess, config, sample.most_degrees))
     names = pd.Series([row.pop("output") for row in rows], dtype=object)
     frame = pd.DataFrame(rows)
     frame.insert(1, "output", names)
@@ -163,14 +166,20 @@ def _outcomes(
 
 
 def _outcome(
-    quantity: Quantity, parts: tuple[float, float, float, float], ess: float, config: ProjectionConfig
+    quantity: Quantity,
+    parts: tuple[float, float, float, float],
+    ess: float,
+    config: ProjectionConfig,
+    most: float,
 ) -> dict[str, object]:
     base, value, error, change_error = parts
     level = config.confidence_level
     values, errors, rows = (np.array([part]) for part in (value, error, ess))
-    low, high = interval(values, errors, rows, level, quantity.bounds, counts=quantity.counts)
+    low, high = interval(
+        values, errors, rows, level, quantity.bounds, counts=quantity.counts, most_degrees=most
+    )
     change_low, change_high = interval(
-        np.array([value - base]), np.array([change_error]), np.array([ess]), level
+        np.array([value - base]), np.array([change_error]), np.array([ess]), level, most_degrees=most
     )
     return {
         "quantity": quantity.name,
@@ -204,12 +213,12 @@ def _metric_values(
 def _block_errors(
     sample: Sample, quantity: BlockQuantity, phi: Floats, target: Floats
 ) -> tuple[float, float]:
-    block, n_blocks = assign_blocks(sample.base.size)
+    block, n_blocks = assign_blocks(sample.base.size, sample.design)
     without = np.full((n_blocks, 2), np.nan)
     for b in range(n_blocks):
         kept = block != b
         base = sample.base[kept] / sample.base[kept].sum()
-        projection = project(phi[kept], target, base)
+        projection = project(phi[kept], target, target, base)
         if projection.status == "infeasible":
             continue
         weights = np.zeros((2, sample.base.size))
@@ -236,7 +245,9 @@ def compute_shifts(
         are_stated += [statistic.key in stated for statistic, _ in part]
         numbers.append(_shifts_of(part, influence))
     before, after, shift, error = np.concatenate(numbers or [np.empty((0, 4))]).T
-    low, high = interval(shift, error, np.full(shift.size, ess), confidence_level)
+    low, high = interval(
+        shift, error, np.full(shift.size, ess), confidence_level, most_degrees=sample.most_degrees
+    )
     return pd.DataFrame(
         {
             "feature": pd.Series(features, dtype=object),
@@ -310,7 +321,7 @@ def sweep_joint(
         start = None
         for b in z_two if i % 2 == 0 else z_two[::-1]:  # warm start from the neighboring cell
             target = np.array([a, b])
-            projection = project(phi, target, sample.base, start)
+            projection = project(phi, target, target, sample.base, start=start)
             start = projection.xi if projection.status == "ok" else None
             cell = _cell(sample, phi - target, projection, config)
             frames.append(
@@ -343,16 +354,20 @@ def _cell(sample: Sample, centered: Floats, projection: Projection, config: Proj
         numbers = ("value", "std_error", "low", "high", "kl", "ess", "max_weight")
         return pd.DataFrame(named | dict.fromkeys(numbers, np.nan) | {"status": "infeasible"})
     live = weights > 0
-    influence = Influence.from_weights(off_target(centered, live), weights, sample.base)
+    influence = Influence.from_weights(off_target(centered, live), weights, sample.base, sample.design)
     values = sample.centers + sample.scales * (weights @ sample.outcomes)
     errors = sample.scales * influence.errors(sample.outcomes)[0]
     on_edge = projection.status == "boundary"
     diagnostics = WeightDiagnostics.from_weights(
-        weights, sample.base, on_edge, config.min_ess_fraction * sample.base_ess
+        weights, sample.base, on_edge, config.min_ess_fraction * sample.base_ess, sample.design
     )
     ess = np.array([diagnostics.ess])
     bounds = [
-        interval(values[[j]], errors[[j]], ess, config.confidence_level, q.bounds, counts=q.counts)
+        interval(
+            *(values[[j]], errors[[j]], ess, config.confidence_level, q.bounds),
+            counts=q.counts,
+            most_degrees=sample.most_degrees,
+        )
         for j, q in enumerate(means)
     ]
     return pd.DataFrame(

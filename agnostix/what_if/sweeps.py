@@ -11,7 +11,7 @@ import pandas as pd
 
 from agnostix.core.explanation import Histogram
 from agnostix.core.typing import Floats, Numbers
-from agnostix.what_if.inference import MAX_LEVERAGE, assign_blocks, interval, jackknife
+from agnostix.what_if.inference import Influence, assign_blocks, interval, jackknife
 from agnostix.what_if.metrics import BlockQuantity, MeanQuantity, Quantity, SmoothQuantity
 from agnostix.what_if.moments import MomentStatistic, default_targets, iter_moments
 from agnostix.what_if.response_curves import ResponseCurve, measure_curve, shift_moment
@@ -166,7 +166,10 @@ class _FrameBlocks:
         for part in curve.quantity_curves:
             low, high = curve.interval(part, config.confidence_level)
             change = part.values - part.base
-            change_low, change_high = interval(change, part.change_errors, curve.ess, config.confidence_level)
+            change_low, change_high = interval(
+                *(change, part.change_errors, curve.ess, config.confidence_level),
+                most_degrees=curve.moment.sample.most_degrees,
+            )
             block = self._shared(curve, group)
             block |= {"direction": _DIRECTIONS, "start": curve.moment.statistic.mean}
             block |= {"quantity": part.quantity.name, "output": part.quantity.output, "base": part.base}
@@ -242,7 +245,9 @@ def _measure_row(sample: Sample, quantity: Quantity, config: ProjectionConfig) -
     value, error = _value_and_error(sample, quantity)
     values, errors, ess = (np.array([part]) for part in (value, error, sample.base_ess))
     low, high = interval(
-        values, errors, ess, config.confidence_level, quantity.bounds, counts=quantity.counts
+        *(values, errors, ess, config.confidence_level, quantity.bounds),
+        counts=quantity.counts,
+        most_degrees=sample.most_degrees,
     )
     return quantity.name, quantity.output, value, error, low[0], high[0]
 
@@ -258,17 +263,12 @@ def _value_and_error(sample: Sample, quantity: Quantity) -> tuple[float, float]:
         assert isinstance(quantity, SmoothQuantity)
         value, full = quantity.measure(sample.expand(base))
         psi = sample.restrict(full)
-    return value, _mean_error(psi, base)
-
-
-def _mean_error(psi: Floats, base: Floats) -> float:
-    if base.max() > MAX_LEVERAGE:  # one row decides: its spread is unknown
-        return np.inf
-    return float(np.sqrt((((psi - base @ psi) * base / (1.0 - base)) ** 2).sum()))
+    influence = Influence.from_weights(np.empty((base.size, 0)), base, base, sample.design)
+    return value, float(influence.errors(psi[:, None])[0][0])
 
 
 def _block_error(sample: Sample, quantity: BlockQuantity) -> float:
-    block, n_blocks = assign_blocks(sample.base.size)
+    block, n_blocks = assign_blocks(sample.base.size, sample.design)
     without = [
         quantity.measure(sample.expand(np.where(block != b, sample.base, 0.0))) for b in range(n_blocks)
     ]

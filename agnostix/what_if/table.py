@@ -21,6 +21,7 @@ from agnostix.core.names import did_you_mean, label_text
 from agnostix.core.reproducibility import own_order
 from agnostix.core.typing import Bools, Codes, Floats, Numbers
 from agnostix.exceptions import DataError
+from agnostix.what_if.inference.design import Design
 
 _LEAST_SHARE = 1e-290
 """Least weight of a row, of the largest, that double precision still holds."""
@@ -191,9 +192,12 @@ class Table:
     base: Floats  # (n_rows,), base weights, summing to 1
     order: Codes  # (n_rows,), the user's row at each of the table's places
     n_given: int  # rows of X, those of weight 0 included
+    design: Design | None = None  # clusters and strata of the rows; None: they are independent
 
     @classmethod
-    def from_frame(cls, X: Any, sample_weight: Any, others: Iterable[np.ndarray]) -> Table:
+    def from_frame(
+        cls, X: Any, sample_weight: Any, others: Iterable[np.ndarray], groups: Any = None, strata: Any = None
+    ) -> Table:
         """Take in a frame."""
         n_rows = X.shape[0]
         if n_rows < 2:
@@ -202,14 +206,17 @@ class Table:
         if (weight > 0).sum() < 2:
             raise DataError("A single row has a sample_weight above 0; a population needs at least two.")
         columns = {name: Column.from_series(name, series) for name, series in series_of(X).items()}
+        design = Design.from_labels(groups, strata, weight)
         keys = [column.values for column in columns.values()] + [weight]
         for other in others:
             keys.extend(other.T if other.ndim == 2 else [other])
+        keys += [] if design is None else design.keys
         order = own_order(keys)
         order = order[weight[order] > 0]
         base = weight[order]
         in_order = {name: column.take(order) for name, column in columns.items()}
-        return cls(in_order, base / base.sum(), order, n_rows)
+        design = None if design is None else design.in_order(order)
+        return cls(in_order, base / base.sum(), order, n_rows, design)
 
     @property
     def n_rows(self) -> int:

@@ -1,0 +1,30 @@
+"""How far a reweighted mean can be trusted: standard errors, intervals, and support by enough rows.
+
+`influence` has the delta method for any divergence, `design` what it makes of clusters and strata,
+`intervals` Student's t and the jackknife over blocks for what has no known derivative, `support` the status.
+"""
+
+from agnostix.what_if.inference.design import Design
+from agnostix.what_if.inference.influence import (
+    MAX_LEVERAGE,
+    MIN_CARRIED_WEIGHT,
+    Influence,
+    unit_errors,
+)
+from agnostix.what_if.inference.intervals import assign_blocks, degrees_of_freedom, interval, jackknife
+from agnostix.what_if.inference.support import WeightDiagnostics, classify_support, compute_gain_ess
+
+__all__ = [
+    "MAX_LEVERAGE",
+    "MIN_CARRIED_WEIGHT",
+    "Design",
+    "Influence",
+    "WeightDiagnostics",
+    "assign_blocks",
+    "classify_support",
+    "compute_gain_ess",
+    "degrees_of_freedom",
+    "interval",
+    "jackknife",
+    "unit_errors",
+]
