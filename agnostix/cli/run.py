@@ -7,16 +7,20 @@ import re
 import sys
 import tempfile
 import time
+import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agnostix.cli.constraints import Constraints, parse_constraints
+from agnostix.cli.constraints import ConstraintBuilder
 from agnostix.cli.failures import write_line
 from agnostix.cli.labels import KnownLabels, by_column, class_labels
 from agnostix.cli.loading import load_model, load_table
 from agnostix.cli.model_labels import known_labels
 from agnostix.cli.read_labels import read_labels
+from agnostix.cli.statements import ScenarioText
+from agnostix.cli.syntax import parse_scenario
 from agnostix.core.files import check_writable, one_line
 from agnostix.exceptions import DataError
 
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
     from agnostix.core.typing import Floats
     from agnostix.surrogate_tree import MimicTree
 
+_READ = "Labels are read as the model has them"
 _FORMATS = (".html", ".json", ".md")
 
 
@@ -42,12 +47,12 @@ def run_report(arguments: argparse.Namespace) -> Any:
     """Make and save a WhatIfReport; unless quiet, print its path, findings, scenarios and rows."""
     begin = time.perf_counter()
     check_output(arguments.output)  # before the model runs, which may take long
-    scenarios = [parse_constraints(text) for text in arguments.what_if]
+    scenarios = [parse_scenario(text) for text in arguments.what_if]
     model = load_model(arguments.model, trust_pickle=arguments.trust_pickle, trust_types=arguments.trust_type)
     check_positive(arguments.positive, model)
     table, notes = read_table(model, arguments)
     inputs = split_table(table, model, arguments)
-    check_scenarios(scenarios, inputs.X, arguments.data)
+    what_if = build_scenarios(scenarios, inputs.X, arguments.data, class_labels(model))
     rows = find_rows(arguments.row, inputs.X)
 
     from agnostix.report import WhatIfReport  # the drawing libraries, not needed for an error above
@@ -56,7 +61,7 @@ def run_report(arguments: argparse.Namespace) -> Any:
         model,
         inputs.X,
         inputs.y,
-        what_if=scenarios,
+        what_if=what_if,
         by=arguments.by,
         output=arguments.positive,
         sample_weight=inputs.sample_weight,
@@ -64,6 +69,7 @@ def run_report(arguments: argparse.Namespace) -> Any:
         rows=rows,
         explainers=[make_explainer(arguments.explain, model)],
         mimic=make_mimic(model, arguments.mimic),
+        data_notes=[f"{_READ}: {'; '.join(notes)}."] if notes else [],
     )
     report.save(arguments.output)
     if not arguments.quiet:
@@ -84,9 +90,7 @@ def read_table(model: Any, arguments: argparse.Namespace) -> tuple[pd.DataFrame,
         known[arguments.target] = KnownLabels.from_values(class_labels(model))
     table, notes = read_labels(table, arguments.data, known)
     if notes and not arguments.quiet:
-        write_line(
-            one_line(f"agnostix: labels are read as the model has them: {'; '.join(notes)}"), sys.stderr
-        )
+        write_line(one_line(f"agnostix: {_READ.lower()}: {'; '.join(notes)}"), sys.stderr)
     return table, notes
 
 
@@ -180,20 +184,24 @@ def _removed(model: Any, arguments: argparse.Namespace) -> list[str]:
     return removed
 
 
-def check_scenarios(scenarios: list[Constraints], X: pd.DataFrame, path: Path) -> None:
-    """Raise ValueError, before the model runs, if a column or level of a scenario is not in the table."""
-    from agnostix.what_if import Column
-
-    for name, target in (item for scenario in scenarios for item in scenario.items()):
-        if name not in X.columns:
-            raise DataError(f"--what-if: there is no column {name!r} in {path}. {_list_columns(X)}")
-        column = Column.from_series(name, X[name])
-        if isinstance(target, dict) and column.kind == "categorical":
-            for level in target:
-                try:
-                    column.level_code(level)
-                except ValueError as error:
-                    raise DataError(f"--what-if: {error}") from None
+def build_scenarios(
+    scenarios: list[ScenarioText], X: pd.DataFrame, path: Path, classes: Sequence[Any] = ()
+) -> list[Any]:
+    """Scenarios as the report takes them; DataError, before the model runs, if they do not fit the table."""
+    builder, built = ConstraintBuilder(X, path, classes), []
+    for one in scenarios:
+        if one.name is not None and [other.name for other in scenarios].count(one.name) > 1:
+            raise DataError(f"--what-if: two scenarios have the name {one.name!r}; rename one.")
+        for word in {statement.subject for statement in one.statements}.intersection(map(str, X.columns)):
+            warnings.warn(
+                f'--what-if: {word} is that of the model. For the column of this name, write "{word}" in '
+                "double quotes.",
+                UserWarning,
+                stacklevel=2,
+            )
+        constraints = builder.build(one)
+        built.append(constraints if one.name is None else {one.name: constraints})
+    return built
 
 
 def find_rows(texts: list[str], X: pd.DataFrame) -> list[int]:

@@ -44,7 +44,8 @@ def xgboost():
 
 def catboost():
     library = pytest.importorskip("catboost")
-    model = library.CatBoostClassifier(iterations=5, verbose=0, cat_features=["zip", "grade"])
+    quiet = {"verbose": 0, "allow_writing_files": False}
+    model = library.CatBoostClassifier(iterations=5, cat_features=["zip", "grade"], **quiet)
     return model.fit(X, Y), X
 
 

@@ -14,7 +14,7 @@ from sklearn.base import clone
 from agnostix import MimicTree, OcclusionExplainer, WhatIfReport, as_predictor
 from agnostix.exceptions import DataError
 from agnostix.report.formatting import Scale
-from agnostix.report.sentences_population import curve_sentence, describe_constraints, levels_sentence
+from agnostix.report.sentences_population import curve_sentence, levels_sentence
 from tests.messages import refuses
 
 SCALE = Scale(False, 1)
