@@ -400,7 +400,7 @@ class EntropicProjection(BaseExplainer):
         check_is_fitted(self, "n_features_in_")
         predictions = self.predictions_
         check_have_averages(self.table_, constraints)
-        statement = read_statement(constraints, prediction, error_rate)
+        statement = read_statement(self.table_, constraints, prediction, error_rate)
         chosen = default_metrics(predictions) if metric is None else metric
         more: list[Any] = list(chosen) if isinstance(chosen, list | tuple) else [chosen]
         more = [one for one in more if one not in (None, "prediction", "outcome")]

@@ -12,7 +12,8 @@ import pandas as pd
 from agnostix.core.explanation import Scenario
 from agnostix.core.typing import Bools, Floats
 from agnostix.what_if.calibration import Projection, project
-from agnostix.what_if.constraints.base import Condition, Context, compile_constraints
+from agnostix.what_if.constraints.base import Condition, Context
+from agnostix.what_if.constraints.compilation import compile_constraints
 from agnostix.what_if.constraints.short_forms import Statement
 from agnostix.what_if.infeasibility import explain_infeasibility
 from agnostix.what_if.inference import (
