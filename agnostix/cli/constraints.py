@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _GROUP_KINDS = {
     "disparate_impact": "DisparateImpact",
+    "statistical_parity": "StatisticalParity",
     "equal_opportunity": "EqualOpportunity",
     "equalized_odds": "EqualizedOdds",
 }
@@ -84,7 +85,8 @@ class ConstraintBuilder:
         if one.subject in _RATE_KINDS:
             return self._kind(_RATE_KINDS[one.subject])(target, **self._classes_of(one), **settings)
         if one.subject in _GROUP_KINDS:
-            return self._kind(_GROUP_KINDS[one.subject])(target, **self._groups(one), **settings)
+            kind = getattr(self._comparisons, _GROUP_KINDS[one.subject])
+            return kind(target, **self._groups(one), **settings)
         number = 0.5 if one.subject == "median" else one.number
         between = () if number is None else (number,)
         return self._kind(_COLUMN_KINDS[one.subject])(*one.names, *between, target, **settings)
@@ -94,6 +96,12 @@ class ConstraintBuilder:
         from agnostix.what_if import constraints
 
         return constraints
+
+    @cached_property
+    def _comparisons(self) -> Any:
+        from agnostix.what_if.constraints import fairness
+
+        return fairness
 
     def _kind(self, name: str) -> Any:
         return getattr(self._kinds, name)
@@ -143,23 +151,26 @@ class ConstraintBuilder:
         return find_level(value[0], self.classes)
 
     def _groups(self, one: Statement) -> dict[str, Any]:
-        settings = dict(one.settings)
-        reference = settings.pop("reference", None)
-        rest = Statement(one.subject, settings=tuple(settings.items()))
-        group: Any = one.names[0] if len(one.names) == 1 else list(one.names)
-        return {"group": group, **self._classes_of(rest), **self._reference(one.names, reference)}
+        """The columns that make groups, and settings that name one of these or a class."""
+        settings: dict[str, Any] = {"group": one.names[0] if len(one.names) == 1 else list(one.names)}
+        for name, value in one.settings:
+            if isinstance(value, float):
+                settings[name] = value
+            elif name in ("reference", "compared"):
+                settings[name] = self._group(one.names, name, value)
+            else:
+                settings[name] = self._class(name, value)
+        return settings
 
-    def _reference(self, names: tuple[str, ...], reference: Any) -> dict[str, Any]:
-        if reference is None:
-            return {}
-        texts: tuple[str, ...] = reference
+    def _group(self, names: tuple[str, ...], setting: str, texts: tuple[str, ...]) -> Any:
+        """A level, or one of each column where groups are crossed."""
         if len(texts) != len(names):
             raise DataError(
-                f"--what-if: reference={';'.join(texts)} must have a level of each of {', '.join(names)}, "
+                f"--what-if: {setting}={';'.join(texts)} must have one level of each of {', '.join(names)}, "
                 "separated by semicolons."
             )
         levels = tuple(self._level(name, text) for name, text in zip(names, texts, strict=True))
-        return {"reference": levels[0] if len(levels) == 1 else levels}
+        return levels[0] if len(levels) == 1 else levels
 
     def _column(self, name: str) -> Any:
         """A column of the table, read once."""

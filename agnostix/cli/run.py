@@ -18,6 +18,7 @@ from agnostix.cli.failures import write_line
 from agnostix.cli.labels import KnownLabels, by_column, class_labels
 from agnostix.cli.loading import load_model, load_table
 from agnostix.cli.model_labels import known_labels
+from agnostix.cli.printing import report_lines
 from agnostix.cli.read_labels import read_labels
 from agnostix.cli.statements import ScenarioText
 from agnostix.cli.syntax import parse_scenario
@@ -75,7 +76,7 @@ def run_report(arguments: argparse.Namespace) -> Any:
     if not arguments.quiet:
         for line in [
             _file_line(arguments, len(inputs.X), time.perf_counter() - begin),
-            *_lines(report.summary),
+            *report_lines(report),
         ]:
             write_line(one_line(line))
     return report
@@ -262,23 +263,6 @@ def _weights(column: pd.Series, arguments: argparse.Namespace) -> Floats:
 
 def _list_columns(table: pd.DataFrame) -> str:
     return f"It has: {', '.join(map(str, table.columns))}."
-
-
-def _join_sentences(part: dict[str, Any]) -> str:
-    """Sentences of an explanation, the fidelity of a surrogate first."""
-    fidelity = part["fidelity"]
-    first = [] if fidelity is None else [fidelity["sentence"], *fidelity["warnings"]]
-    return " ".join([*first, *part["sentences"]])
-
-
-def _lines(summary: dict[str, Any]) -> list[str]:
-    """What is printed of a report, line by line."""
-    scenarios = [f"What if {one['description']}? {one['sentence']}" for one in summary["scenarios"]]
-    rules = [summary["rules"]["sentence"]] if summary["rules"] else []
-    rows = [
-        " ".join([row["sentence"], *map(_join_sentences, row["explanations"])]) for row in summary["rows"]
-    ]
-    return [*summary["findings"][:2], *scenarios, *rules, *rows]
 
 
 def _file_line(arguments: argparse.Namespace, n_rows: int, seconds: float) -> str:

@@ -57,6 +57,7 @@ class Form:
     n_names: tuple[int, int] = (1, 1)  # least and most columns
     takes_number: bool = False
     settings: tuple[str, ...] = ()
+    required: str = ""  # a setting that must be there
     is_share: bool = False  # whether its value may be in percent
     is_outcome: bool = False  # whether an output may stand in brackets
     has_amount: bool = True
@@ -64,7 +65,14 @@ class Form:
 
 _MANY = 99
 _RATE = ("positive", "threshold")
-_GROUPS = ("reference", "favorable", "threshold")
+_GROUPS = ("reference", "compared", "favorable", "threshold")
+
+
+def _between_groups(word: str, value: str) -> Form:
+    """A word that compares the groups of a column, or of several crossed, with one of them."""
+    example = f"{word}(sex,reference=Male)={value}"
+    return Form(example, (1, _MANY), settings=_GROUPS, required="reference", is_share=True)
+
 
 FORMS = {
     "prediction": Form("prediction=0.3", (0, 0), is_share=True, is_outcome=True),
@@ -80,15 +88,10 @@ FORMS = {
     "covariance": Form("covariance(age,hours)=3", (2, 2)),
     "correlation": Form("correlation(age,hours)=0.2", (2, 2)),
     "expected_shortfall": Form("expected_shortfall(loss,0.95)=12", takes_number=True),
-    "disparate_impact": Form(
-        "disparate_impact(sex,reference=Male)=0.8", (1, _MANY), settings=_GROUPS, is_share=True
-    ),
-    "equal_opportunity": Form(
-        "equal_opportunity(sex,reference=Male)=0", (1, _MANY), settings=_GROUPS, is_share=True
-    ),
-    "equalized_odds": Form(
-        "equalized_odds(sex,reference=Male)=0.1", (1, _MANY), settings=_GROUPS, is_share=True
-    ),
+    "disparate_impact": _between_groups("disparate_impact", "0.8"),
+    "statistical_parity": _between_groups("statistical_parity", "0"),
+    "equal_opportunity": _between_groups("equal_opportunity", "0"),
+    "equalized_odds": _between_groups("equalized_odds", "0.1"),
     "keep": Form("keep(age,sex)", (1, _MANY), has_amount=False),
 }
 """Words that are no columns' names, unless these are in double quotes."""

@@ -12,6 +12,7 @@ double quotes, as is a name that contains one of ``,=:;[``, a double quote in it
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from agnostix.cli.statements import FORMS, Amount, Form, ScenarioText, Setting, Statement, Wanted
 from agnostix.cli.text_reader import NUMBER, QUOTES, SPECIAL, TextReader
@@ -108,6 +109,8 @@ class _Parser(TextReader):
         number = self._last_number(word, form, places) if form.takes_number else None
         if not form.n_names[0] <= len(places) <= form.n_names[1]:
             self.fail(f"{word} is written as in {form.example}", start)
+        if form.required and form.required not in settings:
+            self.fail(f"{word} needs a {form.required}, as in {form.example}", start)
         of_prediction = word == "prediction" or (
             form.is_outcome and len(places) == 1 and places[0][0] == "prediction" and not places[0][1]
         )
@@ -151,12 +154,8 @@ class _Parser(TextReader):
         takes_output = form.is_outcome and statement.of_prediction
         where, output = self._brackets(takes_output)
         relation = self._relation(f"'=' is expected, as in {form.example}")
-        start = self.at
         amount = self._amount(relation, statement.subject, in_percent=form.is_share)
-        if form.is_share and relation == "=" and statement.subject != "prediction" and amount.low < 0.0:
-            self.fail("a value of 0 or more is expected", start)
-        parts = {name: getattr(statement, name) for name in statement.__dataclass_fields__}
-        return Statement(**parts | {"amount": amount, "where": where, "output": output})
+        return replace(statement, amount=amount, where=where, output=output)
 
     def _brackets(self, takes_output: bool) -> tuple[tuple[tuple[str, Wanted], ...], str | None]:
         """Conditions on columns, and before them an output of the model, in brackets."""
@@ -252,10 +251,11 @@ class _Parser(TextReader):
         is_bounded = share and relation != "*="
         low, percent = self._value(in_percent, is_bounded, share)
         if self.take("+-"):
+            after = self.at
             width, also = self._value(in_percent, is_bounded, share)
             self._check_alike(percent, also, start)
             if width < 0.0:
-                self.fail("the tolerance after '+-' is a number of 0 or more", start)
+                self.fail("the tolerance after '+-' is a number of 0 or more", after)
             self._end_of_number()
             return Amount(low, low, relation, width)
         high = low

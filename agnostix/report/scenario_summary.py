@@ -19,6 +19,8 @@ from agnostix.report.formatting import (
 from agnostix.report.scenarios import ScenarioResult
 from agnostix.report.sentences_scenarios import describe_constraints, scenario_sentence, shift_sentence
 
+_SHARES = ("proportion", "error rate", "selection rate", "true positive rate", "false positive rate")
+"""Kinds of constraints whose values are shares."""
 _METRIC_NAMES = {"brier_score": "Brier score", "roc_auc": "ROC AUC", "r2": "R\u00b2"}
 
 
@@ -51,26 +53,25 @@ def _numbers(result: ScenarioResult, data: ReportData) -> dict[str, Any]:
         "notes": list(scenario.notes),
         "outcomes": [result_of(row, data) for row in records(of_output(scenario.outcomes, data))],
         "shifts": records(scenario.shifts),
-        "conditions": [_condition(row) for row in records(scenario.conditions)],
+        "conditions": [_condition(row, data) for row in records(scenario.conditions)],
         "searched": records(scenario.searched),
     }
 
 
-def _condition(row: dict[str, Any]) -> dict[str, Any]:
+def _condition(row: dict[str, Any], data: ReportData) -> dict[str, Any]:
     """A condition with its numbers as text beside them."""
-    is_share = row["kind"] in ("proportion", "share")
-    ends = [row["low"], row["high"]]
-    digits = distinguishing_digits([one for one in (*ends, row["before"], row["reached"]) if is_known(one)])
+    is_probability = row["feature"] == "prediction" and data.in_percent
+    is_share = is_probability or row["kind"] in _SHARES or row["kind"].startswith("share")
+    ends, known = (row["low"], row["high"]), (row["before"], row["reached"])
+    digits = distinguishing_digits([one for one in (*ends, *known) if is_known(one)])
 
     def write(value: float | None) -> str:
-        return percent(value, 1).replace(".0", "") if is_share else number(value, digits)
+        return percent(value, 1) if is_share else number(value, digits)
 
     low, high = (write(end) for end in ends)
-    text = {
-        "stated": "held" if row["role"] == "held" else low if ends[0] == ends[1] else f"{low} to {high}",
-        "before": write(row["before"]),
-        "reached": write(row["reached"]),
-    }
+    stated = low if ends[0] == ends[1] else f"{low} to {high}"
+    text = {"stated": "held" if row["role"] == "held" else stated}
+    text |= {name: write(row[name]) for name in ("before", "reached")}
     return row | {"text": text}
 
 

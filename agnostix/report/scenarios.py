@@ -14,6 +14,7 @@ from agnostix.exceptions import DataError, InfeasibleTargetError
 from agnostix.what_if import EntropicProjection
 from agnostix.what_if.constraints import Constraint
 from agnostix.what_if.constraints.short_forms import read_statement
+from agnostix.what_if.table import Table
 
 _REMEDY = " Solve what_if("
 
@@ -85,19 +86,16 @@ def _is_table(value: Any) -> bool:
     return is_frame(value) or isinstance(value, pd.Series)
 
 
-def constraints_of(
-    constraints: Any, prediction: Any = None, error_rate: Any = None
-) -> tuple[Constraint, ...]:
-    """The constraints that arguments of `what_if` make."""
-    return tuple(item.constraint for item in read_statement(constraints, prediction, error_rate).items)
+def constraints_of(table: Table, constraints: Any, **outcome: Any) -> tuple[Constraint, ...]:
+    """The constraints that arguments of `what_if` make about a table's columns."""
+    return tuple(item.constraint for item in read_statement(table, constraints, **outcome).items)
 
 
 def solve_scenario(projection: EntropicProjection, one: StatedScenario) -> ScenarioResult:
     """Its result or, if no reweighting reaches it, why and the nearest that one does."""
-    stated = [one.stated] if isinstance(one.stated, Constraint) else one.stated
-    constraints = constraints_of(stated)
+    constraints = constraints_of(projection.table_, one.stated)
     try:
-        return ScenarioResult(constraints, projection.what_if(stated), one.name)
+        return ScenarioResult(constraints, projection.what_if(one.stated), one.name)
     except InfeasibleTargetError as error:
         problem = str(error).partition(_REMEDY)[0]
         return ScenarioResult(constraints, None, one.name, problem, _solve_nearest(projection, error))
@@ -107,7 +105,8 @@ def _solve_nearest(projection: EntropicProjection, error: InfeasibleTargetError)
     if not error.nearest:
         return None
     stated = {name: error.nearest.get(name) for name in ("constraints", "prediction", "error_rate")}
+    constraints = constraints_of(projection.table_, **stated)
     try:
-        return ScenarioResult(constraints_of(**stated), projection.what_if(**error.nearest))
+        return ScenarioResult(constraints, projection.what_if(**error.nearest))
     except InfeasibleTargetError:
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +12,24 @@ import pandas as pd
 from agnostix.core.explanation import Scenario
 from agnostix.report.formatting import MINUS, THIN_SPACE, Scale, describe_ess, join_words
 from agnostix.report.scenarios import ScenarioResult
-from agnostix.what_if.constraints import Constraint, ErrorRate, Mean, Prediction, Proportion
+from agnostix.what_if.constraints import (
+    Constraint,
+    ErrorRate,
+    Keep,
+    Margins,
+    Mean,
+    Prediction,
+    Proportion,
+    Quantile,
+)
 
 if TYPE_CHECKING:
     from agnostix.report.data import ReportData
 
 _MOST_PARTS = 12
 _N_SHIFTS = 3
+_EXACT = 1e-9
+"""Width of an interval, as a share of its ends, up to which it is that of a stated value."""
 _NOTICEABLE = 0.1
 """Shift, in standard deviations, from which it is mentioned."""
 
@@ -45,30 +57,36 @@ def scenario_sentence(result: ScenarioResult, data: ReportData) -> str:
 
 def instead(row: Mapping[Any, Any], scale: Scale) -> str:
     """An outcome with its interval, and what it is in the data."""
-    interval = scale.interval(row["low"], row["high"])
+    is_stated = row["high"] - row["low"] <= _EXACT * max(abs(row["low"]), abs(row["high"]))
+    interval = "as stated" if is_stated else scale.interval(row["low"], row["high"])
     return f"{scale.value(row['value'])} ({interval}) instead of {scale.value(row['base'])}"
 
 
 def shift_sentence(result: ScenarioResult, data: ReportData) -> str:
-    """What shifts with a scenario although it was not stated, the most first; empty if nothing does."""
+    """What shifts with a scenario although it was not stated, the most first; empty if nothing could."""
     scenario = result.scenario
-    if scenario is None:
+    if scenario is None or scenario.shifts["stated"].all():
         return ""
-    rows = _free_shifts(scenario)
-    if not rows:
-        return "" if scenario.shifts["stated"].all() else "Nothing else shifts noticeably."
-    parts = [f"{_moment(row, data)} ({_signed(row['shift'])})" for row in rows]
     is_reverse = not scenario.shifts["stated"].any()
+    rows = _free_shifts(scenario, 0.0 if is_reverse else _NOTICEABLE)
+    if not rows:
+        return "Nothing else shifts noticeably."
+    parts = [f"{_moment(row, data)} ({_signed(row['shift'])})" for row in rows]
     lead = "What shifts most to reach it" if is_reverse else "What shifts most besides"
     return f"{lead}, in standard deviations: {join_words(parts)}."
 
 
-def _free_shifts(scenario: Scenario) -> list[dict[Any, Any]]:
+def _free_shifts(scenario: Scenario, least: float) -> list[dict[Any, Any]]:
     """The largest shifts of what was not stated, one a feature."""
-    free = scenario.shifts[~scenario.shifts["stated"] & np.isfinite(scenario.shifts["shift"])]
+    shifts = scenario.shifts
+    # Of two levels the other is the mirror image.
+    mirrored = shifts.groupby("feature")["stated"].transform("any") & (
+        shifts.groupby("feature")["stated"].transform("size") == 2
+    )
+    free = shifts[~shifts["stated"] & ~mirrored & np.isfinite(shifts["shift"])]
     order = free["shift"].abs().sort_values(ascending=False, kind="stable").index
     first = free.loc[order].drop_duplicates("feature")
-    return first[first["shift"].abs() >= _NOTICEABLE].head(_N_SHIFTS).to_dict("records")
+    return first[first["shift"].abs() >= least].head(_N_SHIFTS).to_dict("records")
 
 
 def _moment(row: Mapping[Any, Any], data: ReportData) -> str:
@@ -96,34 +114,52 @@ def _describe(one: Constraint, data: ReportData | None) -> list[str]:
             f"{one.feature} = {_level_text(one.feature, level, data)} {_share(target, one)}{rows}"
             for level, target in block.items()
         ]
-    if isinstance(one, Mean):
-        return [f"an average {one.feature} {_target(one.target, one)}{rows}"]
-    if isinstance(one, ErrorRate):
-        return [f"an error rate {_target(one.target, one, in_percent=True)}{rows}"]
+    if isinstance(one, Keep):
+        return [f"{join_words(list(one.columns))} as in the data"]
+    if isinstance(one, Margins):
+        return [f"the {one.label} as stated"]
     if isinstance(one, Prediction):
-        name, in_percent = _prediction(one, data)
-        return [f"a {name} {_target(one.target, one, in_percent=in_percent)}{rows}"]
-    if one.target is None:
-        return [one.label]
-    in_percent = bool(getattr(one, "is_share", False))
-    return [f"{_article(one.label)} {one.label} {_target(one.target, one, in_percent=in_percent)}"]
+        name = _prediction(one, data)
+        return [f"{_article(name)} {name}{rows}"]
+    name, in_percent = _quantity(one)
+    return [f"{_article(name)} {name} {_target(one.target, one, in_percent=in_percent)}{rows}"]
+
+
+def _quantity(one: Constraint) -> tuple[str, bool]:
+    """What a constraint is about in words, and whether it is written in percent."""
+    if isinstance(one, Mean):
+        return f"average {one.feature}", False
+    if isinstance(one, ErrorRate):
+        return "error rate", True
+    if isinstance(one, Quantile):
+        return (
+            f"median {one.feature}"
+            if one.q == 0.5
+            else f"{100 * one.q:g}{THIN_SPACE}% quantile of {one.feature}"
+        ), False
+    where = f" where {one.where_label}" if one.where_label else ""
+    return one.label.removesuffix(where), bool(getattr(one, "is_share", False))
 
 
 def _level_text(feature: str, level: Any, data: ReportData | None) -> str:
     return str(level) if data is None else data.level_text(feature, level)
 
 
-def _prediction(one: Prediction, data: ReportData | None) -> tuple[str, bool]:
-    """Name of the mean of an output, and whether it is a probability."""
-    if data is None:
-        return "mean prediction", False
-    if one.output is None or str(one.output) == data.output:
-        return data.outcome_name, data.in_percent
-    return f"mean prediction of {one.output}", data.in_percent
+def _prediction(one: Prediction, data: ReportData | None) -> str:
+    """A constraint on the prediction: on its mean, a quantile, or the share of rows above a threshold."""
+    in_percent, name = False, "prediction"
+    if data is not None:
+        is_own = one.output is None or str(one.output) == data.output
+        name, in_percent = data.prediction_name if is_own else f"prediction of {one.output}", data.in_percent
+    if one.above is not None:
+        return f"{name} above {_plain(one.above, in_percent)} {_share(one.target, one)}"
+    kind = "mean" if one.quantile is None else f"{100 * one.quantile:g}{THIN_SPACE}% quantile of the"
+    kind = "median" if one.quantile == 0.5 else kind
+    return f"{kind} {name} {_target(one.target, one, in_percent=in_percent)}"
 
 
 def _article(text: str) -> str:
-    return "an" if text[:1].lower() in "aeiou" else "a"
+    return "an" if re.match(r"[aeiouAEIOU8]|1[18]\b", text) else "a"
 
 
 def _target(target: Any, one: Constraint, *, in_percent: bool = False) -> str:
@@ -175,4 +211,4 @@ def _relative(target: str, in_percent: bool) -> str:
 
 
 def _plain(value: Any, in_percent: bool) -> str:
-    return f"{100 * float(value):.12g}{THIN_SPACE}%" if in_percent else f"{float(value):.12g}"
+    return f"{100 * float(value):.8g}{THIN_SPACE}%" if in_percent else f"{float(value):.12g}"
