@@ -30,16 +30,23 @@ class KnownLabels:
 def by_column(known: Mapping[Key, KnownLabels], columns: Sequence[Any]) -> dict[str, KnownLabels]:
     """The same by the names of the columns of a table, which a model fitted on an array has by position."""
     found: dict[str, KnownLabels] = {}
-    spaced = {re.sub(r"\s", "_", str(name)): str(name) for name in columns}  # as LightGBM stores them
-    names = {str(name) for name in columns}
     for key, labels in known.items():
         if isinstance(key, str):
-            name = key if key in names else spaced.get(key)
+            name = table_name(key, columns)
         else:
             name = str(columns[key]) if key < len(columns) else None
         if name is not None:
             found.setdefault(name, labels)
     return found
+
+
+def table_name(name: str, columns: Sequence[Any]) -> str | None:
+    """A table's name of a column that a model has, LightGBM with "_" for spaces; None if it has none."""
+    names = list(map(str, columns))
+    if name in names:
+        return name
+    spaced = [one for one in names if re.sub(r"\s", "_", one) == name]
+    return spaced[0] if len(spaced) == 1 else None
 
 
 def class_labels(model: Any) -> tuple[Any, ...]:

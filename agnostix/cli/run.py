@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from agnostix.cli.constraints import ConstraintBuilder
 from agnostix.cli.failures import write_line
-from agnostix.cli.labels import KnownLabels, by_column, class_labels
+from agnostix.cli.labels import KnownLabels, by_column, class_labels, table_name
 from agnostix.cli.loading import load_model, load_table
 from agnostix.cli.model_labels import known_labels
 from agnostix.cli.printing import report_lines
@@ -178,7 +178,7 @@ def split_table(table: pd.DataFrame, model: Any, arguments: argparse.Namespace) 
 
 def _removed(model: Any, arguments: argparse.Namespace) -> list[str]:
     """Columns that are no features: the target, and the weights unless they are used otherwise."""
-    used = {str(name) for name in getattr(model, "feature_names_in_", ())}
+    used = set(_columns_of(model) or ())
     removed = [arguments.target] if arguments.target is not None else []
     if arguments.weight is not None and arguments.weight not in used | {arguments.by, arguments.target}:
         removed.append(arguments.weight)
@@ -219,9 +219,16 @@ def find_rows(texts: list[str], X: pd.DataFrame) -> list[int]:
         raise DataError(f"--row: {error}") from None
 
 
+def _columns_of(model: Any) -> tuple[str, ...] | None:
+    """Names of the columns that the model was fitted on, if it has them."""
+    from agnostix.core.models import fitted_columns
+
+    return fitted_columns(model)
+
+
 def _check_model_columns(table: pd.DataFrame, model: Any, arguments: argparse.Namespace) -> None:
-    names = [str(name) for name in getattr(model, "feature_names_in_", ())]
-    missing = [name for name in names if name not in table.columns]
+    names = _columns_of(model) or ()
+    missing = [name for name in names if table_name(name, list(table.columns)) is None]
     if missing:
         raise DataError(
             f"{arguments.data} lacks {len(missing)} of the {len(names)} columns that the model needs: "
@@ -237,7 +244,7 @@ def _check_model_columns(table: pd.DataFrame, model: Any, arguments: argparse.Na
 def _check_width(X: pd.DataFrame, model: Any, path: Path) -> None:
     """A model that was fitted on an array knows its columns only by their number."""
     expected = getattr(model, "n_features_in_", None)
-    if hasattr(model, "feature_names_in_") or expected is None or expected == X.shape[1]:
+    if _columns_of(model) is not None or expected is None or expected == X.shape[1]:
         return
     raise DataError(
         f"The model was fitted on {expected} columns without names, but {path} has {X.shape[1]} besides the "

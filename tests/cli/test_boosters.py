@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
 
+from agnostix.cli import main
 from agnostix.cli.labels import KnownLabels, by_column
 from agnostix.cli.loading import load_table
 from agnostix.cli.model_labels import known_labels
@@ -77,3 +80,19 @@ def test_a_label_that_no_training_row_had_comes_last(tmp_path: Path) -> None:
     read, _ = read_labels(load_table(path), path, {"g": KnownLabels(("02", "01"), as_category=True)})
     assert read["g"].cat.categories.tolist() == ["02", "01", "also", "new"]
     assert read["g"].tolist() == ["02", "new", "01", "also"]
+
+
+@pytest.mark.parametrize("make", [lightgbm, xgboost, catboost, sklearn])
+def test_the_command_line_reads_a_table_with_more_columns(make, tmp_path: Path, capsys) -> None:
+    model, _ = make()
+    joblib.dump(model, tmp_path / "m.joblib")
+    table = X[["grade", "zip", "x 1"]].assign(y=Y, other=1.5 * X["grade"])
+    table.to_csv(tmp_path / "a.csv", index=False)
+    page = tmp_path / "r.json"
+    options = ["--trust-pickle", "--target", "y", "--what-if", "zip=01:40%;NA:0.2", "-o", str(page)]
+    status = main(["report", str(tmp_path / "m.joblib"), str(tmp_path / "a.csv"), *options])
+    told = capsys.readouterr().err
+    assert (status, "zip as texts such as '01'" in told) == (0, True)
+    summary = json.loads(page.read_text())
+    assert {row["level"] for row in summary["scenarios"][0]["shifts"]} >= {"01", "1", "NA", "None"}
+    assert "'NA', 'None' in zip" in dict(summary["metadata"])["Read"]
