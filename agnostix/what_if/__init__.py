@@ -16,7 +16,7 @@ Standard error   `inference`: the delta method with leverage (`Influence`) for m
 Fill             None: no value is replaced. A row counts where the shifted column has a value
                  (`sample.keep_complete_rows`).
 Support          "thin" and "boundary": `inference.classify_support`. Infeasible targets, why and the nearest
-                 feasible ones: `infeasibility`.
+                 feasible ones: `conflicts`.
 What is shifted  `moments`: averages and proportions, their default targets. `constraints`: a scenario's,
                  compiled to linear conditions on the weights (`constraints.base`).
 Results          `response_curves`, `sweeps`: curves, rankings, the baseline. `scenario`: scenarios, grids.
@@ -26,6 +26,9 @@ Rows             `table` and `predictions` in a canonical order; `sample`: some 
 from agnostix.what_if.constraints import (
     Correlation,
     Covariance,
+    DisparateImpact,
+    EqualizedOdds,
+    EqualOpportunity,
     ErrorRate,
     ExpectedShortfall,
     FalsePositiveRate,
@@ -36,6 +39,7 @@ from agnostix.what_if.constraints import (
     Proportion,
     Quantile,
     SelectionRate,
+    StatisticalParity,
     TruePositiveRate,
     Variance,
 )
@@ -50,7 +54,10 @@ __all__ = [
     "CorrelatedShifts",
     "Correlation",
     "Covariance",
+    "DisparateImpact",
     "EntropicProjection",
+    "EqualOpportunity",
+    "EqualizedOdds",
     "ErrorRate",
     "ExpectedShortfall",
     "FalsePositiveRate",
@@ -62,6 +69,7 @@ __all__ = [
     "Quantile",
     "Sample",
     "SelectionRate",
+    "StatisticalParity",
     "TruePositiveRate",
     "Variance",
     "default_metrics",

@@ -78,6 +78,16 @@ def search(problem: ParametricProblem, hints: Sequence[Floats] = ()) -> SearchRe
     return SearchResult(best, n_solves + 1, len(tried.minima), _METHODS[min(problem.start.size, 2)])
 
 
+def descend(problem: ParametricProblem, theta: Floats, xi: Floats | None = None) -> ParametricSolution:
+    """The local minimum that Newton's method reaches from scalars (n_scalars,) and multipliers."""
+    tried = _Tried(problem)
+    solution = tried.solve(theta, _Point(theta, np.inf, theta, xi))
+    if not solution.is_feasible or theta.size == 0:
+        return solution
+    _descend(tried, tried.points[0])
+    return problem.at(tried.best.theta, tried.best.xi)
+
+
 def _search(problem: ParametricProblem, hints: Sequence[Floats]) -> _Tried:
     tried = _Tried(problem)
     if problem.start.size == 0:
@@ -131,14 +141,14 @@ class _Tried:
 
     def add_minimum(self, point: _Point) -> None:
         """Keep a point where a refinement ended, unless another ended there."""
-        width = self.problem.high - self.problem.low
+        width = self.problem.width
         if not any(np.all(np.abs(one.theta - point.theta) <= _SAME * width) for one in self.minima):
             self.minima.append(point)
 
     def steepness(self, point: _Point) -> float:
         """Largest slope over the whole range of a scalar that is free to follow it."""
         problem = self.problem
-        slope = point.slope * (problem.high - problem.low)
+        slope = point.slope * problem.width
         is_free = np.where(slope > 0.0, point.theta > problem.low, point.theta < problem.high)
         return float(np.abs(slope[is_free]).max(initial=0.0))
 
@@ -223,7 +233,7 @@ def _refine(tried: _Tried, bracket: _Bracket) -> None:
     """Safeguarded Newton steps on the slope, to rounding error."""
     problem = tried.problem
     low, high = float(bracket.left.theta[0]), float(bracket.right.theta[0])
-    width = float(problem.high[0] - problem.low[0])
+    width = float(problem.width[0])
     near = min((bracket.left, bracket.right), key=lambda end: end.value)
     theta = _crossing(bracket)
     before = high - low
@@ -295,7 +305,7 @@ def _sample(problem: ParametricProblem) -> Floats:
     """Points (n_points, n_scalars) of the box: half evenly spread, half gathered about the data's values."""
     n_scalars = problem.start.size
     u = qmc.Halton(n_scalars, scramble=False).random(_N_SAMPLED * n_scalars + 1)[1:]
-    even = problem.low + u * (problem.high - problem.low)
+    even = problem.low + u * problem.width
     side = 2.0 * u - 1.0
     reach = np.where(side > 0.0, problem.high - problem.start, problem.start - problem.low)
     gathered = problem.start + reach * side**3
@@ -319,7 +329,7 @@ def _approach(tried: _Tried) -> None:
 def _descend(tried: _Tried, start: _Point) -> None:
     """Newton's method within the box, with a line search."""
     problem = tried.problem
-    width = problem.high - problem.low
+    width = problem.width
     solution, here = problem.at(start.theta, start.xi), start
     for _ in range(_MAX_STEPS):
         if tried.steepness(here) <= _FLAT:
@@ -346,7 +356,7 @@ def _newton_step(curvature: Floats, gradient: Floats) -> Floats:
 def _line_search(tried: _Tried, here: _Point, step: Floats) -> ParametricSolution | None:
     """The first halving that lowers the value enough, or the slope where the value is flat to rounding."""
     problem, size = tried.problem, 1.0
-    width = problem.high - problem.low
+    width = problem.width
     for _ in range(_MAX_HALVINGS):
         theta = np.clip(here.theta + size * step, problem.low, problem.high)
         solution = tried.solve(theta, here)
@@ -356,7 +366,12 @@ def _line_search(tried: _Tried, here: _Point, step: Floats) -> ParametricSolutio
         if ahead.value <= here.value + 1e-4 * expected and expected < -noise:
             return solution
         flatter = np.abs(ahead.slope * width).max() < 0.9 * np.abs(here.slope * width).max()
-        if ahead.is_feasible and abs(expected) <= 1e-8 and ahead.value <= here.value + noise and flatter:
+        if (
+            ahead.is_feasible
+            and abs(expected) <= 1e-8
+            and ahead.value <= here.value + 100.0 * noise
+            and flatter
+        ):
             return solution
         size *= 0.5
     return None

@@ -2,6 +2,12 @@
 
 from agnostix.what_if.constraints.base import Constraint
 from agnostix.what_if.constraints.dispersion import Correlation, Covariance, Variance
+from agnostix.what_if.constraints.fairness import (
+    DisparateImpact,
+    EqualizedOdds,
+    EqualOpportunity,
+    StatisticalParity,
+)
 from agnostix.what_if.constraints.margins import Keep, Margins
 from agnostix.what_if.constraints.moments import Mean, Proportion
 from agnostix.what_if.constraints.outcome import Prediction
@@ -17,6 +23,9 @@ __all__ = [
     "Constraint",
     "Correlation",
     "Covariance",
+    "DisparateImpact",
+    "EqualOpportunity",
+    "EqualizedOdds",
     "ErrorRate",
     "ExpectedShortfall",
     "FalsePositiveRate",
@@ -27,6 +36,7 @@ __all__ = [
     "Proportion",
     "Quantile",
     "SelectionRate",
+    "StatisticalParity",
     "TruePositiveRate",
     "Variance",
 ]

@@ -65,6 +65,7 @@ class Average(Constraint):
         low, high = super().bounds(context)
         if not self.is_share:
             return low, high
+        low, high = 0.0 if low == -np.inf else low, 1.0 if high == np.inf else high
         if self._target.tolerance and 0.0 <= 0.5 * (low + high) <= 1.0:
             low, high = max(low, 0.0), min(high, 1.0)
         if low < 0.0 or high > 1.0:

@@ -68,7 +68,7 @@ def _decide_by_score(predictions: Predictions, favorable: Any, threshold: float 
         return (scores >= threshold).astype(np.float64)
     if not np.isin(scores, (0.0, 1.0)).all():
         raise ValueError(
-            f"The predictions are numbers from {scores.min():g} to {scores.max():g} without classes: say from which "
-            "on a decision is favorable, as threshold=0.5."
+            f"The predictions are numbers from {scores.min():g} to {scores.max():g} without classes: say "
+            "from which on a decision is favorable, as threshold=0.5."
         )
     return scores.astype(np.float64)

@@ -26,7 +26,7 @@ class Hold:
     is_stated: bool  # by a constraint, whose conditions hold it
 
     @classmethod
-    def of(cls, context: Context, constraint: Average, *, is_free: bool = False) -> Hold:
+    def from_context(cls, context: Context, constraint: Average, *, is_free: bool = False) -> Hold:
         """The quantity of a constraint, its target left aside."""
         stated = context.stated(constraint.key)
         if stated is None and not is_free:
@@ -58,7 +58,7 @@ class CenteredAverage(Average):
 
     def compile(self, context: Context) -> Compiled:
         """Its conditions and those that hold what it needs."""
-        holds = [Hold.of(context, one, is_free=free) for one, free in self.needed(context)]
+        holds = [Hold.from_context(context, one, is_free=free) for one, free in self.needed(context)]
         searched = [hold for hold in holds if hold.scalar is not None]
         scalars = [hold.scalar for hold in searched if hold.scalar is not None]
         member = self.members(context)
@@ -73,7 +73,7 @@ class CenteredAverage(Average):
         own = Moment(self.label, member, self.bounds(context), self._target.penalty, context.base).compile(
             lambda values: self.numbers_given(context, given_at(values)) if searched else start, scalars
         )
-        companions = [_HeldMoment.of(context, hold, fixed) for hold in holds]
+        companions = [_HeldMoment.from_hold(context, hold, fixed) for hold in holds]
 
         def conditions(values: Floats) -> list[Condition]:
             given = given_at(values)
@@ -91,7 +91,7 @@ class _HeldMoment:
     first: Condition  # at the start
 
     @classmethod
-    def of(cls, context: Context, hold: Hold, start: Given) -> _HeldMoment:
+    def from_hold(cls, context: Context, hold: Hold, start: Given) -> _HeldMoment:
         one = hold.constraint
         held: Constraint = one.with_target(hold.value)
         if one.members(context) is None and not one.needed(context):
@@ -108,11 +108,12 @@ class _HeldMoment:
         if self.hold.scalar is None and not self.hold.constraint.needed(context):
             return self.first
         one, value = self.hold.constraint, given[self.hold.key]
+        held = one.with_target(value)
         numbers, member = one.numbers_given(context, given), one.members(context)
         if member is None and not one.needed(context):  # the numbers are the same
-            return replace(self.first, low=value, high=value)
+            return replace(self.first, low=value, high=value, held=held)
         if member is None:
             statistic = replace(self.first.statistic, values=numbers)
-            return replace(self.first, statistic=statistic, low=value, high=value)
+            return replace(self.first, statistic=statistic, low=value, high=value, held=held)
         values = np.where(member, numbers - value, 0.0)
-        return replace(self.first, statistic=replace(self.first.statistic, values=values))
+        return replace(self.first, statistic=replace(self.first.statistic, values=values), held=held)

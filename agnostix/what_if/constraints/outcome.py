@@ -70,9 +70,9 @@ class Prediction(Average):
     >>> projection = EntropicProjection().fit(X, predictions=(X["age"] / 100) ** 2)
     >>> scenario = projection.what_if([Prediction(0.4), Prediction(0.1, above=0.5)])
     >>> scenario.conditions[["label", "before", "reached"]].round(2)
-                             label  before  reached
-    0              mean prediction    0.28     0.40
-    1  share of prediction above 0.5    0.15     0.10
+                               label  before  reached
+    0             mean of prediction    0.28      0.4
+    1  share of prediction above 0.5    0.15      0.1
     """
 
     target: Any
@@ -118,7 +118,8 @@ class Prediction(Average):
     def label(self) -> str:
         """Its name: "mean of prediction = 1 where sex = Female"."""
         above = "" if self.above is None else f" above {self.above:g}"
-        return self._with_where(f"{self.kind} of {self.subject}{above}")
+        about = "prediction" if self.output in (None, "prediction") else self.subject
+        return self._with_where(f"{self.kind} of {about}{above}")
 
     @property
     def key(self) -> tuple[Any, ...]:

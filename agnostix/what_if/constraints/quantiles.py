@@ -207,7 +207,7 @@ class ExpectedShortfall(Average):
     ... )
     >>> scenario.conditions[["role", "before", "reached"]].round(3)
          role  before  reached
-    0  stated   2.347    2.397
+    0  stated   2.353    2.403
     1    held   2.200    2.200
     """
 

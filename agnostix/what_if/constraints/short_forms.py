@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from agnostix.exceptions import DataError
 from agnostix.what_if.constraints.base import Constraint, Context
 from agnostix.what_if.constraints.margins import Parts
 from agnostix.what_if.constraints.moments import Mean, Proportion, check_blocks
@@ -87,7 +88,11 @@ class Statement:
 
 
 def read_statement(
-    table: Table, constraints: Any, prediction: Any = None, error_rate: Any = None
+    table: Table,
+    constraints: Any,
+    prediction: Any = None,
+    error_rate: Any = None,
+    options: dict[str, Any] | None = None,
 ) -> Statement:
     """The statement that the arguments of `what_if` make about a table's columns."""
     is_list = isinstance(constraints, list | tuple)
@@ -99,11 +104,21 @@ def read_statement(
         if is_table(one):
             stated, own = read_table(table, one)
             notes.extend(own)
+        _check_have_averages(table, stated)
         items.extend(_read_item(stated, place))
     items.extend(_read_outcome(prediction, error_rate))
     if not items:
         raise ValueError("what_if needs at least one of constraints, prediction and error_rate.")
-    return Statement(tuple(items), is_list, notes=tuple(notes))
+    return Statement(tuple(items), is_list, options or {}, tuple(notes))
+
+
+def _check_have_averages(table: Table, stated: Any) -> None:
+    """DataError for columns of dates or lists, whatever their targets are."""
+    names = stated if isinstance(stated, Mapping) else getattr(stated, "features", ())
+    for name in names:
+        column = table.columns.get(str(name))
+        if column is not None and column.kind in ("date", "nested"):
+            raise DataError(f"Column {column.name!r} cannot be shifted: {column.immovable_reason()}.")
 
 
 def _read_item(stated: Any, place: int) -> Iterator[Item]:
