@@ -85,8 +85,7 @@ class ConstraintBuilder:
         if one.subject in _RATE_KINDS:
             return self._kind(_RATE_KINDS[one.subject])(target, **self._classes_of(one), **settings)
         if one.subject in _GROUP_KINDS:
-            kind = getattr(self._comparisons, _GROUP_KINDS[one.subject])
-            return kind(target, **self._groups(one), **settings)
+            return self._kind(_GROUP_KINDS[one.subject])(target, **self._groups(one), **settings)
         number = 0.5 if one.subject == "median" else one.number
         between = () if number is None else (number,)
         return self._kind(_COLUMN_KINDS[one.subject])(*one.names, *between, target, **settings)
@@ -96,12 +95,6 @@ class ConstraintBuilder:
         from agnostix.what_if import constraints
 
         return constraints
-
-    @cached_property
-    def _comparisons(self) -> Any:
-        from agnostix.what_if.constraints import fairness
-
-        return fairness
 
     def _kind(self, name: str) -> Any:
         return getattr(self._kinds, name)

@@ -21,14 +21,14 @@ def known_labels(model: Any) -> dict[Key, KnownLabels]:
     """What a fitted model keeps of the labels of its columns, by name or position."""
     walk = _Walk()
     walk.visit(model, _names_of(model) or _numbered(model), 0)
-    return walk.found
+    return walk.labels
 
 
 class _Walk:
     """A walk through a fitted model and the estimators that it holds."""
 
     def __init__(self) -> None:
-        self.found: dict[Key, KnownLabels] = {}
+        self.labels: dict[Key, KnownLabels] = {}
         self._seen: set[tuple[int, Columns]] = set()
 
     def visit(self, part: Any, columns: Columns, depth: int) -> None:
@@ -40,7 +40,7 @@ class _Walk:
         columns = columns or _names_of(part)
         for column, labels in own_labels(part, columns):
             if column is not None:
-                self.found.setdefault(column, labels)
+                self.labels.setdefault(column, labels)
         for inner, given in _inner_parts(part, columns):
             self.visit(inner, given, depth + 1)
 

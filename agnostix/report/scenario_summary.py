@@ -33,6 +33,7 @@ def summarize_scenario(result: ScenarioResult, data: ReportData) -> dict[str, An
         "sentence": scenario_sentence(result, data),
         "shift_sentence": shift_sentence(result, data),
         "problem": result.problem,
+        "conflict": list(result.conflict),
         "nearest": nearest,
         **_numbers(result, data),
     }

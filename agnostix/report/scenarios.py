@@ -11,12 +11,9 @@ import pandas as pd
 from agnostix.core.explanation import Scenario
 from agnostix.core.frames import is_frame
 from agnostix.exceptions import DataError, InfeasibleTargetError
-from agnostix.what_if import EntropicProjection
-from agnostix.what_if.constraints import Constraint
+from agnostix.what_if import Constraint, EntropicProjection
 from agnostix.what_if.constraints.short_forms import read_statement
 from agnostix.what_if.table import Table
-
-_REMEDY = " Solve what_if("
 
 
 @dataclass(frozen=True)
@@ -35,6 +32,7 @@ class ScenarioResult:
     scenario: Scenario | None
     name: str | None = None
     problem: str | None = None  # why it is not reached
+    conflict: tuple[str, ...] = ()  # what cannot be met together, in words
     nearest: ScenarioResult | None = None  # the nearest that is
 
 
@@ -97,8 +95,8 @@ def solve_scenario(projection: EntropicProjection, one: StatedScenario) -> Scena
     try:
         return ScenarioResult(constraints, projection.what_if(one.stated), one.name)
     except InfeasibleTargetError as error:
-        problem = str(error).partition(_REMEDY)[0]
-        return ScenarioResult(constraints, None, one.name, problem, _solve_nearest(projection, error))
+        nearest = _solve_nearest(projection, error)
+        return ScenarioResult(constraints, None, one.name, error.reason, error.conflict, nearest)
 
 
 def _solve_nearest(projection: EntropicProjection, error: InfeasibleTargetError) -> ScenarioResult | None:

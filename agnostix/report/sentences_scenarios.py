@@ -12,7 +12,7 @@ import pandas as pd
 from agnostix.core.explanation import Scenario
 from agnostix.report.formatting import MINUS, THIN_SPACE, Scale, describe_ess, join_words
 from agnostix.report.scenarios import ScenarioResult
-from agnostix.what_if.constraints import (
+from agnostix.what_if import (
     Constraint,
     ErrorRate,
     Keep,
@@ -22,6 +22,7 @@ from agnostix.what_if.constraints import (
     Proportion,
     Quantile,
 )
+from agnostix.what_if.constraints.comparisons import GroupComparison
 
 if TYPE_CHECKING:
     from agnostix.report.data import ReportData
@@ -30,6 +31,8 @@ _MOST_PARTS = 12
 _N_SHIFTS = 3
 _EXACT = 1e-9
 """Width of an interval, as a share of its ends, up to which it is that of a stated value."""
+_LEAST = 0.005
+"""Shift, in standard deviations, from which it is mentioned if nothing was stated about a feature."""
 _NOTICEABLE = 0.1
 """Shift, in standard deviations, from which it is mentioned."""
 
@@ -68,9 +71,9 @@ def shift_sentence(result: ScenarioResult, data: ReportData) -> str:
     if scenario is None or scenario.shifts["stated"].all():
         return ""
     is_reverse = not scenario.shifts["stated"].any()
-    rows = _free_shifts(scenario, 0.0 if is_reverse else _NOTICEABLE)
+    rows = _free_shifts(scenario, _LEAST if is_reverse else _NOTICEABLE)
     if not rows:
-        return "Nothing else shifts noticeably."
+        return "Nothing shifts noticeably." if is_reverse else "Nothing else shifts noticeably."
     parts = [f"{_moment(row, data)} ({_signed(row['shift'])})" for row in rows]
     lead = "What shifts most to reach it" if is_reverse else "What shifts most besides"
     return f"{lead}, in standard deviations: {join_words(parts)}."
@@ -121,8 +124,21 @@ def _describe(one: Constraint, data: ReportData | None) -> list[str]:
     if isinstance(one, Prediction):
         name = _prediction(one, data)
         return [f"{_article(name)} {name}{rows}"]
+    if isinstance(one, GroupComparison):
+        name = one.kind if one.is_ratio else f"{one.kind} difference"
+        return [f"{_article(name)} {name} {_target(one.target, one)} for {_groups(one)}{rows}"]
     name, in_percent = _quantity(one)
     return [f"{_article(name)} {name} {_target(one.target, one, in_percent=in_percent)}{rows}"]
+
+
+def _groups(one: GroupComparison) -> str:
+    """The columns that make groups, crossed if there are several, and the group that others are compared with."""
+    reference = one.reference
+    if isinstance(reference, Mapping):
+        reference = tuple(reference.values())
+    if isinstance(reference, tuple | list):
+        reference = " x ".join(map(str, reference))
+    return f"{one.named[0]}, reference {reference}"
 
 
 def _quantity(one: Constraint) -> tuple[str, bool]:

@@ -14,9 +14,12 @@ from agnostix.cli.constraint_texts import write_constraints
 from agnostix.cli.constraints import ConstraintBuilder
 from agnostix.cli.syntax import parse_scenario
 from agnostix.exceptions import DataError
-from agnostix.what_if.constraints import (
+from agnostix.what_if import (
     Correlation,
     Covariance,
+    DisparateImpact,
+    EqualizedOdds,
+    EqualOpportunity,
     ErrorRate,
     ExpectedShortfall,
     FalsePositiveRate,
@@ -27,14 +30,9 @@ from agnostix.what_if.constraints import (
     Proportion,
     Quantile,
     SelectionRate,
+    StatisticalParity,
     TruePositiveRate,
     Variance,
-)
-from agnostix.what_if.constraints.fairness import (
-    DisparateImpact,
-    EqualizedOdds,
-    EqualOpportunity,
-    StatisticalParity,
 )
 from tests.messages import refuses
 

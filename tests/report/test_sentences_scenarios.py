@@ -11,9 +11,11 @@ import pytest
 from agnostix import WhatIfReport
 from agnostix.core.models import as_predictor
 from agnostix.report.sentences_scenarios import describe_constraints
-from agnostix.what_if.constraints import (
+from agnostix.what_if import (
     Constraint,
     Correlation,
+    DisparateImpact,
+    EqualizedOdds,
     ErrorRate,
     Keep,
     Margins,
@@ -74,6 +76,10 @@ PERCENT = "\u202f%"
          f"a 90{PERCENT} quantile of age between 60 and 70 where sex = Female"),
         ([Variance("age", "*1.2")], "a variance of age 1.2 times that of the data"),
         ([Correlation("age", "hours", 0.2)], "a correlation of age and hours of 0.2"),
+        ([DisparateImpact(0.8, group="sex", reference="Male")],
+         "a disparate impact of 0.8 for sex, reference Male"),
+        ([EqualizedOdds((0, 0.1), group=["sex", "town"], reference=("Male", "north"))],
+         "an equalized odds difference between 0 and 0.1 for sex x town, reference Male x north"),
         ([Mean(name, 1) for name in "abc"], "an average a of 1, an average b of 1 and an average c of 1"),
     ],
 )  # fmt: skip
