@@ -11,7 +11,8 @@ import pandas as pd
 from agnostix.core.explanation import Scenario
 from agnostix.core.frames import is_frame
 from agnostix.exceptions import DataError, InfeasibleTargetError
-from agnostix.what_if import Constraint, EntropicProjection
+from agnostix.what_if import EntropicProjection
+from agnostix.what_if.constraints import Constraint
 from agnostix.what_if.constraints.short_forms import read_statement
 from agnostix.what_if.table import Table
 

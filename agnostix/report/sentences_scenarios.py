@@ -13,7 +13,6 @@ from agnostix.core.explanation import Scenario
 from agnostix.report.formatting import MINUS, THIN_SPACE, Scale, describe_ess, join_words
 from agnostix.report.scenarios import ScenarioResult
 from agnostix.what_if import (
-    Constraint,
     ErrorRate,
     Keep,
     Margins,
@@ -22,6 +21,7 @@ from agnostix.what_if import (
     Proportion,
     Quantile,
 )
+from agnostix.what_if.constraints import Constraint
 from agnostix.what_if.constraints.comparisons import GroupComparison
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def _describe(one: Constraint, data: ReportData | None) -> list[str]:
 
 
 def _groups(one: GroupComparison) -> str:
-    """The columns that make groups, crossed if there are several, and the group that others are compared with."""
+    """The columns that make groups, crossed if there are several, and the reference group."""
     reference = one.reference
     if isinstance(reference, Mapping):
         reference = tuple(reference.values())

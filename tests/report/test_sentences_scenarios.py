@@ -12,7 +12,6 @@ from agnostix import WhatIfReport
 from agnostix.core.models import as_predictor
 from agnostix.report.sentences_scenarios import describe_constraints
 from agnostix.what_if import (
-    Constraint,
     Correlation,
     DisparateImpact,
     EqualizedOdds,
@@ -26,6 +25,7 @@ from agnostix.what_if import (
     SelectionRate,
     Variance,
 )
+from agnostix.what_if.constraints import Constraint
 
 WOMEN = {"sex": "Female"}
 PERCENT = "\u202f%"
