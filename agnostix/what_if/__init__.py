@@ -20,6 +20,7 @@ Support          "thin" and "boundary": `inference.classify_support`. Infeasible
 What is shifted  `moments`: averages and proportions, their default targets. `constraints`: a scenario's,
                  compiled to linear conditions on the weights (`constraints.base`).
 Results          `response_curves`, `sweeps`: curves, rankings, the baseline. `scenario`: scenarios, grids.
+Drift            Two tables: `drift`, the parts of a gap in prediction, error or rate between them.
 Rows             `table` and `predictions` in a canonical order; `sample`: some of them, standardized.
 """
 
@@ -43,6 +44,7 @@ from agnostix.what_if.constraints import (
     TruePositiveRate,
     Variance,
 )
+from agnostix.what_if.drift import explain_gap
 from agnostix.what_if.explainer import EntropicProjection
 from agnostix.what_if.metrics import default_metrics
 from agnostix.what_if.response_curves import CorrelatedShifts
@@ -73,5 +75,6 @@ __all__ = [
     "TruePositiveRate",
     "Variance",
     "default_metrics",
+    "explain_gap",
     "movable",
 ]
