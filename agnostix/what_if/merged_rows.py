@@ -28,7 +28,7 @@ class MergedRows:
 
     cells: Cells
     sample: Sample  # one row for each cell, without outcomes
-    base: Floats  # (n_rows,), base weights of the rows
+    rows: Sample  # the rows that were merged
 
     @classmethod
     def from_sample(cls, sample: Sample, features: Sequence[str]) -> MergedRows | None:
@@ -44,11 +44,11 @@ class MergedRows:
         table = Table(own, cells.base, cells.first, cells.base.size)
         nothing = np.empty(0)
         merged = Sample(table, None, cells.base, (), np.empty((cells.base.size, 0)), nothing, nothing)
-        return cls(cells, merged, sample.base)
+        return cls(cells, merged, sample)
 
     def spread(self, projection: Projection) -> Projection:
         """The projection of the rows, given that of the cells."""
-        return spread(projection, self.cells, self.base)
+        return spread(projection, self.cells, self.rows.base)
 
     def gather(self, base: Floats) -> Floats:
         """Sums of other base weights (n_rows,) by cell."""

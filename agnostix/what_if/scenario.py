@@ -78,19 +78,22 @@ def solve_scenario(
     closeness: Closeness | None = None,
 ) -> Scenario:
     """The closest weights that meet all constraints, with outcomes, shifts and diagnostics."""
-    near = closeness or Closeness()
     sample = keep_complete_rows(sample, statement.shifted, config.missing, statement.features)
     context, merged = _merged_context(sample, statement, predictions)
-    solution = near.solve(context)
-    if not _is_solved(solution, context):
-        raise explain_conflict(
-            solution.conditions,
-            context,
-            lambda parts: _is_met(context, parts, near),
-            lambda phi, low, high: _calibrate(phi, low, high, context, near),
-            weight_bounds=near.weight_bounds,
-        )
-    return _build_scenario(sample, context, solution, merged, config)
+    return build_scenario(context, _solve(context, closeness), config, merged)
+
+
+def solve_constraints(
+    sample: Sample,
+    statement: Statement,
+    predictions: Predictions,
+    config: ProjectionConfig,
+    closeness: Closeness | None = None,
+) -> tuple[Context, Solution]:
+    """The closest weights that meet all constraints; InfeasibleTargetError if none do."""
+    sample = keep_complete_rows(sample, statement.shifted, config.missing, statement.features)
+    context = statement.in_context(Context(sample, predictions))
+    return context, _solve(context, closeness)
 
 
 def _merged_context(
@@ -102,6 +105,20 @@ def _merged_context(
         if merged is not None:
             return statement.in_context(Context(merged.sample, predictions)), merged
     return statement.in_context(Context(sample, predictions)), None
+
+
+def _solve(context: Context, closeness: Closeness | None) -> Solution:
+    near = closeness or Closeness()
+    solution = near.solve(context)
+    if not _is_solved(solution, context):
+        raise explain_conflict(
+            solution.conditions,
+            context,
+            lambda parts: _is_met(context, parts, near),
+            lambda phi, low, high: _calibrate(phi, low, high, context, near),
+            weight_bounds=near.weight_bounds,
+        )
+    return solution
 
 
 def _is_solved(solution: Solution, context: Context) -> bool:
@@ -131,10 +148,11 @@ def _calibrate(phi: Floats, low: Floats, high: Floats, context: Context, near: C
     return None if projection.status == "infeasible" else projection.weights
 
 
-def _build_scenario(
-    sample: Sample, context: Context, solution: Solution, merged: MergedRows | None, config: ProjectionConfig
+def build_scenario(
+    context: Context, solution: Solution, config: ProjectionConfig, merged: MergedRows | None = None
 ) -> Scenario:
-    own = solution.projection
+    """Outcomes, shifts and diagnostics of a solution, on the rows of the context or of what was merged."""
+    sample, own = context.sample if merged is None else merged.rows, solution.projection
     projection = own if merged is None else merged.spread(own)
     weights, base = projection.weights, sample.base
     on_edge = projection.status == "boundary"
