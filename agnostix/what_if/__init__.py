@@ -24,7 +24,26 @@ Pictures         `pixels`: `PixelProjection`, each pixel a column, all of them s
 Rows             `table` and `predictions` in a canonical order; `sample`: some of them, standardized.
 """
 
-from agnostix.what_if.constraints import Mean, Proportion
+from agnostix.what_if.constraints import (
+    Correlation,
+    Covariance,
+    DisparateImpact,
+    EqualizedOdds,
+    EqualOpportunity,
+    ErrorRate,
+    ExpectedShortfall,
+    FalsePositiveRate,
+    Keep,
+    Margins,
+    Mean,
+    Prediction,
+    Proportion,
+    Quantile,
+    SelectionRate,
+    StatisticalParity,
+    TruePositiveRate,
+    Variance,
+)
 from agnostix.what_if.explainer import EntropicProjection
 from agnostix.what_if.metrics import default_metrics
 from agnostix.what_if.pixels import PixelProjection
@@ -35,11 +54,27 @@ from agnostix.what_if.table import Column
 __all__ = [
     "Column",
     "CorrelatedShifts",
+    "Correlation",
+    "Covariance",
+    "DisparateImpact",
     "EntropicProjection",
+    "EqualOpportunity",
+    "EqualizedOdds",
+    "ErrorRate",
+    "ExpectedShortfall",
+    "FalsePositiveRate",
+    "Keep",
+    "Margins",
     "Mean",
     "PixelProjection",
+    "Prediction",
     "Proportion",
+    "Quantile",
     "Sample",
+    "SelectionRate",
+    "StatisticalParity",
+    "TruePositiveRate",
+    "Variance",
     "default_metrics",
     "movable",
 ]

@@ -50,14 +50,6 @@ def select_columns(
     return names
 
 
-def check_have_averages(table: Table, constraints: Any) -> None:
-    """DataError for columns of dates or lists, whatever their targets are."""
-    for name in constraints if isinstance(constraints, Mapping) else ():
-        column = table.columns.get(str(name))
-        if column is not None and column.kind in ("date", "nested"):
-            raise DataError(f"Column {column.name!r} cannot be shifted: {column.immovable_reason()}.")
-
-
 def warn_of_missing(table: Table, how: str, features: Iterable[str]) -> None:
     """Say for which columns rows were left out, if missing values are to be warned of."""
     if how != "warn":

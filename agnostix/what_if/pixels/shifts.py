@@ -10,24 +10,21 @@ import numpy as np
 
 from agnostix.core.typing import Floats
 from agnostix.exceptions import InfeasibleTargetError
-from agnostix.what_if.constraints.base import Condition, Context, compile_constraints
 from agnostix.what_if.constraints.short_forms import Statement
-from agnostix.what_if.inference import Influence, classify_support, interval
+from agnostix.what_if.inference import WeightDiagnostics, classify_support, interval
 from agnostix.what_if.pixels.columns import stack_rows, standardize_columns
 from agnostix.what_if.pixels.effects import NOT_DETERMINED, Arrays, worst
 from agnostix.what_if.pixels.population import PixelTable
 from agnostix.what_if.predictions import Predictions
 from agnostix.what_if.response_curves import Responses, compare_ends
 from agnostix.what_if.sample import ProjectionConfig, Sample
-from agnostix.what_if.scenario import off_target, solve_scenario
+from agnostix.what_if.scenario import Closeness, compute_influence, find_weights
 from agnostix.what_if.tilting import ExponentialTilts, density_ratio, solve_kl
 
 _MOST_TOGETHER = 64
 _MOST_NUMBERS = 2_000_000
 """Pixels in a block at most, and numbers of them over all pictures."""
 _WAYS = np.array([-1, 1])
-_AT_END = 1e-8
-"""Distance from the end of a range, in standard deviations, below which a mean is held there."""
 
 
 def reverse_shifts(
@@ -66,23 +63,26 @@ def scenario_shifts(
     predictions: Predictions,
     config: ProjectionConfig,
     level: float,
+    closeness: Closeness,
 ) -> Arrays:
     """Arrays of `PixelShifts` of one group, one scenario that meets all constraints."""
-    scenario = solve_scenario(sample, statement, predictions, config)
-    weights = sample.restrict(scenario.weights[sample.table.order])
-    weights = weights / weights.sum()
-    context = statement.in_context(Context(sample, predictions))
-    conditions = compile_constraints(context).conditions(np.empty(0))
-    binding = [one.statistic.z for one in conditions if _binds(one, weights)]
-    phi = np.column_stack(binding) if binding else np.empty((sample.base.size, 0))
-    influence = Influence.from_weights(off_target(phi - weights @ phi, weights > 0), weights, sample.base)
+    context, solution = find_weights(sample, statement, predictions, config, closeness)
+    projection = solution.projection
+    diagnostics = WeightDiagnostics.from_weights(
+        projection.weights,
+        sample.base,
+        projection.status == "boundary",
+        config.min_ess_fraction * sample.base_ess,
+        sample.design,
+    )
+    influence = compute_influence(context, solution)
     out = _empty(1, pixels.n_pixels, sample)
-    both = np.stack([sample.base, weights])[None]
-    _write_weights(out, np.array([0]), both, sample)
-    out["kl"][0], out["ess"][0] = (0.0, scenario.kl), (sample.base_ess, scenario.ess)
-    out["status"][0] = scenario.status
-    if len(scenario.conditions) == 1:
-        out["targets"][0] = scenario.conditions.loc[0, ["before", "reached"]].to_numpy(float)
+    _write_weights(out, np.array([0]), np.stack([sample.base, projection.weights])[None], sample)
+    out["kl"][0], out["ess"][0] = (0.0, diagnostics.kl), (sample.base_ess, diagnostics.ess)
+    out["status"][0] = diagnostics.status
+    if len(context.constraints) == 1:
+        both = sample.base, projection.weights
+        out["targets"][0] = [context.constraints[0].measure(context, weights) for weights in both]
     for block in _iter_blocks(pixels, sample):
         change = block.unit * (influence.weights @ block.x)
         block.write(out, "spread", ..., block.unit)
@@ -91,13 +91,6 @@ def scenario_shifts(
         block.write(out, "values", 0, change)
         block.write(out, "std_errors", 0, block.in_units(influence.errors(block.x)[1]))
     return _finished(out, pixels, level)
-
-
-def _binds(condition: Condition, weights: Floats) -> bool:
-    """Whether a mean is at an end of its range."""
-    reached = weights @ condition.statistic.z
-    ends = (condition.statistic.to_z(getattr(condition, end)) for end in ("low", "high"))
-    return any(abs(reached - end) < _AT_END for end in ends)
 
 
 def named_group(error: InfeasibleTargetError, group: Any) -> InfeasibleTargetError:
