@@ -4,7 +4,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from agnostix.core.explanation import Explanation, PixelEffects, PixelShifts, Scenario, WhatIfCurves
+    from agnostix.core.explanation import (
+        Explanation,
+        GapExplanation,
+        PixelEffects,
+        PixelShifts,
+        Scenario,
+        WhatIfCurves,
+    )
     from agnostix.core.models import as_predictor
     from agnostix.exceptions import InfeasibleTargetError
     from agnostix.lime import LimeExplainer, submodular_pick
@@ -42,6 +49,7 @@ if TYPE_CHECKING:
         StatisticalParity,
         TruePositiveRate,
         Variance,
+        explain_gap,
     )
 
     __version__: str
@@ -60,6 +68,7 @@ __all__ = [
     "Explanation",
     "ExtremalMaskExplainer",
     "FalsePositiveRate",
+    "GapExplanation",
     "InfeasibleTargetError",
     "IntegratedGradientsExplainer",
     "Keep",
@@ -86,6 +95,7 @@ __all__ = [
     "WhatIfCurves",
     "WhatIfReport",
     "as_predictor",
+    "explain_gap",
     "guided_grad_cam",
     "submodular_pick",
 ]
@@ -104,6 +114,7 @@ _MODULES = {
     "Explanation": "core.explanation",
     "ExtremalMaskExplainer": "neural",
     "FalsePositiveRate": "what_if",
+    "GapExplanation": "core.explanation",
     "InfeasibleTargetError": "exceptions",
     "IntegratedGradientsExplainer": "neural",
     "Keep": "what_if",
@@ -130,6 +141,7 @@ _MODULES = {
     "WhatIfCurves": "core.explanation",
     "WhatIfReport": "report",
     "as_predictor": "core.models",
+    "explain_gap": "what_if",
     "guided_grad_cam": "neural",
     "submodular_pick": "lime",
 }

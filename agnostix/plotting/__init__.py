@@ -6,6 +6,7 @@ from agnostix.plotting.comparison import ComparisonDisplay
 from agnostix.plotting.concentration import WeightConcentrationDisplay
 from agnostix.plotting.curve import WhatIfCurveDisplay
 from agnostix.plotting.display import Display, ExplanationDisplay
+from agnostix.plotting.gap import GapDisplay
 from agnostix.plotting.heatmap import HeatmapDisplay
 from agnostix.plotting.joint_map import WhatIfMapDisplay
 from agnostix.plotting.leaves import LeavesDisplay
@@ -29,6 +30,7 @@ __all__ = [
     "ComparisonDisplay",
     "Display",
     "ExplanationDisplay",
+    "GapDisplay",
     "HeatmapDisplay",
     "LeavesDisplay",
     "MetricCurveDisplay",

@@ -21,6 +21,7 @@ What is shifted  `moments`: averages and proportions, their default targets. `co
                  compiled to linear conditions on the weights (`constraints.base`).
 Results          `response_curves`, `sweeps`: curves, rankings, the baseline. `scenario`: scenarios, grids.
 Pictures         `pixels`: `PixelProjection`, each pixel a column, all of them stacked.
+Drift            Two tables: `drift`, the parts of a gap in prediction, error or rate between them.
 Rows             `table` and `predictions` in a canonical order; `sample`: some of them, standardized.
 """
 
@@ -44,6 +45,7 @@ from agnostix.what_if.constraints import (
     TruePositiveRate,
     Variance,
 )
+from agnostix.what_if.drift import explain_gap
 from agnostix.what_if.explainer import EntropicProjection
 from agnostix.what_if.metrics import default_metrics
 from agnostix.what_if.pixels import PixelProjection
@@ -76,5 +78,6 @@ __all__ = [
     "TruePositiveRate",
     "Variance",
     "default_metrics",
+    "explain_gap",
     "movable",
 ]

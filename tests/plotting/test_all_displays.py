@@ -12,10 +12,11 @@ import pytest
 from matplotlib.figure import Figure
 
 import agnostix.plotting as plotting
-from agnostix import EntropicProjection, PixelEffects, PixelProjection
+from agnostix import EntropicProjection, GapExplanation, PixelEffects, PixelProjection, explain_gap
 from agnostix.metrics import ComparisonResult, MetricCurve, MetricResult, UnreliableResult
 from agnostix.plotting import (
     ComparisonDisplay,
+    GapDisplay,
     LeavesDisplay,
     MetricCurveDisplay,
     MetricScoresDisplay,
@@ -53,6 +54,7 @@ MAKERS: dict[str, Maker] = {
     "PixelsGridDisplay": lambda p: PixelsGridDisplay.from_explanation(layered()),
     "TextDisplay": lambda p: TextDisplay.from_explanation(text()),
     "TreeDisplay": lambda p: TreeDisplay.from_estimator(fitted_mimic()),
+    "GapDisplay": lambda p: GapDisplay.from_explanation(_gap(p)),
     "PruningPathDisplay": lambda p: PruningPathDisplay.from_estimator(fitted_mimic()),
     "LeavesDisplay": lambda p: LeavesDisplay.from_estimator(fitted_mimic()),
     "ComparisonDisplay": lambda p: ComparisonDisplay.from_result(_comparison()),
@@ -66,6 +68,14 @@ def _effects() -> PixelEffects:
     pictures = np.random.default_rng(0).integers(0, 5, (60, 3, 4))
     predictions = pd.DataFrame({WILD: pictures[:, 1, 1] / 5.0})
     return PixelProjection().fit(pictures, predictions=predictions).explain()
+
+
+def _gap(projection: EntropicProjection) -> GapExplanation:
+    table = projection.table_
+    X = pd.DataFrame({name: column.values for name, column in table.columns.items()})
+    is_odd, p = np.arange(len(X)) % 2 == 1, X.iloc[:, -1].to_numpy()
+    A, B = (EntropicProjection().fit(X[rows], predictions=p[rows]) for rows in (~is_odd, is_odd))
+    return explain_gap(A, B)
 
 
 def _metric() -> MetricResult:
