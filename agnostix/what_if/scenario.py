@@ -77,18 +77,17 @@ def solve_scenario(
     closeness: Closeness | None = None,
 ) -> Scenario:
     """The closest weights that meet all constraints, with outcomes, shifts and diagnostics."""
-    context, solution = find_weights(sample, statement, predictions, config, closeness)
-    return _build_scenario(context, solution, config)
+    return build_scenario(*solve_constraints(sample, statement, predictions, config, closeness), config)
 
 
-def find_weights(
+def solve_constraints(
     sample: Sample,
     statement: Statement,
     predictions: Predictions,
     config: ProjectionConfig,
     closeness: Closeness | None = None,
 ) -> tuple[Context, Solution]:
-    """The closest weights that meet all constraints, on the rows that have a value; or why there are none."""
+    """The closest weights that meet all constraints; InfeasibleTargetError if none do."""
     near = closeness or Closeness()
     sample = keep_complete_rows(sample, statement.shifted, config.missing, statement.features)
     context = statement.in_context(Context(sample, predictions))
@@ -131,7 +130,8 @@ def _calibrate(phi: Floats, low: Floats, high: Floats, context: Context, near: C
     return None if projection.status == "infeasible" else projection.weights
 
 
-def _build_scenario(context: Context, solution: Solution, config: ProjectionConfig) -> Scenario:
+def build_scenario(context: Context, solution: Solution, config: ProjectionConfig) -> Scenario:
+    """Outcomes, shifts and diagnostics of a solution."""
     sample, projection = context.sample, solution.projection
     weights, base = projection.weights, sample.base
     on_edge = projection.status == "boundary"

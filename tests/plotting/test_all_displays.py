@@ -64,18 +64,18 @@ MAKERS: dict[str, Maker] = {
 }
 
 
-def _effects() -> PixelEffects:
-    pictures = np.random.default_rng(0).integers(0, 5, (60, 3, 4))
-    predictions = pd.DataFrame({WILD: pictures[:, 1, 1] / 5.0})
-    return PixelProjection().fit(pictures, predictions=predictions).explain()
-
-
 def _gap(projection: EntropicProjection) -> GapExplanation:
     table = projection.table_
     X = pd.DataFrame({name: column.values for name, column in table.columns.items()})
     is_odd, p = np.arange(len(X)) % 2 == 1, X.iloc[:, -1].to_numpy()
     A, B = (EntropicProjection().fit(X[rows], predictions=p[rows]) for rows in (~is_odd, is_odd))
     return explain_gap(A, B)
+
+
+def _effects() -> PixelEffects:
+    pictures = np.random.default_rng(0).integers(0, 5, (60, 3, 4))
+    predictions = pd.DataFrame({WILD: pictures[:, 1, 1] / 5.0})
+    return PixelProjection().fit(pictures, predictions=predictions).explain()
 
 
 def _metric() -> MetricResult:

@@ -3,8 +3,8 @@
 - `explanation`: `Explanation`; `fields`: its checks, and `Detail`, an array with named axes.
 - `statistics`: confidence intervals, means over rows, the completeness gap; `selection`: rows, features.
 - `conversion`: tables and shap's objects; `views`: HTML and plots; `storage`, `frame_storage`: files.
-- `what_if`: `WhatIfCurves` and `Scenario`; `gap`: `GapExplanation`; `pixels`: `PixelEffects` and
-  `PixelShifts`, what-if analysis of pictures.
+- `what_if`: `WhatIfCurves` and `Scenario`; `pixels`: `PixelEffects` and `PixelShifts`, the same of pictures;
+  `gap`: `GapExplanation`.
 """
 
 from agnostix.core.explanation.explanation import Explanation

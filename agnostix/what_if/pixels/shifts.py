@@ -18,7 +18,7 @@ from agnostix.what_if.pixels.population import PixelTable
 from agnostix.what_if.predictions import Predictions
 from agnostix.what_if.response_curves import Responses, compare_ends
 from agnostix.what_if.sample import ProjectionConfig, Sample
-from agnostix.what_if.scenario import Closeness, compute_influence, find_weights
+from agnostix.what_if.scenario import Closeness, compute_influence, solve_constraints
 from agnostix.what_if.tilting import ExponentialTilts, density_ratio, solve_kl
 
 _MOST_TOGETHER = 64
@@ -66,7 +66,7 @@ def scenario_shifts(
     closeness: Closeness,
 ) -> Arrays:
     """Arrays of `PixelShifts` of one group, one scenario that meets all constraints."""
-    context, solution = find_weights(sample, statement, predictions, config, closeness)
+    context, solution = solve_constraints(sample, statement, predictions, config, closeness)
     projection = solution.projection
     diagnostics = WeightDiagnostics.from_weights(
         projection.weights,
