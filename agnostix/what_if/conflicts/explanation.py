@@ -12,7 +12,7 @@ from agnostix.core.typing import Bools, Floats
 from agnostix.exceptions import ConvergenceError, InfeasibleTargetError
 from agnostix.what_if.conflicts.irreducible import Conflict, ConflictFinder
 from agnostix.what_if.conflicts.least_gaps import reachable_fraction
-from agnostix.what_if.conflicts.nearest import LEAST_SHARES, Calibrate, LinearConditions, nearest_weights
+from agnostix.what_if.conflicts.nearest import LEAST_SHARES, Calibrate, ElasticConditions, nearest_weights
 from agnostix.what_if.conflicts.reachable_means import ReachableMeans
 from agnostix.what_if.conflicts.shares import apart
 from agnostix.what_if.conflicts.weight_caps import bounds_that_do
@@ -22,6 +22,7 @@ from agnostix.what_if.constraints.base import Condition, Constraint, Context
 _FAR_FROM_ZERO = 100.0
 """Cost of a gap in a column so far from 0 that its units cannot hold an average exactly: it is moved last."""
 _MET = 1e-9
+_MAX_NAMED = 8
 _NO_WEIGHT = 1e-12
 _BACK = (0.0, 1e-3, 1e-2, 0.1, 0.5)
 """How much of the base weights is mixed in until the scenario of the nearest weights is solved."""
@@ -59,7 +60,7 @@ def explain_conflict(
     return InfeasibleTargetError(message, near_arguments, fraction, range_arguments, words.labels, reason)
 
 
-def _fraction(linear: LinearConditions) -> float:
+def _fraction(linear: ElasticConditions) -> float:
     """How much of the way from the data to the targets can be gone."""
     present = linear.with_groups_present()
     reach = ReachableMeans(present.phi, present.base, linear.weight_bounds)
@@ -68,11 +69,11 @@ def _fraction(linear: LinearConditions) -> float:
 
 def _linear_conditions(
     hard: Sequence[Condition], context: Context, weight_bounds: tuple[float, float] | None
-) -> LinearConditions:
+) -> ElasticConditions:
     statistics = [one.statistic for one in hard]
     groups = tuple(_group(one, context) for one in hard)
     costs = [_cost(one, group, context) for one, group in zip(hard, groups, strict=True)]
-    return LinearConditions(
+    return ElasticConditions(
         np.column_stack([one.z for one in statistics]),
         np.array([one.to_z(stated.low) for one, stated in zip(statistics, hard, strict=True)]),
         np.array([one.to_z(stated.high) for one, stated in zip(statistics, hard, strict=True)]),
@@ -114,7 +115,7 @@ def _cost(condition: Condition, group: Bools | None, context: Context) -> float:
     return cost
 
 
-def _find(hard: Sequence[Condition], linear: LinearConditions) -> Conflict | None:
+def _find(hard: Sequence[Condition], linear: ElasticConditions) -> Conflict | None:
     present = linear.with_groups_present()
     n_always = present.low.size - linear.low.size
     implied = np.array([one.role == "held" for one in hard] + [False] * n_always)
@@ -125,7 +126,7 @@ def _find(hard: Sequence[Condition], linear: LinearConditions) -> Conflict | Non
     return ConflictFinder(free, bounded or None, present.low, present.high, implied, always, ends).find()
 
 
-def _cap(conflict: Conflict, linear: LinearConditions) -> str:
+def _cap(conflict: Conflict, linear: ElasticConditions) -> str:
     """In words, the bounds on weights that would do."""
     if not conflict.with_bounds or linear.weight_bounds is None:
         return ""
@@ -141,7 +142,7 @@ class _Nearest:
     """The constraints that some weights meet, in place of those that none do."""
 
     hard: Sequence[Condition]
-    linear: LinearConditions
+    linear: ElasticConditions
     context: Context
     meets: Meets
 
@@ -198,4 +199,5 @@ class _Nearest:
             low, high = constraint.bounds(self.context)
             near, stated = apart(value, low if value < low else high)
             changes.append(f"{constraint.label} {near} for {stated}")
-        return ", ".join(changes)
+        more = len(changes) - _MAX_NAMED
+        return ", ".join(changes[:_MAX_NAMED]) + (f", and {more} others" if more > 0 else "")

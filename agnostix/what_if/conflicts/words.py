@@ -9,7 +9,7 @@ import numpy as np
 
 from agnostix.core.typing import Floats
 from agnostix.what_if.conflicts.irreducible import Conflict
-from agnostix.what_if.conflicts.nearest import LinearConditions, farthest_in_group, farthest_mean
+from agnostix.what_if.conflicts.nearest import ElasticConditions, farthest_in_group, farthest_mean
 from agnostix.what_if.conflicts.shares import apart, describe_block, describe_sums
 from agnostix.what_if.constraints.averages import Average, moments_in_group
 from agnostix.what_if.constraints.base import Condition, Constraint, Context
@@ -22,7 +22,7 @@ class ConflictWords:
     """What there is to say about a conflict."""
 
     conflict: Conflict
-    linear: LinearConditions
+    linear: ElasticConditions
     conditions: Sequence[Condition]  # as many as the linear ones: those that must hold
     context: Context
 
@@ -142,7 +142,7 @@ class ConflictWords:
         low, high = self.constraint(place).bounds(self.context)
         return low if self.conflict.multipliers[place] > 0.0 else high
 
-    def _only(self, places: Sequence[int]) -> LinearConditions:
+    def _only(self, places: Sequence[int]) -> ElasticConditions:
         """The conditions in conflict, and bounds on the weights if they are."""
         some = np.zeros(self.linear.low.size, dtype=bool)
         some[list(places)] = True
