@@ -1,4 +1,4 @@
-"""Checks of what is asked of a population: quantiles, columns, and values that they lack; light rows."""
+"""Checks of what is asked of a population: quantiles, columns, and values that they lack."""
 
 from __future__ import annotations
 
@@ -48,14 +48,6 @@ def select_columns(
     if unused:
         raise ValueError(f"targets names {unused[0]!r}, which features leaves out. Add it there.")
     return names
-
-
-def check_have_averages(table: Table, constraints: Any) -> None:
-    """DataError for columns of dates or lists, whatever their targets are."""
-    for name in constraints if isinstance(constraints, Mapping) else ():
-        column = table.columns.get(str(name))
-        if column is not None and column.kind in ("date", "nested"):
-            raise DataError(f"Column {column.name!r} cannot be shifted: {column.immovable_reason()}.")
 
 
 def warn_of_missing(table: Table, how: str, features: Iterable[str]) -> None:

@@ -12,12 +12,20 @@ from agnostix.core.typing import Bools, Floats
 from agnostix.exceptions import ConvergenceError, InfeasibleTargetError
 from agnostix.what_if.conflicts.irreducible import Conflict, ConflictFinder
 from agnostix.what_if.conflicts.least_gaps import reachable_fraction
-from agnostix.what_if.conflicts.nearest import LEAST_SHARES, Calibrate, ElasticConditions, nearest_weights
+from agnostix.what_if.conflicts.nearest import (
+    LEAST_SHARES,
+    Calibrate,
+    ElasticConditions,
+    least_cost,
+    nearest_weights,
+    weights_over_all,
+)
 from agnostix.what_if.conflicts.reachable_means import ReachableMeans
+from agnostix.what_if.conflicts.searched import closest_values
 from agnostix.what_if.conflicts.shares import apart
 from agnostix.what_if.conflicts.weight_caps import bounds_that_do
 from agnostix.what_if.conflicts.words import ConflictWords
-from agnostix.what_if.constraints.base import Condition, Constraint, Context
+from agnostix.what_if.constraints.base import Compiled, Condition, Constraint, Context
 
 _FAR_FROM_ZERO = 100.0
 """Cost of a gap in a column so far from 0 that its units cannot hold an average exactly: it is moved last."""
@@ -32,15 +40,26 @@ Meets = Callable[[Sequence[Constraint]], bool]
 
 
 def explain_conflict(
-    conditions: Sequence[Condition],
+    compiled: Compiled,
+    values: Floats,
     context: Context,
     meets: Meets,
     calibrate: Calibrate,
     weight_bounds: tuple[float, float] | None = None,
 ) -> InfeasibleTargetError:
-    """The error for conditions that no weights meet, with the nearest constraints that some do."""
-    hard = [one for one in conditions if np.isinf(one.penalty)]
-    linear = _linear_conditions(hard, context, weight_bounds)
+    """The error for constraints that no weights meet, with the nearest that some do.
+
+    `values` (n_scalars,) are those of the compiled constraints' scalars at which a search for weights ended.
+    """
+
+    def given(values: Floats) -> tuple[list[Condition], ElasticConditions]:
+        hard = [one for one in compiled.conditions(values) if np.isinf(one.penalty)]
+        return hard, _linear_conditions(hard, context, weight_bounds)
+
+    if compiled.scalars:
+        anchor = weights_over_all(given(values)[1], calibrate)
+        values = closest_values(compiled, values, lambda at: least_cost(given(at)[1], anchor))
+    hard, linear = given(values)
     conflict = _find(hard, linear)
     if conflict is None:
         raise ConvergenceError("The targets are not beyond the rows, and were not reached.")
@@ -49,7 +68,7 @@ def explain_conflict(
     weights = nearest_weights(linear, calibrate)
     near, ranges, changes = nearest.scenarios(weights)
     others = " There are other conflicts besides." if conflict.has_others else ""
-    reason = f"{words.sentence()}{others}{_cap(conflict, linear)}"
+    reason = f"{words.sentence()}{_searched(compiled, values)}{others}{_cap(conflict, linear)}"
     message = (
         f"{reason} The nearest that can be met: {changes}. Solve what_if(**error.nearest), or leave room "
         "with what_if(**error.ranges)."
@@ -58,6 +77,13 @@ def explain_conflict(
     near_arguments, range_arguments = (context.statement.arguments(parts) for parts in (near, ranges))
     fraction = _fraction(linear)
     return InfeasibleTargetError(message, near_arguments, fraction, range_arguments, words.labels, reason)
+
+
+def _searched(compiled: Compiled, values: Floats) -> str:
+    """In words, the values of scalars at which the conditions come closest to being met."""
+    pairs = zip(compiled.scalars, values.tolist(), strict=True)
+    named = [f"a {one.name} of {value:.4g}" for one, value in pairs if not one.choices]
+    return f" This is at {' and '.join(named)}, which comes closest." if named else ""
 
 
 def _fraction(linear: ElasticConditions) -> float:
@@ -88,7 +114,7 @@ def _group(condition: Condition, context: Context) -> Bools | None:
     """The rows (n_rows,) within which a mean is taken, None for all."""
     constraint: Any = condition.held or context.constraints[condition.source]
     members = getattr(constraint, "members", None)
-    return condition.group if members is None else members(context)
+    return condition.group if condition.group is not None or members is None else members(context)
 
 
 def keeps_groups(conditions: Sequence[Condition], context: Context, weights: Floats) -> bool:
@@ -106,11 +132,11 @@ def _cost(condition: Condition, group: Bools | None, context: Context) -> float:
     statistic = condition.statistic
     if np.spacing(abs(statistic.origin)) / statistic.scale > 1e-12:
         cost *= _FAR_FROM_ZERO
-    if group is not None and hasattr(constraint, "numbers"):
+    if group is not None:
         # In standard deviations within the group, at the group's weight in the data.
         within = context.base[group] / context.base[group].sum()
-        numbers = np.asarray(constraint.numbers(context), dtype=float)[group]
-        deviation = float(np.sqrt(within @ (numbers - within @ numbers) ** 2))
+        inside = np.asarray(statistic.values, dtype=float)[group]
+        deviation = float(np.sqrt(within @ (inside - within @ inside) ** 2))
         cost *= statistic.scale / (float(context.base[group].sum()) * (deviation or 1.0))
     return cost
 

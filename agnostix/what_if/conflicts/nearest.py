@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from agnostix.core.typing import Bools, Floats
+from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.what_if.conflicts.least_gaps import LeastGaps, least_gaps
 from agnostix.what_if.conflicts.reachable_means import ReachableMeans
 
@@ -45,9 +45,9 @@ class ElasticConditions:
         """The groups that conditions are about."""
         return list({group.tobytes(): group for group in self.groups if group is not None}.values())
 
-    def keep(self, some: Bools) -> ElasticConditions:
-        """Some of the conditions (n_conditions,)."""
-        groups = tuple(group for group, is_kept in zip(self.groups, some, strict=True) if is_kept)
+    def keep(self, some: Codes) -> ElasticConditions:
+        """The conditions in some places, in their order."""
+        groups = tuple(self.groups[j] for j in some)
         parts = (self.phi[:, some], self.low[some], self.high[some], self.costs[some])
         return ElasticConditions(*parts, groups, self.base, self.weight_bounds)
 
@@ -86,18 +86,26 @@ class ElasticConditions:
 
 def nearest_weights(linear: ElasticConditions, calibrate: Calibrate) -> Floats:
     """Weights (n_rows,) with the least sum of gaps, closest to the base weights among those."""
-    anchor = linear.base
-    if linear.distinct_groups:
-        # A mean in a group is linear only at a given weight of the group: that of the nearest weights
-        # without the conditions on groups.
-        over_all = np.array([group is None for group in linear.groups])
-        if over_all.any():
-            anchor = nearest_weights(linear.keep(over_all), calibrate)
-        linear = linear.with_shares_of(anchor)
+    anchor = weights_over_all(linear, calibrate)
+    linear = linear.with_shares_of(anchor)
     reach = ReachableMeans(linear.phi, linear.base, linear.weight_bounds, anchor)
     gaps = least_gaps(reach, linear.low, linear.high, linear.costs, np.arange(linear.low.size))
-    exact = reach.mixture(gaps.factors)
-    return _closest(linear, gaps, exact, calibrate)
+    return _closest(linear, gaps, reach.mixture(gaps.factors), calibrate)
+
+
+def weights_over_all(linear: ElasticConditions, calibrate: Calibrate) -> Floats:
+    """The nearest weights (n_rows,) without the conditions on groups, at whose weights these are linear."""
+    over_all = np.flatnonzero([group is None for group in linear.groups])
+    if not linear.distinct_groups or over_all.size == 0:
+        return linear.base
+    return nearest_weights(linear.keep(over_all), calibrate)
+
+
+def least_cost(linear: ElasticConditions, anchor: Floats) -> float:
+    """The least sum of gaps at the groups' weights under an anchor (n_rows,)."""
+    linear = linear.with_shares_of(anchor)
+    reach = ReachableMeans(linear.phi, linear.base, linear.weight_bounds, anchor)
+    return least_gaps(reach, linear.low, linear.high, linear.costs, np.arange(linear.low.size)).cost
 
 
 def _closest(linear: ElasticConditions, gaps: LeastGaps, exact: Floats, calibrate: Calibrate) -> Floats:

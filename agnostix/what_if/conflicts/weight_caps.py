@@ -26,7 +26,7 @@ def bounds_that_do(linear: ElasticConditions) -> Bounds | None:
     low, high = linear.weight_bounds
     if _shortfall(linear, (low, np.inf)) is None:
         cap = _least_size(linear, high, lambda size: (low, size))
-        return None if cap is None else (low, cap)
+        return None if cap is None else (low, _three_digits(cap, np.ceil))
     if low > 0.0 and _shortfall(linear, (0.0, high)) is None:
         size = _least_size(linear, 1.0 / low, lambda size: (1.0 / size, high))
         return None if size is None else (_three_digits(1.0 / size, np.floor), high)
@@ -36,7 +36,7 @@ def bounds_that_do(linear: ElasticConditions) -> Bounds | None:
 def _least_size(
     linear: ElasticConditions, start: float, bounds_at: Callable[[float], Bounds]
 ) -> float | None:
-    """The least size, rounded up to three digits, at whose bounds some weights meet the conditions."""
+    """The least size at whose bounds some weights meet the conditions, up to a thousandth; None beyond all."""
     # Every direction in which weights fall short proves a size too small: the one at which they no longer
     # do. From one to the next sizes rise to the least (Newton's method).
     size = start
