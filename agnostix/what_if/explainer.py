@@ -21,12 +21,7 @@ from agnostix.core.models.outputs import varying_outputs
 from agnostix.core.reproducibility import one_blas_thread
 from agnostix.core.row_order import check_row_order
 from agnostix.core.sklearn_compat import Interval, StrOptions
-from agnostix.what_if.checks import (
-    light_weights_named,
-    parse_quantiles,
-    select_columns,
-    warn_of_missing,
-)
+from agnostix.what_if.checks import light_weights_named, parse_quantiles, select_columns, warn_of_missing
 from agnostix.what_if.constraints.short_forms import read_statement
 from agnostix.what_if.joint import sweep_joint
 from agnostix.what_if.metrics import Metric, quantities_for, scenario_quantities

@@ -10,14 +10,12 @@ import numpy as np
 
 from agnostix.core.explanation import Scenario
 from agnostix.core.typing import Bools, Floats
-from agnostix.exceptions import ConvergenceError, InfeasibleTargetError
-from agnostix.what_if.calibration import DIVERGENCES, KULLBACK_LEIBLER, Divergence
-from agnostix.what_if.calibration.parametric import LinearConditions
+from agnostix.exceptions import ConvergenceError
+from agnostix.what_if.calibration import DIVERGENCES, KULLBACK_LEIBLER, Divergence, project
 from agnostix.what_if.condition_table import describe_conditions
 from agnostix.what_if.conflicts import explain_conflict, keeps_groups
 from agnostix.what_if.constraints.base import Condition, Constraint, Context
 from agnostix.what_if.constraints.compilation import compile_constraints
-from agnostix.what_if.constraints.moments import check_blocks
 from agnostix.what_if.constraints.short_forms import Statement
 from agnostix.what_if.inference import Influence, WeightDiagnostics
 from agnostix.what_if.outcomes import compute_outcomes
@@ -55,6 +53,15 @@ class Closeness:
         return cls(DIVERGENCES[divergence], (low, high))
 
     @property
+    def keywords(self) -> dict[str, Any]:
+        """Arguments of the solver."""
+        return {"divergence": self.divergence, "weight_bounds": self.weight_bounds}
+
+    def solve(self, context: Context) -> Solution:
+        """The closest weights that meet the constraints of a context."""
+        return solve_program(compile_constraints(context), context.base, **self.keywords)
+
+    @property
     def options(self) -> dict[str, Any]:
         """The arguments of `what_if` that are not the default."""
         named = {} if self.divergence is KULLBACK_LEIBLER else {"divergence": self.divergence.name}
@@ -72,47 +79,43 @@ def solve_scenario(
     near = closeness or Closeness()
     sample = keep_complete_rows(sample, statement.shifted, config.missing, statement.features)
     context = statement.in_context(Context(sample, predictions))
-    solution = _solve(context, near)
-    if not _is_met(context, solution):
-        raise _explain(context, solution, near)
+    solution = near.solve(context)
+    if not _is_solved(solution, context):
+        raise explain_conflict(
+            solution.program.compiled,
+            solution.values,
+            context,
+            lambda parts: _is_met(context, parts, near),
+            lambda phi, low, high: _calibrate(phi, low, high, context, near),
+            weight_bounds=near.weight_bounds,
+        )
     return _build_scenario(context, solution, config)
 
 
-def _solve(context: Context, near: Closeness) -> Solution:
-    compiled = compile_constraints(context)
-    return solve_program(compiled, context.base, divergence=near.divergence, weight_bounds=near.weight_bounds)
-
-
-def _is_met(context: Context, solution: Solution) -> bool:
-    """Whether weights meet the constraints, and leave weight in every group that these speak of."""
+def _is_solved(solution: Solution, context: Context) -> bool:
+    """Whether weights meet the conditions, and leave weight in every group that these speak of."""
     projection = solution.projection
     return projection.status != "infeasible" and keeps_groups(
         solution.conditions, context, projection.weights
     )
 
 
-def _explain(context: Context, solution: Solution, near: Closeness) -> InfeasibleTargetError:
-    """What is in conflict, and the nearest that can be met."""
-
-    def meets(constraints: Sequence[Constraint]) -> bool:
+def _is_met(context: Context, constraints: Sequence[Constraint], near: Closeness) -> bool:
+    """Whether some weights meet these constraints, in place of those of the context."""
+    try:
         other = replace(context, constraints=tuple(constraints))
-        try:
-            check_blocks(constraints, context)
-            return _is_met(other, _solve(other, near))
-        except (ConvergenceError, ValueError):
-            return False
+        return _is_solved(near.solve(other), other)
+    except (ConvergenceError, ValueError):
+        return False
 
-    def calibrate(phi: Floats, low: Floats, high: Floats) -> Floats | None:
-        linear = LinearConditions(phi, low, high, np.full(low.size, np.inf))
-        try:
-            projection = solution.program.project(linear)
-        except ConvergenceError:
-            return None
-        return None if projection.status == "infeasible" else projection.weights
 
-    return explain_conflict(
-        solution.program.compiled, solution.values, context, meets, calibrate, near.weight_bounds
-    )
+def _calibrate(phi: Floats, low: Floats, high: Floats, context: Context, near: Closeness) -> Floats | None:
+    """The closest weights (n_rows,) with means of phi in ranges; None if there are none."""
+    try:
+        projection = project(phi, low, high, context.base, **near.keywords)
+    except ConvergenceError:
+        return None
+    return None if projection.status == "infeasible" else projection.weights
 
 
 def _build_scenario(context: Context, solution: Solution, config: ProjectionConfig) -> Scenario:

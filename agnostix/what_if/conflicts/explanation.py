@@ -68,7 +68,7 @@ def explain_conflict(
     weights = nearest_weights(linear, calibrate)
     near, ranges, changes = nearest.scenarios(weights)
     others = " There are other conflicts besides." if conflict.has_others else ""
-    reason = f"{words.sentence()}{_searched(compiled, values)}{others}{_cap(conflict, linear)}"
+    reason = f"{words.sentence()}{_searched(compiled, values, conflict)}{others}{_cap(conflict, linear)}"
     message = (
         f"{reason} The nearest that can be met: {changes}. Solve what_if(**error.nearest), or leave room "
         "with what_if(**error.ranges)."
@@ -79,11 +79,31 @@ def explain_conflict(
     return InfeasibleTargetError(message, near_arguments, fraction, range_arguments, words.labels, reason)
 
 
-def _searched(compiled: Compiled, values: Floats) -> str:
-    """In words, the values of scalars at which the conditions come closest to being met."""
+def _searched(compiled: Compiled, values: Floats, conflict: Conflict) -> str:
+    """In words, the values of scalars that the conflict depends on, at which it comes closest to none."""
     pairs = zip(compiled.scalars, values.tolist(), strict=True)
     named = [f"a {one.name} of {value:.4g}" for one, value in pairs if not one.choices]
-    return f" This is at {' and '.join(named)}, which comes closest." if named else ""
+    if not named or not _depends_on_values(compiled, values, conflict):
+        return ""
+    return f" This is at {' and '.join(named)}, which comes closest."
+
+
+def _depends_on_values(compiled: Compiled, values: Floats, conflict: Conflict) -> bool:
+    """Whether any condition in conflict is another at other values (n_scalars,) of the scalars."""
+    others = np.array(
+        [
+            0.5 * (one.low + one.high) if v != 0.5 * (one.low + one.high) else one.low
+            for one, v in zip(compiled.scalars, values, strict=True)
+        ]
+    )
+    here, there = (
+        [one for one in compiled.conditions(at) if np.isinf(one.penalty)] for at in (values, others)
+    )
+    return any(
+        (here[j].low, here[j].high) != (there[j].low, there[j].high)
+        or not np.array_equal(here[j].statistic.values, there[j].statistic.values)
+        for j in conflict.places
+    )
 
 
 def _fraction(linear: ElasticConditions) -> float:
