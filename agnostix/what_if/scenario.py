@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from agnostix.core.typing import Bools, Floats
 from agnostix.exceptions import ConvergenceError
 from agnostix.what_if.calibration import DIVERGENCES, KULLBACK_LEIBLER, Divergence, project
 from agnostix.what_if.condition_table import describe_conditions
-from agnostix.what_if.conflicts import explain_conflict, keeps_groups
+from agnostix.what_if.conflicts import explain_conflict, keeps_groups, read_gap_weights
 from agnostix.what_if.constraints.base import Condition, Constraint, Context
 from agnostix.what_if.constraints.compilation import compile_constraints
 from agnostix.what_if.constraints.short_forms import Statement
@@ -74,11 +74,13 @@ def solve_scenario(
     predictions: Predictions,
     config: ProjectionConfig,
     closeness: Closeness | None = None,
+    gap_weights: Mapping[str, float] | None = None,
 ) -> Scenario:
     """The closest weights that meet all constraints, with outcomes, shifts and diagnostics."""
     near = closeness or Closeness()
     sample = keep_complete_rows(sample, statement.shifted, config.missing, statement.features)
     context = statement.in_context(Context(sample, predictions))
+    read_gap_weights(gap_weights, context.constraints)  # raises for names that there are not
     solution = near.solve(context)
     if not _is_solved(solution, context):
         raise explain_conflict(
@@ -88,6 +90,7 @@ def solve_scenario(
             lambda parts: _is_met(context, parts, near),
             lambda phi, low, high: _calibrate(phi, low, high, context, near),
             weight_bounds=near.weight_bounds,
+            gap_weights=gap_weights,
         )
     return _build_scenario(context, solution, config)
 

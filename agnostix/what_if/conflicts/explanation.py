@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from agnostix.core.typing import Bools, Floats
 from agnostix.exceptions import ConvergenceError, InfeasibleTargetError
+from agnostix.what_if.conflicts.gap_weights import read_gap_weights
 from agnostix.what_if.conflicts.irreducible import Conflict, ConflictFinder
 from agnostix.what_if.conflicts.least_gaps import reachable_fraction
 from agnostix.what_if.conflicts.nearest import (
@@ -32,8 +33,8 @@ _FAR_FROM_ZERO = 100.0
 _MET = 1e-9
 _MAX_NAMED = 8
 _NO_WEIGHT = 1e-12
-_BACK = (0.0, 1e-3, 1e-2, 0.1, 0.5)
-"""How much of the base weights is mixed in until the scenario of the nearest weights is solved."""
+_TRIALS = ((0.0, 0.0), (0.0, 1e-3), (0.0, 1e-2), (1e-2, 0.0), (0.1, 0.0), (0.5, 0.0))
+"""How much of the base weights is mixed in, and widths of targets, until the scenario nearby is solved."""
 
 Meets = Callable[[Sequence[Constraint]], bool]
 """Whether the scenario of some constraints can be solved."""
@@ -45,16 +46,19 @@ def explain_conflict(
     context: Context,
     meets: Meets,
     calibrate: Calibrate,
+    *,
     weight_bounds: tuple[float, float] | None = None,
+    gap_weights: Mapping[str, float] | None = None,
 ) -> InfeasibleTargetError:
     """The error for constraints that no weights meet, with the nearest that some do.
 
     `values` (n_scalars,) are those of the compiled constraints' scalars at which a search for weights ended.
     """
+    costs = read_gap_weights(gap_weights, context.constraints)
 
     def given(values: Floats) -> tuple[list[Condition], ElasticConditions]:
         hard = [one for one in compiled.conditions(values) if np.isinf(one.penalty)]
-        return hard, _linear_conditions(hard, context, weight_bounds)
+        return hard, _linear_conditions(hard, context, costs, weight_bounds)
 
     if compiled.scalars:
         anchor = weights_over_all(given(values)[1], calibrate)
@@ -75,7 +79,7 @@ def explain_conflict(
     )
     assert context.statement is not None
     near_arguments, range_arguments = (context.statement.arguments(parts) for parts in (near, ranges))
-    fraction = _fraction(linear)
+    fraction = _fraction(linear, weights)
     return InfeasibleTargetError(message, near_arguments, fraction, range_arguments, words.labels, reason)
 
 
@@ -106,24 +110,27 @@ def _depends_on_values(compiled: Compiled, values: Floats, conflict: Conflict) -
     )
 
 
-def _fraction(linear: ElasticConditions) -> float:
-    """How much of the way from the data to the targets can be gone."""
-    present = linear.with_groups_present()
-    reach = ReachableMeans(present.phi, present.base, linear.weight_bounds)
-    return reachable_fraction(reach, present.low, present.high)
+def _fraction(linear: ElasticConditions, weights: Floats) -> float:
+    """How much of the way to the targets, and to the groups' shares under weights (n_rows,), can be gone."""
+    linear = linear.with_shares_of(weights)
+    reach = ReachableMeans(linear.phi, linear.base, linear.weight_bounds)
+    return reachable_fraction(reach, linear.low, linear.high)
 
 
 def _linear_conditions(
-    hard: Sequence[Condition], context: Context, weight_bounds: tuple[float, float] | None
+    hard: Sequence[Condition],
+    context: Context,
+    costs: Sequence[float],
+    weight_bounds: tuple[float, float] | None,
 ) -> ElasticConditions:
     statistics = [one.statistic for one in hard]
     groups = tuple(_group(one, context) for one in hard)
-    costs = [_cost(one, group, context) for one, group in zip(hard, groups, strict=True)]
+    each = [_cost(one, group, context, costs) for one, group in zip(hard, groups, strict=True)]
     return ElasticConditions(
         np.column_stack([one.z for one in statistics]),
         np.array([one.to_z(stated.low) for one, stated in zip(statistics, hard, strict=True)]),
         np.array([one.to_z(stated.high) for one, stated in zip(statistics, hard, strict=True)]),
-        np.array(costs),
+        np.array(each),
         groups,
         context.base,
         weight_bounds,
@@ -143,12 +150,11 @@ def keeps_groups(conditions: Sequence[Condition], context: Context, weights: Flo
     return all(weights[group].sum() > _NO_WEIGHT for group in groups if group is not None)
 
 
-def _cost(condition: Condition, group: Bools | None, context: Context) -> float:
-    """Cost of a gap of one standard deviation of the condition's statistic."""
+def _cost(condition: Condition, group: Bools | None, context: Context, costs: Sequence[float]) -> float:
+    """Cost of a gap of one standard deviation of the condition's statistic, given those of constraints."""
     if condition.role == "held":
         return np.inf
-    constraint: Any = context.constraints[condition.source]
-    cost = float(getattr(constraint, "priority", 1.0))
+    cost = costs[condition.source]
     statistic = condition.statistic
     if np.spacing(abs(statistic.origin)) / statistic.scale > 1e-12:
         cost *= _FAR_FROM_ZERO
@@ -194,23 +200,37 @@ class _Nearest:
 
     def scenarios(self, weights: Floats) -> tuple[list[Constraint], list[Constraint], str]:
         """Constraints that the nearest weights (n_rows,) meet, ranges around these, and changes in words."""
-        for part in _BACK:
+        for part, width in _TRIALS:
             mixed = (1.0 - part) * weights + part * self.context.base
             values = self._values(mixed)
-            near = [one if v is None else one.with_target(v) for one, v in self._pairs(values)]
-            if not self.meets(near):
-                continue
-            for wider in (1.0, 2.0, 5.0):
-                ranges = [
-                    one if v is None else one.with_target(self._room(one, v, wider))
-                    for one, v in self._pairs(values)
-                ]
-                if self.meets(ranges):
-                    break
-            else:
-                ranges = near
-            return near, ranges, self._changes(values)
+            near = self._replaced(values, lambda one, value: self._around(one, value, width))  # noqa: B023
+            if self.meets(near):
+                return near, self._ranges(values) or near, self._changes(values)
         raise ConvergenceError("No targets near the stated ones were reached. State fewer.")
+
+    def _ranges(self, values: Sequence[float | None]) -> list[Constraint] | None:
+        """Ranges from the stated to as far again beyond the nearest, or farther; None if not met."""
+        for wider in (1.0, 3.0):
+            ranges = self._replaced(values, lambda one, value: self._room(one, value, wider))  # noqa: B023
+            if self.meets(ranges):
+                return ranges
+        return None
+
+    def _replaced(
+        self, values: Sequence[float | None], target: Callable[[Constraint, float], Any]
+    ) -> list[Constraint]:
+        return [
+            one if value is None else one.with_target(target(one, value))
+            for one, value in self._pairs(values)
+        ]
+
+    def _around(self, constraint: Constraint, value: float, width: float) -> Any:
+        """A number, or a range around it of a width relative to how far it is from what was stated."""
+        if width == 0.0:
+            return value
+        low, high = constraint.bounds(self.context)
+        half = width * max(abs(value - (low if value < low else high)), 1e-6 * abs(value))
+        return self._possible(constraint, value - half, value + half)
 
     def _pairs(self, values: Sequence[float | None]) -> Any:
         return zip(self.context.constraints, values, strict=True)
@@ -233,9 +253,11 @@ class _Nearest:
         low, high = constraint.bounds(self.context)
         end = low if value < low else high
         beyond = value + wider * (value - end)
-        ends = min(low, beyond), max(high, beyond)
-        is_share = getattr(constraint, "is_share", False)
-        return (max(ends[0], 0.0), min(ends[1], 1.0)) if is_share else ends
+        return self._possible(constraint, min(low, beyond), max(high, beyond))
+
+    def _possible(self, constraint: Constraint, low: float, high: float) -> tuple[float, float]:
+        """The part of a range that shares can be in."""
+        return (max(low, 0.0), min(high, 1.0)) if getattr(constraint, "is_share", False) else (low, high)
 
     def _changes(self, values: Sequence[float | None]) -> str:
         changes = []

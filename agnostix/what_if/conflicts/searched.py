@@ -17,7 +17,7 @@ _MAX_STEPS_EACH = 60
 
 
 def closest_values(compiled: Compiled, values: Floats, cost_of: Callable[[Floats], float]) -> Floats:
-    """Values of all scalars (n_scalars,) at which `cost_of` them is least, from those where a search ended."""
+    """Values of all scalars (n_scalars,) at which `cost_of` is least, from those where a search ended."""
     free = np.array([not one.choices and one.low < one.high for one in compiled.scalars], dtype=bool)
     if not free.any():
         return values

@@ -36,7 +36,7 @@ def bounds_that_do(linear: ElasticConditions) -> Bounds | None:
 def _least_size(
     linear: ElasticConditions, start: float, bounds_at: Callable[[float], Bounds]
 ) -> float | None:
-    """The least size at whose bounds some weights meet the conditions, up to a thousandth; None beyond all."""
+    """The least size at whose bounds some weights meet the conditions, up to a thousandth; None if none."""
     # Every direction in which weights fall short proves a size too small: the one at which they no longer
     # do. From one to the next sizes rise to the least (Newton's method).
     size = start
