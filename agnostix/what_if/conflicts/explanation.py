@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,8 @@ from agnostix.what_if.constraints.base import Compiled, Condition, Constraint, C
 _FAR_FROM_ZERO = 100.0
 """Cost of a gap in a column so far from 0 that its units cannot hold an average exactly: it is moved last."""
 _MET = 1e-9
+_BARELY = 2e-10
+"""Standard deviations by which conditions are missed that a solver just does not meet."""
 _MAX_NAMED = 8
 _NO_WEIGHT = 1e-12
 _TRIALS = ((0.0, 0.0), (0.0, 1e-3), (0.0, 1e-2), (1e-2, 0.0), (0.1, 0.0), (0.5, 0.0))
@@ -175,7 +177,8 @@ def _find(hard: Sequence[Condition], linear: ElasticConditions) -> Conflict | No
     bounded = linear.weight_bounds and ReachableMeans(present.phi, present.base, linear.weight_bounds)
     free = ReachableMeans(present.phi, present.base)
     ends = tuple(share - 1.0 for share in LEAST_SHARES)
-    return ConflictFinder(free, bounded or None, present.low, present.high, implied, always, ends).find()
+    finder = ConflictFinder(free, bounded or None, present.low, present.high, implied, always, ends)
+    return finder.find() or replace(finder, least=_BARELY).find()
 
 
 def _cap(conflict: Conflict, linear: ElasticConditions) -> str:

@@ -281,7 +281,9 @@ def test_others_are_said_and_nearest_meets_them_too():
 
 
 def test_unmoved_targets_stay_as_they_were_stated():
-    error = refused(PEOPLE, [Proportion("sex", "Female", "+0.1"), Mean("hours", "+90"), Mean("age", 41, penalty=2.0)])
+    error = refused(
+        PEOPLE, [Proportion("sex", "Female", "+0.1"), Mean("hours", "+90"), Mean("age", 41, penalty=2.0)]
+    )
     sex, hours, age = error.nearest["constraints"]
     assert hours.target == pytest.approx(X["hours"].max(), rel=0.1)
     assert (sex.target, age.target, age.penalty) == ("+0.1", 41, 2.0)
