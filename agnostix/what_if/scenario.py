@@ -77,7 +77,8 @@ def solve_scenario(
     gap_weights: Mapping[str, float] | None = None,
 ) -> Scenario:
     """The closest weights that meet all constraints, with outcomes, shifts and diagnostics."""
-    return build_scenario(*solve_constraints(sample, statement, predictions, config, closeness), config)
+    solved = solve_constraints(sample, statement, predictions, config, closeness, gap_weights)
+    return build_scenario(*solved, config)
 
 
 def solve_constraints(
@@ -86,6 +87,7 @@ def solve_constraints(
     predictions: Predictions,
     config: ProjectionConfig,
     closeness: Closeness | None = None,
+    gap_weights: Mapping[str, float] | None = None,
 ) -> tuple[Context, Solution]:
     """The closest weights that meet all constraints; InfeasibleTargetError if none do."""
     near = closeness or Closeness()
