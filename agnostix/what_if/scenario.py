@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,10 +13,9 @@ from agnostix.core.typing import Bools, Floats
 from agnostix.exceptions import ConvergenceError
 from agnostix.what_if.calibration import DIVERGENCES, KULLBACK_LEIBLER, Divergence, project
 from agnostix.what_if.condition_table import describe_conditions
-from agnostix.what_if.conflicts import explain_conflict, keeps_groups
+from agnostix.what_if.conflicts import explain_conflict, keeps_groups, read_gap_weights
 from agnostix.what_if.constraints.base import Condition, Constraint, Context
 from agnostix.what_if.constraints.compilation import compile_constraints
-from agnostix.what_if.constraints.moments import check_blocks
 from agnostix.what_if.constraints.short_forms import Statement
 from agnostix.what_if.inference import Influence, MergedInfluence, WeightDiagnostics
 from agnostix.what_if.merged_rows import MergedRows, spread_from
@@ -76,11 +75,12 @@ def solve_scenario(
     predictions: Predictions,
     config: ProjectionConfig,
     closeness: Closeness | None = None,
+    gap_weights: Mapping[str, float] | None = None,
 ) -> Scenario:
     """The closest weights that meet all constraints, with outcomes, shifts and diagnostics."""
     sample = keep_complete_rows(sample, statement.shifted, config.missing, statement.features)
     context, merged = _merged_context(sample, statement, predictions)
-    return build_scenario(context, _solve(context, closeness), config, merged)
+    return build_scenario(context, _solve(context, closeness, gap_weights), config, merged)
 
 
 def solve_constraints(
@@ -89,11 +89,12 @@ def solve_constraints(
     predictions: Predictions,
     config: ProjectionConfig,
     closeness: Closeness | None = None,
+    gap_weights: Mapping[str, float] | None = None,
 ) -> tuple[Context, Solution]:
     """The closest weights that meet all constraints; InfeasibleTargetError if none do."""
     sample = keep_complete_rows(sample, statement.shifted, config.missing, statement.features)
     context = statement.in_context(Context(sample, predictions))
-    return context, _solve(context, closeness)
+    return context, _solve(context, closeness, gap_weights)
 
 
 def _merged_context(
@@ -107,16 +108,21 @@ def _merged_context(
     return statement.in_context(Context(sample, predictions)), None
 
 
-def _solve(context: Context, closeness: Closeness | None) -> Solution:
+def _solve(
+    context: Context, closeness: Closeness | None, gap_weights: Mapping[str, float] | None
+) -> Solution:
     near = closeness or Closeness()
+    read_gap_weights(gap_weights, context.constraints)  # raises for names that there are not
     solution = near.solve(context)
     if not _is_solved(solution, context):
         raise explain_conflict(
-            solution.conditions,
+            solution.program.compiled,
+            solution.values,
             context,
             lambda parts: _is_met(context, parts, near),
             lambda phi, low, high: _calibrate(phi, low, high, context, near),
             weight_bounds=near.weight_bounds,
+            gap_weights=gap_weights,
         )
     return solution
 
@@ -132,10 +138,9 @@ def _is_solved(solution: Solution, context: Context) -> bool:
 def _is_met(context: Context, constraints: Sequence[Constraint], near: Closeness) -> bool:
     """Whether some weights meet these constraints, in place of those of the context."""
     try:
-        check_blocks(constraints, context)
         other = replace(context, constraints=tuple(constraints))
         return _is_solved(near.solve(other), other)
-    except ConvergenceError:
+    except (ConvergenceError, ValueError):
         return False
 
 

@@ -52,7 +52,7 @@ class MergedInfluence(Influence):
         slopes = self._coefficients(own)
         level = 0.0 if self.remainder is None else self._level(own)
         fitted = self.estimating @ slopes + level
-        moved = (own - fitted[self.cells.code]) * self.inflated[:, None]
+        moved = (own - fitted.take(self.cells.code, axis=0)) * self.inflated[:, None]
         if self.remainder is None:
             return moved
         return moved + self.base[:, None] * (level - self.remainder @ slopes)[self.cells.code]
