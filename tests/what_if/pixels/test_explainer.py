@@ -289,6 +289,21 @@ def test_fit_refuses_attributes_that_do_not_fit():
         fitted(attributes=list(SEX))
 
 
+def test_what_if_refuses_attributes_with_missing_values():
+    ages = np.where(np.arange(N) < 3, np.nan, np.arange(N) % 40)
+    projection = fitted(attributes=pd.DataFrame({"age": ages}))
+    with refuses(DataError, "attribute 'age'", f"3 of {N} pictures"):
+        projection.what_if({"age": 20})
+    known = PixelProjection().fit(
+        PICTURES[3:], predictions=SCORES[3:], attributes=pd.DataFrame({"age": ages[3:]})
+    )
+    assert known.what_if({"age": 20}).status[0] == "ok"
+    with refuses(ValueError, "no column 'sex'"):
+        projection.what_if({"sex": 1})
+    by_age = projection.explain(by=np.where(np.isnan(ages), None, np.where(ages > 20, "old", "young")))
+    assert sum(by_age.n_rows) == N - 3
+
+
 @pytest.mark.parametrize("outputs", ["7", 3, ["0", "0"], []])
 def test_explain_refuses_unknown_outputs(outputs):
     with refuses(ValueError, "output"):
