@@ -371,8 +371,8 @@ class PixelProjection(PopulationExplainer):
             lacking = int(self.table_.column(name).missing.sum())
             if lacking:
                 raise DataError(
-                    f"The attribute {name!r} has no value for {lacking} of {self.table_.n_rows} pictures. Fill "
-                    "it in, or leave these pictures out of fit."
+                    f"The attribute {name!r} has no value for {lacking} of {self.table_.n_rows} pictures. "
+                    "Fill it in, or leave these pictures out of fit."
                 )
 
     def _quantities(self, outputs: Any, metric: Metric | Sequence[Metric] | None) -> list[MeanQuantity]:
