@@ -37,7 +37,7 @@ class Closeness:
     @classmethod
     def parse(cls, divergence: Any, weight_bounds: Any) -> Closeness:
         """From the arguments of `what_if`; ValueError for a divergence that there is not, or bad bounds."""
-        if divergence not in DIVERGENCES:
+        if not isinstance(divergence, str) or divergence not in DIVERGENCES:
             known = ", ".join(map(repr, DIVERGENCES))
             raise ValueError(f"The divergence must be one of {known}, got {divergence!r}.")
         if weight_bounds is None:

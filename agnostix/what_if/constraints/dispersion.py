@@ -77,7 +77,7 @@ class Variance(CenteredAverage):
     where: Mapping[str, Any] | None = None
 
     kind = "variance"
-    least = 0.0
+    limits = (0.0, np.inf)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -279,6 +279,7 @@ class Correlation(Covariance):
     """
 
     kind = "correlation"
+    limits = (-1.0, 1.0)
 
     def needed(self, context: Context) -> tuple[tuple[Average, bool], ...]:
         """Both means and both variances."""

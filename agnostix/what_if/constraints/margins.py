@@ -345,6 +345,7 @@ def _read_cells(table: Any) -> tuple[tuple[str, ...], dict[tuple[Any, ...], Any]
         for column in range(1 if table.ndim == 1 else table.shape[1]):
             key = _as_tuple(table.index[row])
             value = table.iat[row] if isinstance(table, pd.Series) else table.iat[row, column]
+            value = value.item() if isinstance(value, np.generic) else value
             key = key if table.ndim == 1 else (*key, *_as_tuple(table.columns[column]))
             if key in cells:
                 raise ValueError(f"The margins of {', '.join(map(str, names))} name {key!r} twice.")

@@ -256,18 +256,22 @@ class ExpectedShortfall(Average):
         beyond = average_of(np.maximum(numbers - value, 0.0), member, weights)
         return value + beyond / (1.0 - self.q)
 
+    def numbers(self, context: Context) -> Numbers:
+        """What is averaged where the quantile is held, shape (n_rows,)."""
+        value = float(self._held(context)[0].target)
+        return value + np.maximum(numbers_of(context, self.feature) - value, 0.0) / (1.0 - self.q)
+
     def compile(self, context: Context) -> Compiled:
         """The condition on the mean beyond the quantile, and those that hold the quantile."""
         held, is_stated = self._held(context)
         value = float(held.target)
-        numbers, member = numbers_of(context, self.feature), self.members(context)
+        tails, member = self.numbers(context), self.members(context)
         low, high = self.bounds(context)
         if high <= value:
             raise ValueError(
                 f"The {self.label} must be above the quantile, which is held at {value:.6g}, got {high:.6g}. "
                 "Raise it, or hold the quantile lower with quantile=."
             )
-        tails = value + np.maximum(numbers - value, 0.0) / (1.0 - self.q)
         self._check_varies(tails, member)
         own = Moment(self.label, member, (low, high), self._target.penalty, context.base)
         compiled = own.compile(lambda _: tails)
