@@ -1,0 +1,69 @@
+"""Draws of the rows with replacement, as multipliers of their base weights.
+
+Of the n_h clusters of a stratum, n_h - 1 are drawn and weigh n_h / (n_h - 1) each time, so that the spread of
+means over draws is their variance also where n_h is small (Rao and Wu, 1988). Rows without a design are
+clusters of their own in one stratum. Draws come in blocks of one size, each with a stream of its own:
+they are the same whoever computes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from agnostix.core.typing import Codes, Floats
+from agnostix.what_if.inference.design import Design
+
+BLOCK = 32
+"""Draws of a block."""
+_STREAM = 11
+"""Apart from the streams of other random numbers of the same seed."""
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """Bootstrap draws of the rows of a table."""
+
+    n_rows: int  # of the table
+    design: Design | None  # of its rows
+    n_draws: int
+    seed: int
+
+    @cached_property
+    def _own(self) -> Design:
+        one = np.zeros(self.n_rows, dtype=np.intp)
+        return self.design or Design(np.arange(self.n_rows), one, False)
+
+    @cached_property
+    def _by_stratum(self) -> tuple[Codes, Codes, Codes]:
+        """Clusters by stratum, the first of the stratum of each draw, and its size."""
+        sizes = self._own.sizes
+        first = np.cumsum(sizes) - sizes
+        times = sizes - 1
+        return np.argsort(self._own.stratum, kind="stable"), np.repeat(first, times), np.repeat(sizes, times)
+
+    def blocks(self) -> Iterator[tuple[int, int]]:
+        """Number and size of each block."""
+        for start in range(0, self.n_draws, BLOCK):
+            yield start // BLOCK, min(BLOCK, self.n_draws - start)
+
+    def multipliers(self, number: int, size: int) -> Floats:
+        """Factors (size, n_rows) of the base weights in a block's draws."""
+        order, first, sizes = self._by_stratum
+        n_clusters = self._own.n_clusters
+        rng = np.random.default_rng([self.seed, _STREAM, number])
+        chosen = order[first + rng.integers(0, sizes, (BLOCK, first.size))[:size]]
+        chosen += n_clusters * np.arange(size)[:, None]
+        counts = np.bincount(chosen.ravel(), minlength=size * n_clusters).reshape(size, n_clusters)
+        of_stratum = self._own.sizes / (self._own.sizes - 1.0)
+        return (counts * of_stratum[self._own.stratum])[:, self._own.cluster]
+
+    def without(self, cluster: int) -> Floats:
+        """Factors (n_rows,) where a cluster is left out and the others of its stratum weigh more."""
+        kept = self._own.cluster != cluster
+        here = self._own.stratum == self._own.stratum[cluster]
+        size = self._own.sizes[self._own.stratum[cluster]]
+        return kept * np.where(here[self._own.cluster], size / (size - 1.0), 1.0)
