@@ -52,8 +52,8 @@ from _peers import Ethik, bfgs_curve, calibrate, clarabel, empirical_calibration
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from agnostix import EntropicProjection
+from agnostix.what_if.calibration import project
 from agnostix.what_if.distinct_values import collapse
-from agnostix.what_if.projection import project
 from agnostix.what_if.sample import standardize
 from agnostix.what_if.tilting import density_ratio, solve_targets
 
@@ -201,7 +201,7 @@ def scenario(args: Namespace) -> None:
     peer = empirical_calibration()
     solver_seconds: list[float] = []
     calls: dict[str, Callable[[], Any]] = {
-        "agnostix, solver alone": lambda: project(phi, target, base).weights,
+        "agnostix, solver alone": lambda: project(phi, target, target, base).weights,
         "agnostix, what_if": lambda: plain.what_if(wanted).weights / N_TEST,
         "agnostix, what_if, all 14 columns and 5 metrics": lambda: whole.what_if(wanted).weights / N_TEST,
         "cvxpy + Clarabel, stated and solved": partial(_clarabel, phi, target, solver_seconds),

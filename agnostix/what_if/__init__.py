@@ -6,8 +6,8 @@ weights b, statistics phi_i of the rows and targets t, the weights are
     w = argmin sum_i w_i log(w_i / b_i)  such that  sum_i w_i phi_i = t,  so  w_i = b_i exp(xi' phi_i) / Z
 
 Divergence       KL(w || b) in nats: `inference.WeightDiagnostics`, for curves `response_curves._diagnose`.
-Solver           Several moments: `projection.project`, Newton's method on the dual in xi; for ranges
-                 `projection.project_ranges`, an active set, or a conic solver (Clarabel) if that cycles.
+Solver           Several moments: `calibration.project`, a proximal Newton method on the dual in xi, which
+                 takes ranges, soft targets, bounds on weights and other divergences too.
                  One moment, many targets: `tilting.solve_targets` and `solve_kl`, safeguarded Newton steps
                  over `distinct_values`: equal rows merged, or Chebyshev nodes of a continuous column.
 Standard error   `inference`: the delta method with leverage (`Influence`) for means and for metrics with a

@@ -15,8 +15,9 @@ import numpy as np
 
 from agnostix.core.typing import Floats
 from agnostix.exceptions import ConvergenceError, DataError, InfeasibleTargetError
+from agnostix.what_if.calibration import project
+from agnostix.what_if.calibration.hull import nearest_reachable, reachable_share, sparsest_relation
 from agnostix.what_if.constraints.base import Condition, Context
-from agnostix.what_if.projection import nearest_reachable, project, reachable_share, sparsest_relation
 from agnostix.what_if.sample import Statistic
 
 _SHORT_OF_HULL = 1.0 - 1e-3
@@ -91,7 +92,7 @@ def _closest(statistics: list[Statistic], phi: Floats, target: Floats, base: Flo
     closest = nearest_reachable(phi, target, np.where(steps > 1e-12, 100.0, 1.0))
     for share in (1.0, 1.0 - 1e-6, _SHORT_OF_HULL):  # short of the hull, if it is on its edge
         try:
-            if project(phi, share * closest, base).status != "infeasible":
+            if project(phi, share * closest, share * closest, base).status != "infeasible":
                 return share * closest
         except ConvergenceError:
             continue

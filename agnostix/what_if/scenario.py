@@ -11,6 +11,7 @@ import pandas as pd
 
 from agnostix.core.explanation import Scenario
 from agnostix.core.typing import Bools, Floats
+from agnostix.what_if.calibration import Projection, project
 from agnostix.what_if.constraints.base import Condition, Context, compile_constraints
 from agnostix.what_if.constraints.short_forms import Statement
 from agnostix.what_if.infeasibility import explain_infeasibility
@@ -24,7 +25,6 @@ from agnostix.what_if.inference import (
 from agnostix.what_if.metrics import BlockQuantity, MeanQuantity, Quantity
 from agnostix.what_if.moments import MomentStatistic, default_targets, iter_moments
 from agnostix.what_if.predictions import Predictions
-from agnostix.what_if.projection import Projection, project, project_ranges
 from agnostix.what_if.sample import ProjectionConfig, Sample, Statistic, keep_complete_rows
 from agnostix.what_if.table import Column
 from agnostix.what_if.tilting import EDGE
@@ -44,7 +44,8 @@ def solve_scenario(
     low, high = (
         np.array([one.statistic.to_z(getattr(one, end)) for one in conditions]) for end in ("low", "high")
     )
-    projection, held = project_ranges(phi, low, high, sample.base)
+    projection = project(phi, low, high, sample.base)
+    held = projection.held
     if projection.status == "infeasible":
         target = np.where(np.isfinite(held), held, np.clip(0.0, low, high))
         direction = np.zeros(target.size)
@@ -217,7 +218,7 @@ def _block_errors(
     for b in range(n_blocks):
         kept = block != b
         base = sample.base[kept] / sample.base[kept].sum()
-        projection = project(phi[kept], target, base)
+        projection = project(phi[kept], target, target, base)
         if projection.status == "infeasible":
             continue
         weights = np.zeros((2, sample.base.size))
@@ -320,7 +321,7 @@ def sweep_joint(
         start = None
         for b in z_two if i % 2 == 0 else z_two[::-1]:  # warm start from the neighboring cell
             target = np.array([a, b])
-            projection = project(phi, target, sample.base, start)
+            projection = project(phi, target, target, sample.base, start=start)
             start = projection.xi if projection.status == "ok" else None
             cell = _cell(sample, phi - target, projection, config)
             frames.append(

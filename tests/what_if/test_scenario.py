@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 
-from agnostix.what_if.projection import project_ranges
 from tests.messages import refuses
 from tests.reference.what_if import (
     distance_from_tilt,
@@ -141,18 +140,6 @@ def test_what_if_binding_range_is_target_at_nearer_end():
     ranged, stated_ = (projection.what_if({"age": wanted, "hours": 41}) for wanted in ((45, 50), 45))
     np.testing.assert_allclose(ranged.weights, stated_.weights, rtol=1e-10)
     np.testing.assert_allclose(ranged.outcomes["std_error"], stated_.outcomes["std_error"], rtol=1e-8)
-
-
-def test_project_ranges_conic_fallback_gives_same_weights(monkeypatch):
-    question = {"age": (45, 50), "hours": (42, 43), "sex": {"Female": 0.5}}
-    expected = fit_projection(X).what_if(question)
-    monkeypatch.setattr(
-        "agnostix.what_if.scenario.project_ranges",
-        lambda phi, low, high, base: project_ranges(phi, low, high, base, max_rounds=0),
-    )
-    result = fit_projection(X).what_if(question)
-    np.testing.assert_allclose(result.weights, expected.weights, rtol=1e-8)
-    assert result.gap <= 1e-9
 
 
 def test_scenario_conditions_state_targets_and_reached():

@@ -3,8 +3,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from agnostix.what_if import projection as hull
-from agnostix.what_if.projection import project
+from agnostix.what_if.calibration import hull, project
+from agnostix.what_if.calibration.divergences import BoundedRatio
+from agnostix.what_if.calibration.primal import Calibration
 from tests.reference import what_if as reference
 from tests.reference.what_if import (
     distance_from_tilt,
@@ -16,6 +17,17 @@ from tests.reference.what_if import (
     standardize,
     tilted,
 )
+
+
+def project_to(phi, target, base, start=None):
+    return project(phi, target, target, base, start=start)
+
+
+def separating_direction(centered):
+    n, k = centered.shape
+    zeros = np.zeros(k)
+    problem = Calibration(centered, zeros, zeros, np.full(k, np.inf), np.full(n, 1.0 / n), BoundedRatio())
+    return hull.separating_direction(problem)
 
 
 def cloud(k=3, n=150, seed=0, weighted=True):
@@ -48,7 +60,7 @@ def assert_certified(result, phi, target):
 def test_project_weights_match_cone_program(k, size):
     phi, base = cloud(k)
     target = size * np.cos(np.arange(k)) / np.sqrt(k)
-    result = project(phi, target, base)
+    result = project_to(phi, target, base)
     assert_reaches(result, phi, target)
     expected = project_by_cone(phi, base, target)
     np.testing.assert_allclose(result.weights, expected, atol=1e-6 / len(phi), rtol=0)
@@ -59,40 +71,40 @@ def test_project_weights_match_cone_program(k, size):
 def test_project_weights_meet_optimality_conditions(k, size):
     phi, base = cloud(k)
     target = size * np.cos(np.arange(k))
-    result = project(phi, target, base)
+    result = project_to(phi, target, base)
     assert_reaches(result, phi, target)
     assert distance_from_tilt(result.weights, base, phi) <= 1e-9
 
 
 def test_project_one_constraint_is_exponential_tilt():
     phi, base = cloud(1)
-    result = project(phi, np.array([0.7]), base)
+    result = project_to(phi, np.array([0.7]), base)
     np.testing.assert_allclose(result.weights, tilted(phi[:, 0], base, result.xi[0]), rtol=1e-9)
 
 
 def test_project_multipliers_are_kl_derivatives():
     phi, base = cloud(3)
     target = np.array([0.4, -0.2, 0.5])
-    xi = project(phi, target, base).xi
+    xi = project_to(phi, target, base).xi
     for j, unit in enumerate(np.eye(3)):
         slope = slope_by_difference(
-            lambda t, unit=unit: divergence(project(phi, target + t * unit, base).weights, base), 0.0
+            lambda t, unit=unit: divergence(project_to(phi, target + t * unit, base).weights, base), 0.0
         )
         assert xi[j] == pytest.approx(slope, abs=1e-6)
 
 
 def test_project_base_mean_keeps_base_weights():
     phi, base = cloud(3)
-    result = project(phi, np.zeros(3), base)
+    result = project_to(phi, np.zeros(3), base)
     np.testing.assert_allclose(result.weights, base, rtol=1e-9)
 
 
 def test_project_start_changes_iterations_only():
     phi, base = cloud(3)
     target = np.array([0.5, -0.3, 0.2])
-    cold = project(phi, target, base)
-    warm = project(phi, target, base, start=cold.xi)
-    far = project(phi, target, base, start=np.array([9.0, -9.0, 9.0]))
+    cold = project_to(phi, target, base)
+    warm = project_to(phi, target, base, start=cold.xi)
+    far = project_to(phi, target, base, start=np.array([9.0, -9.0, 9.0]))
     assert warm.n_iter <= 2 < cold.n_iter
     for result in (warm, far):
         np.testing.assert_allclose(result.weights, cold.weights, atol=1e-10)
@@ -101,7 +113,7 @@ def test_project_start_changes_iterations_only():
 def test_project_does_not_modify_start():
     phi, base = cloud(2)
     start = np.array([0.1, 0.2])
-    project(phi, np.array([0.5, 0.5]), base, start=start)
+    project_to(phi, np.array([0.5, 0.5]), base, start=start)
     assert start.tolist() == [0.1, 0.2]
 
 
@@ -110,7 +122,7 @@ def test_project_heavy_tails_and_many_zeros():
     gain = np.where(rng.random(2_000) < 0.92, 0.0, rng.lognormal(8.0, 1.2, 2_000)).clip(0, 99_999)
     phi, base = standardize(np.c_[gain, rng.normal(size=2_000) + (gain > 0)])
     for target in ([0.5, -0.5], [3.0, 1.0], [-0.14, 0.4], [8.0, 0.5]):
-        assert_reaches(project(phi, np.array(target), base), phi, target)
+        assert_reaches(project_to(phi, np.array(target), base), phi, target)
 
 
 def test_project_reaches_targets_many_deviations_away():
@@ -122,7 +134,7 @@ def test_project_reaches_targets_many_deviations_away():
         target = rng.dirichlet(np.full(n, 0.02)) @ phi
         slack = hull_slack(phi, target)
         if slack is not None and slack > 1e-6:
-            assert_reaches(project(phi, target, base), phi, target)
+            assert_reaches(project_to(phi, target, base), phi, target)
             met += 1
     assert met > 200
 
@@ -131,7 +143,7 @@ def test_project_one_outlying_row():
     x = np.array([0.0, 1.0, 2.0, 3.0, 100.0, 90.0])
     phi, base = standardize(np.c_[x, x[::-1] ** 2], [0.3, 0.3, 0.3, 0.0998, 0.0001, 0.0001])
     target = np.array([0.05, 0.05, 0.05, 0.05, 0.5, 0.3]) @ phi
-    assert_reaches(project(phi, target, base), phi, target)
+    assert_reaches(project_to(phi, target, base), phi, target)
 
 
 @pytest.mark.parametrize("room", [1e-1, 1e-3, 1e-5, 1e-7])
@@ -139,15 +151,15 @@ def test_project_target_just_inside_slanted_side(room):
     triangle = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
     phi, base = standardize(triangle, [0.5, 0.3, 0.2])
     weights = np.array([room, 0.6 - room, 0.4])
-    result = project(phi, weights @ phi, base)
+    result = project_to(phi, weights @ phi, base)
     assert_reaches(result, phi, weights @ phi)
     np.testing.assert_allclose(result.weights, weights, atol=1e-9)
 
 
 def test_project_repeated_statistics_are_one_constraint():
     phi, base = cloud(2)
-    once = project(phi, np.array([0.4, 0.1]), base)
-    thrice = project(phi[:, [0, 0, 1, 0]], np.array([0.4, 0.4, 0.1, 0.4]), base)
+    once = project_to(phi, np.array([0.4, 0.1]), base)
+    thrice = project_to(phi[:, [0, 0, 1, 0]], np.array([0.4, 0.4, 0.1, 0.4]), base)
     assert_reaches(thrice, phi[:, [0, 0, 1, 0]], [0.4, 0.4, 0.1, 0.4])
     np.testing.assert_allclose(thrice.weights, once.weights, atol=1e-10)
 
@@ -158,9 +170,9 @@ def test_project_linear_combination_adds_no_constraint():
     scale = mixture.std()
     joined, target = np.c_[phi, mixture / scale], np.array([0.2, 0.3, 0.1])
     full = np.r_[target, target @ [0.5, -1.0, 2.0] / scale]
-    result = project(joined, full, base)
+    result = project_to(joined, full, base)
     assert_reaches(result, joined, full)
-    np.testing.assert_allclose(result.weights, project(phi, target, base).weights, atol=1e-9)
+    np.testing.assert_allclose(result.weights, project_to(phi, target, base).weights, atol=1e-9)
 
 
 def test_project_proportions_of_all_levels():
@@ -168,7 +180,7 @@ def test_project_proportions_of_all_levels():
     phi, base = standardize(codes[:, None] == np.arange(3))
     shares = np.array([0.2, 0.5, 0.3])
     p0 = np.array([0.5, 0.3, 0.2])
-    result = project(phi, (shares - p0) / np.sqrt(p0 * (1 - p0)), base)
+    result = project_to(phi, (shares - p0) / np.sqrt(p0 * (1 - p0)), base)
     assert result.status == "ok"
     np.testing.assert_allclose(np.bincount(codes, result.weights), shares, atol=1e-9)
 
@@ -177,16 +189,16 @@ def test_project_proportions_of_all_levels():
 def test_project_contradicting_targets_are_infeasible(error):
     phi, base = cloud(2)
     joined, target = phi[:, [0, 1, 0]], np.array([0.4, 0.1, 0.4 + error])
-    assert_certified(project(joined, target, base), joined, target)
+    assert_certified(project_to(joined, target, base), joined, target)
 
 
 def test_project_constant_statistic():
     phi, base = cloud(2)
     flat = np.c_[phi[:, 0], np.zeros(len(phi))]
-    met = project(flat, np.array([0.4, 0.0]), base)
+    met = project_to(flat, np.array([0.4, 0.0]), base)
     assert_reaches(met, flat, [0.4, 0.0])
-    np.testing.assert_allclose(met.weights, project(phi[:, :1], np.array([0.4]), base).weights, atol=1e-10)
-    assert project(flat, np.array([0.4, 0.1]), base).status == "infeasible"
+    np.testing.assert_allclose(met.weights, project_to(phi[:, :1], np.array([0.4]), base).weights, atol=1e-10)
+    assert project_to(flat, np.array([0.4, 0.1]), base).status == "infeasible"
 
 
 def test_project_infeasible_target_gives_direction():
@@ -195,7 +207,7 @@ def test_project_infeasible_target_gives_direction():
         for sign in (-1.0, 1.0):
             target = np.zeros(3)
             target[j] = sign * (np.abs(phi[:, j]).max() + 0.1)
-            result = project(phi, target, base)
+            result = project_to(phi, target, base)
             assert_certified(result, phi, target)
             np.testing.assert_array_equal(result.xi, sign * np.eye(3)[j])
 
@@ -208,7 +220,7 @@ def test_project_status_matches_linear_program(k):
     members = [is_member(phi, t) for t in targets]
     assert 20 < sum(members) < 130
     for target, member in zip(targets, members, strict=True):
-        result = project(phi, target, base)
+        result = project_to(phi, target, base)
         if member:
             assert_reaches(result, phi, target)
         else:
@@ -235,7 +247,7 @@ def test_project_target_on_face_is_boundary(name):
         if face.all():
             continue
         target = rng.dirichlet(np.ones(face.sum())) @ phi[face]
-        result = project(phi, target, base)
+        result = project_to(phi, target, base)
         assert_reaches(result, phi, target, status="boundary")
         assert result.weights[~face].sum() <= 1e-9
 
@@ -251,7 +263,7 @@ def test_project_status_with_ties_matches_linear_program(name):
         expected = "infeasible"
         if is_member(phi, target):
             expected = "ok" if hull_slack(phi, target) > 1e-7 else "boundary"
-        result = project(phi, target, base)
+        result = project_to(phi, target, base)
         assert result.status == expected, (j, target)
         if expected != "infeasible":
             assert_reaches(result, phi, target, status=expected)
@@ -262,7 +274,7 @@ def test_project_status_with_ties_matches_linear_program(name):
 def test_project_target_at_vertex_weights_only_its_rows():
     corners = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 0.0]])
     phi, base = standardize(corners, [0.1, 0.2, 0.3, 0.4])
-    result = project(phi, phi[0], base)
+    result = project_to(phi, phi[0], base)
     assert_reaches(result, phi, phi[0], status="boundary")
     np.testing.assert_allclose(result.weights, [0.2, 0.0, 0.0, 0.8], atol=1e-9)
 
@@ -271,7 +283,7 @@ def test_project_target_on_face_keeps_base_proportions():
     square = np.array([[0.0, 0.0], [0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
     phi, base = standardize(square, [0.1, 0.2, 0.3, 0.2, 0.2])
     target = 0.4 * phi[0] + 0.6 * phi[2]
-    result = project(phi, target, base)
+    result = project_to(phi, target, base)
     assert_reaches(result, phi, target, status="boundary")
     np.testing.assert_allclose(result.weights, [0.4 / 3, 0.8 / 3, 0.6, 0.0, 0.0], atol=1e-9)
 
@@ -282,7 +294,7 @@ def test_project_target_beyond_end_of_face_is_infeasible(beyond):
     for x in (grid(3, 2), turned):
         phi, base = standardize(x)
         target = phi[2] + beyond * (phi[2] - phi[0])
-        assert_certified(project(phi, target, base), phi, target)
+        assert_certified(project_to(phi, target, base), phi, target)
 
 
 @pytest.mark.parametrize("n", [100, 10_000, 100_000])
@@ -291,7 +303,7 @@ def test_project_boundary_with_one_row_off_slanted_face(n):
     x = np.r_[np.c_[u, -u], [[-3.0, -3.0]]]
     phi, base = standardize(x[-300:]) if n < 300 else _standardized(x)
     face = phi[-2] * 0.5 + phi[-3] * 0.5
-    result = project(phi, face, base)
+    result = project_to(phi, face, base)
     assert_reaches(result, phi, face, status="boundary")
     assert result.weights[-1] == 0.0
 
@@ -306,8 +318,8 @@ def test_project_ignores_order_of_rows_and_constraints(seed, depth):
     rng = np.random.default_rng(seed)
     target = depth * rng.dirichlet(np.full(40, 0.3)) @ phi
     rows, order = rng.permutation(40), rng.permutation(3)
-    one = project(phi, target, base)
-    other = project(phi[rows][:, order], target[order], base[rows])
+    one = project_to(phi, target, base)
+    other = project_to(phi[rows][:, order], target[order], base[rows])
     assert_reaches(one, phi, target)
     np.testing.assert_allclose(other.weights, one.weights[rows], atol=1e-9)
 
@@ -318,7 +330,7 @@ def test_project_invariant_under_linear_transform(seed, depth):
     rng = np.random.default_rng(seed)
     target = depth * rng.dirichlet(np.full(40, 0.3)) @ phi
     turn = np.array([[np.cos(seed), -np.sin(seed)], [np.sin(seed), np.cos(seed)]]) @ np.diag([3.0, 0.2])
-    one, other = project(phi, target, base), project(phi @ turn, target @ turn, base)
+    one, other = project_to(phi, target, base), project_to(phi @ turn, target @ turn, base)
     np.testing.assert_allclose(other.weights, one.weights, atol=1e-8)
 
 
@@ -331,7 +343,7 @@ def test_project_integer_table_never_misses_target(seed):
     x[:2] = [[0, 0], [3, 1]]
     phi, base = standardize(x)
     target = (rng.dirichlet(np.ones(12)) * 1.6 - 0.05) @ phi
-    result = project(phi, target, base)
+    result = project_to(phi, target, base)
     if result.status == "infeasible":
         assert not is_member(phi, target)
     else:
@@ -343,12 +355,12 @@ SQUARE = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
 
 @pytest.mark.parametrize("target", [[0.5, 0.5], [1e-6, 0.5], [0.999999, 0.999999]])
 def test_separating_direction_is_none_for_target_inside(target):
-    assert hull.separating_direction(SQUARE - target) is None
+    assert separating_direction(SQUARE - target) is None
 
 
 @pytest.mark.parametrize("target", [[0.0, 0.5], [1.0, 1.0], [1.5, 0.5], [-1e-6, 0.5], [2.0, -3.0]])
 def test_separating_direction_direction_has_no_row_beyond_target(target):
-    direction = hull.separating_direction(SQUARE - target)
+    direction = separating_direction(SQUARE - target)
     height = (SQUARE - target) @ direction
     assert np.linalg.norm(direction) == pytest.approx(1.0)
     assert height.max() <= 1e-9
@@ -362,13 +374,13 @@ def test_separating_direction_agrees_with_linear_program(k):
     targets = rng.normal(size=(60, k)) * 1.2
     inside = [reference.is_member(phi, t) for t in targets]
     assert 5 < sum(inside) < 55
-    assert [hull.separating_direction(phi - t) is None for t in targets] == inside
+    assert [separating_direction(phi - t) is None for t in targets] == inside
 
 
 def test_separating_direction_flat_hull():
     line = np.c_[np.linspace(-1, 1, 9), np.linspace(-1, 1, 9)]
-    assert hull.separating_direction(line - [0.3, 0.3]) is None
-    assert hull.separating_direction(line - [0.3, 0.4]) is not None
+    assert separating_direction(line - [0.3, 0.3]) is None
+    assert separating_direction(line - [0.3, 0.4]) is not None
 
 
 @pytest.mark.parametrize(("target", "share"), [([1.0, 0.5], 1.0), ([1.5, 0.5], 0.5), ([2.5, 2.5], 0.25)])

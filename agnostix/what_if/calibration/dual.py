@@ -1,0 +1,226 @@
+"""The dual of calibration, minimized by a proximal Newton method in as many variables as conditions.
+
+Weights are ``w_i = b_i F(alpha + xi' phi_i)``: multipliers xi of the statistics phi, and alpha of the sum.
+The dual ``sum_i b_i f*(alpha + xi' phi_i) - alpha + psi(xi)`` is convex; psi, the cost of the multipliers by
+ranges and penalties, has kinks at 0. For every xi the alpha at which weights sum to 1 is found first. A step
+minimizes the quadratic model of the smooth part, plus psi as it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from agnostix.core.typing import Floats
+from agnostix.what_if.calibration.divergences import BoundedRatio
+from agnostix.what_if.calibration.elastic_net import solve_quadratic
+from agnostix.what_if.calibration.primal import Calibration
+
+_MAX_ITER = 100
+_MAX_SEARCH = 60
+_CONVERGED = 1e-13
+_GOOD = 1e-10
+_PROXIMAL = 1e-11
+"""Weight of the proximal term, of the largest curvature: it leaves the solution as it is."""
+_EXACT = 1e-15
+_FLAT = 0.5
+"""Share of its slope at the start of a step at which the dual is near its minimum along the step."""
+
+
+@dataclass(frozen=True)
+class DualState:
+    """Weights and derivatives of the dual at given multipliers."""
+
+    problem: Calibration
+    xi: Floats  # (n_conditions,)
+    alpha: float
+    exponent: Floats  # (n_rows,), xi' phi_i
+    weights: Floats  # (n_rows,)
+    tangent: Floats  # (n_rows,), derivative of each weight by its u
+
+    @classmethod
+    def at(cls, problem: Calibration, xi: Floats, guess: float = 0.0) -> DualState:
+        """The state at multipliers xi (n_conditions,), given a guess of alpha."""
+        exponent = problem.phi @ xi
+        if problem.ratios.is_exponential:
+            top = float(exponent.max())
+            weights = problem.base * np.exp(exponent - top)
+            total = float(weights.sum())
+            weights /= total
+            return cls(problem, xi, -top - float(np.log(total)), exponent, weights, weights)
+        alpha = solve_intercept(problem.ratios, problem.base, exponent, guess)
+        ratio, slope = problem.ratios.at(alpha + exponent)
+        return cls(problem, xi, alpha, exponent, problem.base * ratio, problem.base * slope)
+
+    @cached_property
+    def means(self) -> Floats:
+        """Means of the statistics (n_conditions,), which are the gradient of the smooth part."""
+        return self.weights @ self.problem.phi
+
+    @cached_property
+    def residual(self) -> float:
+        """Largest residual of the optimality conditions, in standard deviations."""
+        return float(self.problem.residuals(self.means, self.xi).max(initial=0.0))
+
+    @cached_property
+    def hessian(self) -> Floats:
+        """Second derivatives of the smooth part (n_conditions, n_conditions), alpha following."""
+        phi, tangent = self.problem.phi, self.tangent
+        total = tangent.sum()
+        if total <= 0.0:
+            return np.zeros((self.xi.size, self.xi.size))
+        rooted = phi * np.sqrt(tangent)[:, None]
+        mean = tangent @ phi
+        return np.asarray(rooted.T @ rooted - np.outer(mean, mean / total), dtype=np.float64)
+
+    def slope(self, direction: Floats, *, arriving: bool = False) -> float:
+        """Derivative of the dual along a direction (n_conditions,), from here on or up to here."""
+        moving = direction != 0.0
+        is_up = np.where(self.xi == 0.0, -direction if arriving else direction, self.xi) > 0.0
+        end = np.where(is_up, self.problem.low, self.problem.high)
+        gradient = self.means + self.xi / self.problem.penalty - end
+        return float(gradient[moving] @ direction[moving])
+
+
+def solve_intercept(ratios: BoundedRatio, base: Floats, exponent: Floats, guess: float) -> float:
+    """The alpha at which ``base @ F(alpha + exponent)`` is 1, by safeguarded Newton steps."""
+    # On the scale of f' the sum is a straight line where all exponents are equal, and close to one else.
+    top = int(exponent.argmax())
+    low, high = -float(exponent[top]), -float(exponent.min())
+    divergence = ratios.divergence
+    if ratios.high == np.inf:
+        high = min(high, float(divergence.marginal_cost(1.0 / base[top : top + 1])[0]) - float(exponent[top]))
+    if ratios.smoothing > 0.0:  # which raises the least ratios, and lowers the largest
+        low, high = low - 10.0, high + (10.0 if ratios.high < np.inf else 0.0)
+    alpha = min(max(guess, low), high)
+    for _ in range(_MAX_ITER):
+        ratio, slopes = ratios.at(alpha + exponent)
+        total, slope = float(base @ ratio), float(base @ slopes)
+        if abs(total - 1.0) <= _EXACT or not low < high:
+            break
+        if total < 1.0:
+            low = alpha
+        else:
+            high = alpha
+        step = np.nan
+        if slope > 0.0 and 0.0 < total < np.inf:
+            ends = np.array([total])
+            step = -float(divergence.marginal_cost(ends)[0] * divergence.slope(ends)[0]) / slope
+        ahead = alpha + step if low < alpha + step < high else 0.5 * (low + high)
+        if abs(ahead - alpha) <= 1e-17 * abs(alpha):
+            break
+        alpha = ahead
+    return float(alpha)
+
+
+def minimize_dual(problem: Calibration, start: Floats | None) -> tuple[DualState, int, bool]:
+    """The state at the minimum, the number of steps, and whether its multipliers prove infeasibility."""
+    xi = np.zeros(problem.low.size) if start is None else start.copy()
+    if not np.isfinite(problem.support(xi)):  # multipliers of the wrong sign
+        xi[:] = 0.0
+    state, n_iter, separated = _newton(DualState.at(problem, xi), _MAX_ITER)
+    if separated or state.residual <= _GOOD or problem.ratios.is_exponential:
+        return state, n_iter, separated
+    smoothing = 1.0
+    rounded = problem
+    guess = DualState.at(problem, np.zeros(xi.size))
+    while smoothing > 1e-7 and not separated:
+        rounded = replace(problem, ratios=replace(problem.ratios, smoothing=smoothing))
+        guess, more, separated = _newton(DualState.at(rounded, guess.xi, guess.alpha), 5)
+        n_iter += more
+        smoothing *= 0.3
+    last, more, separated = _newton(DualState.at(problem, guess.xi, guess.alpha), _MAX_ITER)
+    return (last if separated or last.residual < state.residual else state), n_iter + more, separated
+
+
+def _newton(state: DualState, max_iter: int) -> tuple[DualState, int, bool]:
+    """Steps from a state until the residual is that of rounding, or no longer falls."""
+    floor = 1e-15 * max(float(np.diag(state.hessian).max(initial=0.0)), 1e-12)
+    n_iter, proximal, n_stalled = 0, 0.0, 0
+    for n_iter in range(1, max_iter + 1):
+        if is_separated(state, search=n_iter % 4 == 0):
+            return state, n_iter, True
+        if state.residual <= _CONVERGED or n_stalled >= 3:
+            break
+        least = max(_PROXIMAL * float(np.diag(state.hessian).max()), floor)
+        ahead, size = _line_search(state, _direction(state, max(least, proximal)))
+        if size == 0.0:
+            break
+        if size < 0.1:  # one row has all the weight, or all are at floor or cap: there is no curvature
+            proximal = max(10.0 * proximal, state.residual / (1.0 + float(np.linalg.norm(state.xi))))
+        else:
+            proximal *= 0.01
+        n_stalled = n_stalled + 1 if state.residual <= 1e-10 and ahead.residual > 0.5 * state.residual else 0
+        state = ahead
+    return state, n_iter, False
+
+
+def is_separated(state: DualState, *, search: bool) -> bool:
+    """Whether all that weights reach is beyond the ranges, in the direction of the multipliers."""
+    problem = state.problem
+    hard = problem.is_hard
+    xi = np.where(hard, state.xi, 0.0)
+    norm = float(np.linalg.norm(xi))
+    if norm == 0.0:
+        return False
+    exponent = state.exponent if hard.all() else problem.phi @ xi
+    least = problem.support(xi) - 1e-9 * norm
+    if exponent.max() < least:
+        return True
+    # With floors or caps the rows are sorted, which is not worth while in every step.
+    is_simplex = problem.ratios.is_unbounded
+    return search and not is_simplex and float(extreme_weights(problem, exponent) @ exponent) < least
+
+
+def extreme_weights(problem: Calibration, height: Floats) -> Floats:
+    """Weights (n_rows,) between floor and cap with the largest mean of a height (n_rows,)."""
+    base, ratios = problem.base, problem.ratios
+    if ratios.high == np.inf:
+        weights = ratios.low * base
+        weights[int(height.argmax())] += 1.0 - ratios.low
+        return weights
+    order = np.argsort(-height, kind="stable")
+    room = (ratios.high - ratios.low) * base[order]
+    filled = np.minimum(np.maximum((1.0 - ratios.low) - (np.cumsum(room) - room), 0.0), room)
+    weights = ratios.low * base
+    weights[order] += filled
+    return weights
+
+
+def _direction(state: DualState, proximal: float) -> Floats:
+    """To the minimizer of the quadratic model with a proximal term, shape (n_conditions,)."""
+    problem, xi = state.problem, state.xi
+    model = state.hessian + np.eye(xi.size) * proximal
+    linear = state.means - model @ xi
+    model[np.diag_indices(xi.size)] += 1.0 / problem.penalty
+    return solve_quadratic(model, linear, problem.low, problem.high, xi) - xi
+
+
+def _line_search(state: DualState, direction: Floats) -> tuple[DualState, float]:
+    """The state near the minimum along a direction, and how far there: 0 where the dual does not fall."""
+    # The dual is convex, so its slope tells on which side its minimum is, to the last digit.
+    first = state.slope(direction)
+    if not first < 0.0:
+        return state, 0.0
+    best, best_size, low, high = state, 0.0, 0.0, np.inf
+    size, slope_low, slope_high = 1.0, first, np.nan
+    for _ in range(_MAX_SEARCH):
+        ahead = DualState.at(state.problem, state.xi + size * direction, state.alpha)
+        slope = ahead.slope(direction, arriving=True)
+        is_lower = slope <= 0.0 or ahead.residual < 0.9 * state.residual
+        if is_lower and abs(slope) <= _FLAT * -first:
+            return ahead, size
+        if slope <= 0.0:
+            best, best_size, low, slope_low = ahead, size, size, slope
+        else:
+            high, slope_high = size, slope
+        if high == np.inf:
+            size *= min(max(first / (first - slope), 2.0), 10.0) if slope > first else 10.0
+            continue
+        if high - low <= 1e-9 * high and best_size > 0.0:
+            break
+        secant = low - slope_low * (high - low) / (slope_high - slope_low)
+        size = min(max(secant, low + 0.1 * (high - low)), high - 0.1 * (high - low))
+    return best, best_size
