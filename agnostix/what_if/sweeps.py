@@ -32,6 +32,7 @@ _CURVE_COLUMNS = (
     *("tau", "target", "quantity", "output", "value", "std_error", "low", "high", "slope"),
     *("kl", "ess", "max_weight", "status", "n_rows"),
 )
+_BAND_COLUMNS = ("band_low", "band_high")
 _RANKING_COLUMNS = (
     "rank",
     *_NAMED,
@@ -56,7 +57,8 @@ def sweep_curves(
         for feature in _features(part, features, targets, by, group, skipped):
             for moment, taus, z in _grids(part, feature, config, (targets or {}).get(feature)):
                 rows.add_curve(shift_moment(moment, z, config), group, taus, config)
-    return rows.frame(_CURVE_COLUMNS), skipped
+    names = (*_CURVE_COLUMNS, *_BAND_COLUMNS) if config.simultaneous else _CURVE_COLUMNS
+    return rows.frame(names), skipped
 
 
 def sweep_ranking(
@@ -158,23 +160,22 @@ class _FrameBlocks:
             low, high = curve.interval(part, config.confidence_level)
             block = self._shared(curve, group)
             block |= {"tau": taus, "quantity": part.quantity.name, "output": part.quantity.output}
-            block |= {"value": part.values, "std_error": part.std_errors, "low": low, "high": high}
+            block |= {"value": part.values, "std_error": part.shown_errors[0], "low": low, "high": high}
             block |= {"slope": part.slopes, "max_weight": curve.max_weight}
+            if config.simultaneous:
+                block |= dict(zip(_BAND_COLUMNS, curve.band(part, config.confidence_level), strict=True))
             self._add(block, taus.size)
 
     def add_changes(self, curve: ResponseCurve, group: Any, config: ProjectionConfig) -> None:
         for part in curve.quantity_curves:
             low, high = curve.interval(part, config.confidence_level)
             change = part.values - part.base
-            change_low, change_high = interval(
-                *(change, part.change_errors, curve.ess, config.confidence_level),
-                most_degrees=curve.moment.sample.most_degrees,
-            )
+            change_low, change_high = curve.change_interval(part, config.confidence_level)
             block = self._shared(curve, group)
             block |= {"direction": _DIRECTIONS, "start": curve.moment.statistic.mean}
             block |= {"quantity": part.quantity.name, "output": part.quantity.output, "base": part.base}
             block |= {"value": part.values, "low": low, "high": high, "change": change}
-            block |= {"std_error": part.change_errors, "change_low": change_low, "change_high": change_high}
+            block |= {"std_error": part.shown_errors[1], "change_low": change_low, "change_high": change_high}
             self._add(block, change.size)
 
     def sort_by_rank(self) -> None:

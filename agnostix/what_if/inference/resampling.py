@@ -14,7 +14,7 @@ from functools import cached_property
 
 import numpy as np
 
-from agnostix.core.typing import Codes, Floats
+from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.what_if.inference.design import Design
 
 BLOCK = 32
@@ -50,8 +50,8 @@ class Resampling:
         for start in range(0, self.n_draws, BLOCK):
             yield start // BLOCK, min(BLOCK, self.n_draws - start)
 
-    def multipliers(self, number: int, size: int) -> Floats:
-        """Factors (size, n_rows) of the base weights in a block's draws."""
+    def of_clusters(self, number: int, size: int) -> Floats:
+        """How often each cluster counts in a block's draws, (size, n_clusters)."""
         order, first, sizes = self._by_stratum
         n_clusters = self._own.n_clusters
         rng = np.random.default_rng([self.seed, _STREAM, number])
@@ -59,11 +59,15 @@ class Resampling:
         chosen += n_clusters * np.arange(size)[:, None]
         counts = np.bincount(chosen.ravel(), minlength=size * n_clusters).reshape(size, n_clusters)
         of_stratum = self._own.sizes / (self._own.sizes - 1.0)
-        return (counts * of_stratum[self._own.stratum])[:, self._own.cluster]
+        return np.asarray(counts * of_stratum[self._own.stratum], dtype=np.float64)
 
-    def without(self, cluster: int) -> Floats:
-        """Factors (n_rows,) where a cluster is left out and the others of its stratum weigh more."""
-        kept = self._own.cluster != cluster
-        here = self._own.stratum == self._own.stratum[cluster]
-        size = self._own.sizes[self._own.stratum[cluster]]
-        return kept * np.where(here[self._own.cluster], size / (size - 1.0), 1.0)
+    def of_rows(self, of_clusters: Floats, rows: Bools | None = None) -> Floats:
+        """How often the rows count, (n_draws, n_rows), all of them or those that are chosen."""
+        if rows is None and not self._own.has_clusters:
+            return of_clusters
+        return of_clusters[:, self._own.cluster if rows is None else self._own.cluster[rows]]
+
+    def squares(self, influences: Floats, rows: Bools | None = None) -> Floats:
+        """What each cluster adds to variances, (n_clusters, n_outcomes), from influences of the rows."""
+        design = self._own if rows is None else self._own.restrict(rows)
+        return design.centered(influences) ** 2
