@@ -22,6 +22,7 @@ from agnostix.core.models.outputs import varying_outputs
 from agnostix.core.reproducibility import one_blas_thread, seed_of
 from agnostix.core.row_order import check_row_order
 from agnostix.core.sklearn_compat import Interval, StrOptions
+from agnostix.what_if.baseline import measure_baseline
 from agnostix.what_if.checks import check_have_averages, parse_quantiles, select_columns, warn_of_missing
 from agnostix.what_if.constraints.short_forms import read_statement
 from agnostix.what_if.infeasibility import light_weights_named
@@ -29,7 +30,7 @@ from agnostix.what_if.metrics import Metric, default_metrics, quantities_for
 from agnostix.what_if.predictions import check_sizes, from_model, from_outcome, from_predictions
 from agnostix.what_if.sample import ProjectionConfig, Sample
 from agnostix.what_if.scenario import solve_scenario, sweep_joint
-from agnostix.what_if.sweeps import compute_histograms, measure_baseline, sweep_curves, sweep_ranking
+from agnostix.what_if.sweeps import compute_histograms, sweep_curves, sweep_ranking
 from agnostix.what_if.table import Table
 
 _LOGGER = logging.getLogger("agnostix")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from agnostix.core.typing import Bools, Floats
 from agnostix.what_if.inference import Influence, interval
@@ -66,7 +67,7 @@ class ScenarioStatistics:
     solver: DrawSolver
     resampling: Resampling
     parts: Parts
-    influence: Influence  # without leverage
+    influence: Influence  # of the rows on the weights of the sample
 
     def __call__(self, of_clusters: Floats) -> tuple[Floats, Floats]:
         """Statistics and their errors (n_draws, n_statistics), NaN where targets are not reached."""
@@ -74,11 +75,12 @@ class ScenarioStatistics:
         counts = self.resampling.of_rows(of_clusters, sample.rows)
         weights, bases, reached = self.solver.solve(counts)
         values, at_base = self._outcomes(weights), self._outcomes(bases)
-        columns, squares = [values, values - at_base], list(self._outcome_influences())
+        plain = self.influence.without_leverage()
+        columns, squares = [values, values - at_base], list(self._outcome_influences(plain))
         for part in self.parts():
             shifts = PartShifts.from_part(part, sample.base.size)
             columns.append(shifts.means(weights) - shifts.means(bases))
-            squares.append(self.influence.parts(*shifts.influences(self.influence))[1])
+            squares.append(plain.parts(*shifts.influences(plain))[1])
         found = np.hstack(columns)
         found[~reached] = np.nan
         variances = of_clusters @ np.hstack([self.resampling.squares(one, sample.rows) for one in squares])
@@ -96,11 +98,11 @@ class ScenarioStatistics:
                 columns.append(np.array([_value(quantity, sample.expand(own)) for own in weights]))
         return np.column_stack(columns)
 
-    def _outcome_influences(self) -> tuple[Floats, Floats]:
+    def _outcome_influences(self, influence: Influence) -> tuple[Floats, Floats]:
         """Influences (n_rows, n_quantities) on the quantities and on their changes, NaN where unknown."""
         sample, j = self.sample, 0
         own, change = np.full((2, sample.base.size, len(sample.quantities)), np.nan)
-        means = self.influence.parts(sample.outcomes)
+        means = influence.parts(sample.outcomes)
         for place, quantity in enumerate(sample.quantities):
             if isinstance(quantity, MeanQuantity):
                 own[:, place], change[:, place] = (sample.scales[j] * part[:, j] for part in means)
@@ -108,9 +110,9 @@ class ScenarioStatistics:
             elif isinstance(quantity, SmoothQuantity):
                 psi, at_base = (
                     sample.restrict(quantity.measure(sample.expand(weights))[1])[:, None]
-                    for weights in (self.influence.weights, sample.base)
+                    for weights in (influence.weights, sample.base)
                 )
-                own[:, [place]], change[:, [place]] = self.influence.parts(psi, at_base)
+                own[:, [place]], change[:, [place]] = influence.parts(psi, at_base)
         return own, change
 
 
@@ -146,8 +148,8 @@ class ScenarioDraws:
     def outcomes(self, frame: pd.DataFrame) -> pd.DataFrame:
         """The frame of outcomes with errors and intervals of the draws."""
         n, quantities = len(frame), self.sample.quantities
-        own = self._ends(0, frame["value"], frame["std_error"], quantities)
-        change = self._ends(n, frame["change"], frame["change_std_error"], (None,) * n)
+        own = self.ends(0, frame["value"], frame["std_error"], quantities)
+        change = self.ends(n, frame["change"], frame["change_std_error"], (None,) * n)
         names = ("std_error", "low", "high")
         named = dict(zip(names, own, strict=True))
         return frame.assign(**named, **{f"change_{name}": c for name, c in zip(names, change, strict=True)})
@@ -155,14 +157,14 @@ class ScenarioDraws:
     def shifts(self, frame: pd.DataFrame) -> pd.DataFrame:
         """The frame of shifts with errors and intervals of the draws."""
         first = 2 * len(self.sample.quantities)
-        ends = self._ends(first, frame["shift"], frame["std_error"], (None,) * len(frame))
+        ends = self.ends(first, frame["shift"], frame["std_error"], (None,) * len(frame))
         return frame.assign(**dict(zip(("std_error", "low", "high"), ends, strict=True)))
 
-    def _ends(
-        self, first: int, values: pd.Series, errors: pd.Series, quantities: tuple[Quantity | None, ...]
+    def ends(
+        self, first: int, values: ArrayLike, errors: ArrayLike, quantities: tuple[Quantity | None, ...]
     ) -> tuple[Floats, Floats, Floats]:
         """Standard errors and ends (n_statistics,) of the statistics from a place on."""
-        value, error = values.to_numpy(dtype=float), errors.to_numpy(dtype=float)
+        value, error = np.asarray(values, dtype=float), np.asarray(errors, dtype=float)
         ess = np.full(value.size, self.ess)
         return draw_ends(
             self.replicates.of(slice(first, first + value.size)),

@@ -35,6 +35,13 @@ class DrawSolver:
     weight_bounds: tuple[float, float] | None = None
     target_terms: Floats | None = None  # (n_rows, n_conditions), how targets follow the rows
 
+    @classmethod
+    def unchanged(cls, base: Floats) -> DrawSolver:
+        """Without conditions: the weights of every draw are its base weights."""
+        none = np.empty(0)
+        projection = Projection("ok", base, none, none, base, 0.0, 0)
+        return cls(np.empty((base.size, 0)), none, none, base, projection)
+
     def solve(self, counts: Floats) -> tuple[Floats, Floats, Bools]:
         """Weights and base weights (n_draws, n_rows) of draws, and which reach the targets.
 
