@@ -33,17 +33,22 @@ class Resampling:
     seed: int
 
     @cached_property
-    def _own(self) -> Design:
+    def own_design(self) -> Design:
+        """The design; without one, each row is a cluster."""
         one = np.zeros(self.n_rows, dtype=np.intp)
         return self.design or Design(np.arange(self.n_rows), one, False)
 
     @cached_property
     def _by_stratum(self) -> tuple[Codes, Codes, Codes]:
         """Clusters by stratum, the first of the stratum of each draw, and its size."""
-        sizes = self._own.sizes
+        sizes = self.own_design.sizes
         first = np.cumsum(sizes) - sizes
         times = sizes - 1
-        return np.argsort(self._own.stratum, kind="stable"), np.repeat(first, times), np.repeat(sizes, times)
+        return (
+            np.argsort(self.own_design.stratum, kind="stable"),
+            np.repeat(first, times),
+            np.repeat(sizes, times),
+        )
 
     def blocks(self) -> Iterator[tuple[int, int]]:
         """Number and size of each block."""
@@ -53,21 +58,21 @@ class Resampling:
     def of_clusters(self, number: int, size: int) -> Floats:
         """How often each cluster counts in a block's draws, (size, n_clusters)."""
         order, first, sizes = self._by_stratum
-        n_clusters = self._own.n_clusters
+        n_clusters = self.own_design.n_clusters
         rng = np.random.default_rng([self.seed, _STREAM, number])
         chosen = order[first + rng.integers(0, sizes, (BLOCK, first.size))[:size]]
         chosen += n_clusters * np.arange(size)[:, None]
         counts = np.bincount(chosen.ravel(), minlength=size * n_clusters).reshape(size, n_clusters)
-        of_stratum = self._own.sizes / (self._own.sizes - 1.0)
-        return np.asarray(counts * of_stratum[self._own.stratum], dtype=np.float64)
+        of_stratum = self.own_design.sizes / (self.own_design.sizes - 1.0)
+        return np.asarray(counts * of_stratum[self.own_design.stratum], dtype=np.float64)
 
     def of_rows(self, of_clusters: Floats, rows: Bools | None = None) -> Floats:
         """How often the rows count, (n_draws, n_rows), all of them or those that are chosen."""
-        if rows is None and not self._own.has_clusters:
+        if rows is None and not self.own_design.has_clusters:
             return of_clusters
-        return of_clusters[:, self._own.cluster if rows is None else self._own.cluster[rows]]
+        return of_clusters[:, self.own_design.cluster if rows is None else self.own_design.cluster[rows]]
 
     def squares(self, influences: Floats, rows: Bools | None = None) -> Floats:
         """What each cluster adds to variances, (n_clusters, n_outcomes), from influences of the rows."""
-        design = self._own if rows is None else self._own.restrict(rows)
+        design = self.own_design if rows is None else self.own_design.restrict(rows)
         return design.centered(influences) ** 2
