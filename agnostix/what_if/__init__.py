@@ -23,7 +23,26 @@ Results          `response_curves`, `sweeps`: curves, rankings, the baseline. `s
 Rows             `table` and `predictions` in a canonical order; `sample`: some of them, standardized.
 """
 
-from agnostix.what_if.constraints import Mean, Proportion
+from agnostix.what_if.constraints import (
+    Correlation,
+    Covariance,
+    DisparateImpact,
+    EqualizedOdds,
+    EqualOpportunity,
+    ErrorRate,
+    ExpectedShortfall,
+    FalsePositiveRate,
+    Keep,
+    Margins,
+    Mean,
+    Prediction,
+    Proportion,
+    Quantile,
+    SelectionRate,
+    StatisticalParity,
+    TruePositiveRate,
+    Variance,
+)
 from agnostix.what_if.explainer import EntropicProjection
 from agnostix.what_if.metrics import default_metrics
 from agnostix.what_if.response_curves import CorrelatedShifts
@@ -33,10 +52,26 @@ from agnostix.what_if.table import Column
 __all__ = [
     "Column",
     "CorrelatedShifts",
+    "Correlation",
+    "Covariance",
+    "DisparateImpact",
     "EntropicProjection",
+    "EqualOpportunity",
+    "EqualizedOdds",
+    "ErrorRate",
+    "ExpectedShortfall",
+    "FalsePositiveRate",
+    "Keep",
+    "Margins",
     "Mean",
+    "Prediction",
     "Proportion",
+    "Quantile",
     "Sample",
+    "SelectionRate",
+    "StatisticalParity",
+    "TruePositiveRate",
+    "Variance",
     "default_metrics",
     "movable",
 ]

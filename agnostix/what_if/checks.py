@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from agnostix.exceptions import DataError
 from agnostix.what_if.table import Table
 
 _MAX_NAMED = 5
@@ -44,14 +43,6 @@ def select_columns(
     if unused:
         raise ValueError(f"targets names {unused[0]!r}, which features leaves out. Add it there.")
     return names
-
-
-def check_have_averages(table: Table, constraints: Any) -> None:
-    """DataError for columns of dates or lists, whatever their targets are."""
-    for name in constraints if isinstance(constraints, Mapping) else ():
-        column = table.columns.get(str(name))
-        if column is not None and column.kind in ("date", "nested"):
-            raise DataError(f"Column {column.name!r} cannot be shifted: {column.immovable_reason()}.")
 
 
 def warn_of_missing(table: Table, how: str, features: Iterable[str]) -> None:

@@ -23,13 +23,14 @@ from agnostix.core.reproducibility import one_blas_thread, seed_of
 from agnostix.core.row_order import check_row_order
 from agnostix.core.sklearn_compat import Interval, StrOptions
 from agnostix.what_if.baseline import measure_baseline
-from agnostix.what_if.checks import check_have_averages, parse_quantiles, select_columns, warn_of_missing
+from agnostix.what_if.checks import parse_quantiles, select_columns, warn_of_missing
 from agnostix.what_if.constraints.short_forms import read_statement
 from agnostix.what_if.infeasibility import light_weights_named
-from agnostix.what_if.metrics import Metric, default_metrics, quantities_for
+from agnostix.what_if.joint import sweep_joint
+from agnostix.what_if.metrics import Metric, quantities_for, scenario_quantities
 from agnostix.what_if.predictions import check_sizes, from_model, from_outcome, from_predictions
 from agnostix.what_if.sample import ProjectionConfig, Sample
-from agnostix.what_if.scenario import solve_scenario, sweep_joint
+from agnostix.what_if.scenario import Closeness, solve_scenario
 from agnostix.what_if.sweeps import compute_histograms, sweep_curves, sweep_ranking
 from agnostix.what_if.table import Table
 
@@ -397,25 +398,38 @@ class EntropicProjection(BaseExplainer):
     @one_blas_thread
     def what_if(
         self,
-        constraints: Mapping[str, Any] | None = None,
+        constraints: Any = None,
         *,
         prediction: Any = None,
         error_rate: Any = None,
+        divergence: str = "kullback_leibler",
+        weight_bounds: tuple[float, float] | None = None,
         metric: Metric | Sequence[Metric] | None = None,
     ) -> Scenario:
         """Outcome in a population that meets several constraints at once.
 
         Parameters
         ----------
-        constraints : mapping, default=None
-            The average of a column, ``{"age": 50}``, or a range for it,
-            ``{"age": (35, 40)}``; for labels their proportions,
-            ``{"sex": {"Female": 0.5}}``.
-        prediction : float, pair or mapping, default=None
+        constraints : mapping, list, DataFrame or Series, default=None
+            A mapping has the average of a column, ``{"age": 50}``, a range for
+            it, ``{"age": (35, 40)}``, a target relative to the data's,
+            ``{"age": "+5", "income": "*1.1"}``, and for labels their
+            proportions, ``{"sex": {"Female": 0.5}}``. A list has constraints of
+            any kind, such as ``[Mean("age", 50), Quantile("income", 0.5, 30_000)]``,
+            and mappings. A DataFrame is another table, whose averages and
+            proportions are to be met; a Series has averages by column.
+        prediction : float, str, pair or mapping, default=None
             The inverse question: a mean prediction to reach (of the last class,
-            or by output name). ``Scenario.shifts`` then lists which features shift.
-        error_rate : float or pair, default=None
-            Share of misclassified rows to reach, likewise.
+            or by output name); short for `Prediction`. ``Scenario.shifts`` then
+            ranks the columns that move.
+        error_rate : float, str or pair, default=None
+            Share of misclassified rows to reach, likewise; short for `ErrorRate`.
+        divergence : {"kullback_leibler", "chi_square", "empirical_likelihood"}, \
+                default="kullback_leibler"
+            What is least among all weights that meet the constraints.
+        weight_bounds : tuple of float, default=None
+            Least and largest ratio of a row's weight to its base weight, such as
+            (0.2, 5). None: weights only stay above 0.
         metric : str, callable or list, default=None
             Quantities in ``outcomes`` besides the predictions; by default
             those that suit the model, if y is known.
@@ -430,18 +444,16 @@ class EntropicProjection(BaseExplainer):
             If no reweighting of the rows meets the constraints. The message
             says why; ``what_if(**error.nearest)`` solves the nearest feasible scenario.
         ValueError
-            If a column or level is unknown, or a target is not a number or a pair.
+            If a column or level is unknown, a target is not what it may be, or
+            two constraints are about the same quantity.
         """
         check_is_fitted(self, "n_features_in_")
         predictions = self.predictions_
-        check_have_averages(self.table_, constraints)
-        statement = read_statement(constraints, prediction, error_rate)
-        chosen = default_metrics(predictions) if metric is None else metric
-        more: list[Any] = list(chosen) if isinstance(chosen, list | tuple) else [chosen]
-        more = [one for one in more if one not in (None, "prediction", "outcome")]
-        sample = Sample.from_table(self.table_, quantities_for(["prediction", *more], predictions))
+        closeness = Closeness.parse(divergence, weight_bounds)
+        statement = read_statement(self.table_, constraints, prediction, error_rate, closeness.options)
+        sample = Sample.from_table(self.table_, scenario_quantities(metric, predictions))
         with light_weights_named(self.table_.base):
-            scenario = solve_scenario(sample, statement, predictions, self.config_)
+            scenario = solve_scenario(sample, statement, predictions, self.config_, closeness)
         warn_of_missing(self.table_, self.config_.missing, statement.features)
         return scenario
 

@@ -137,6 +137,14 @@ def quantities_for(metric: Metric | Sequence[Metric] | None, predictions: Predic
     return quantities
 
 
+def scenario_quantities(metric: Metric | Sequence[Metric] | None, predictions: Predictions) -> list[Quantity]:
+    """The mean of each output, and a metric or several; None for those that suit the model."""
+    chosen = default_metrics(predictions) if metric is None else metric
+    more: list[Any] = list(chosen) if isinstance(chosen, list | tuple) else [chosen]
+    more = [one for one in more if one not in (None, "prediction", "outcome")]
+    return quantities_for(["prediction", *more], predictions)
+
+
 def default_metrics(predictions: Predictions) -> list[Metric]:
     """Metrics that suit the model and have a closed-form standard error; none without ground truth."""
     if predictions.truth is None or not predictions.predicted or predictions.task is None:

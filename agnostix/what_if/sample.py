@@ -267,7 +267,7 @@ def movable(sample: Sample, group: Any) -> tuple[list[str], list[Skipped]]:
     skipped: list[Skipped] = []
     for name in sample.table.columns:
         column = sample.column(name)
-        reason = column.immovable_reason() or _too_many(column)
+        reason = column.immovable_reason() or too_many_levels(column)
         if reason:
             skipped.append(Skipped(name, group, reason))
         else:
@@ -308,7 +308,8 @@ def find_single_row_groups(sample: Sample, by: str | None) -> list[Skipped]:
     return [Skipped(column.name, label, "the group has a single row") for label in labels]
 
 
-def _too_many(column: Column) -> str | None:
+def too_many_levels(column: Column) -> str | None:
+    """Why the levels of a column are too many to be shifted; None if they are not."""
     n_rows, n_levels = column.values.size, np.unique(column.values).size if column.levels else 0
     if n_levels > _FEW_LEVELS and n_levels > 0.5 * n_rows:
         return f"almost every row has a level of its own ({n_levels} levels in {n_rows} rows)"

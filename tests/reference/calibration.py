@@ -64,6 +64,8 @@ def optimality(name, weights, phi, low, high, penalty, base, bounds=(0.0, np.inf
     floor, cap = ratio <= bounds[0] + NEAR, ratio >= bounds[1] - NEAR
     free = ~(floor | cap)
     costs = marginal_cost(name, ratio)
+    if name == "kullback_leibler":
+        costs = np.maximum(costs, -700.0)  # weights of 0 are rounded
     design = np.c_[np.ones(len(base)), phi[:, held]]
     sides = np.r_[
         [[-np.inf, np.inf]],

@@ -28,7 +28,9 @@ DAYS = pd.date_range("2020-01-01", periods=N)
         ({"age": (50, 40)}, ["target of 'age'", "(low, high)", "low <= high", "got (50, 40)"]),
         ({"age": (50, 60, 70)}, ["target of 'age'", "(low, high)", "got (50, 60, 70)"]),
         ({"age": float("nan")}, ["target of 'age'", "number", "got nan"]),
-        ({"age": (40, float("inf"))}, ["target of 'age'", "(low, high)", "got (40, inf)"]),
+        ({"age": float("inf")}, ["target of 'age'", "number", "got inf"]),
+        ({"age": (float("-inf"), float("inf"))}, ["target of 'age'", "(low, high)", "got (-inf, inf)"]),
+        ({"age": (40, float("nan"))}, ["target of 'age'", "(low, high)", "got (40, nan)"]),
         ({"age": None}, ["target of 'age'", "number", "got None"]),
         (
             {"sex": {"Female": "half"}},

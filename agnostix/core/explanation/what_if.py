@@ -167,7 +167,8 @@ class Scenario:
         change, change_std_error, change_low, change_high; in model output units.
     shifts : DataFrame
         What else moved: feature, level, before, after, shift (in standard
-        deviations), std_error, low, high, stated (whether it was constrained).
+        deviations), std_error, low, high, stated (whether it was constrained),
+        rank (of the column by its largest shift, 1 for the one that moved most).
     kl : float
         Kullback-Leibler divergence from the base weights, in nats.
     ess, ess_fraction : float
@@ -187,7 +188,7 @@ class Scenario:
         The distance from the base weights that is least.
     searched : DataFrame
         Scalars that were searched over, where the constraints are linear only
-        given these: name, value.
+        given these: name, value, and the range (low, high) that was searched.
     notes : tuple of str
         What was held besides, what was searched over, and by which solver.
 
@@ -222,17 +223,18 @@ class Scenario:
 
     def __repr__(self) -> str:
         shown = self.outcomes[["quantity", "output", "base", "value", "low", "high"]]
-        return f"{self._title}\n{shown.to_string(index=False)}"
+        return "\n".join([self._title, shown.to_string(index=False), *self.notes])
 
     def _repr_html_(self) -> str:
         """The outcomes; what else moved is in `shifts`."""
         names = ["quantity", "output", "base", "value", "low", "high", "change"]
         rows = self.outcomes[names].itertuples(index=False)
-        return table_html(self._title, names, [[*map(_none_if_missing, row[:2]), *row[2:]] for row in rows])
+        title = ". ".join([self._title, *(note.removesuffix(".") for note in self.notes)])
+        return table_html(title, names, [[*map(_none_if_missing, row[:2]), *row[2:]] for row in rows])
 
     @property
     def _title(self) -> str:
-        stated = self.conditions.to_dict("records")
+        stated = self.conditions[self.conditions["role"] == "stated"].to_dict("records")
         conditions = ", ".join(_describe_condition(row, self.shifts) for row in stated)
         return f"Scenario({conditions}; status={self.status!r}, kl={self.kl:.3g}, ess={self.ess:.0f})"
 
@@ -241,10 +243,17 @@ def _none_if_missing(name: Any) -> Any:
     return None if pd.isna(name) else name
 
 
+_NAMED_BY_LEVEL = ("mean", "proportion", "error rate")
+"""Kinds of conditions that column and level tell apart."""
+
+
 def _describe_condition(row: dict, shifts: pd.DataFrame) -> str:
-    levels = shifts.loc[shifts["feature"] == row["feature"], "level"]
-    text = label_text(row["level"], levels)
-    name = row["feature"] if row["level"] is None else f"{row['feature']}={text}"
-    return (
-        f"{name}: {row['low']:g}" if row["low"] == row["high"] else f"{name}: {row['low']:g}..{row['high']:g}"
-    )
+    name = row["label"]
+    if row["kind"] in _NAMED_BY_LEVEL and not row["where"]:
+        levels = shifts.loc[shifts["feature"] == row["feature"], "level"]
+        text = label_text(row["level"], levels)
+        name = row["feature"] if row["level"] is None else f"{row['feature']}={text}"
+    about = "" if pd.isna(row["penalty"]) else "~"
+    if row["low"] == row["high"]:
+        return f"{name}: {about}{row['low']:g}"
+    return f"{name}: {about}{row['low']:g}..{row['high']:g}"

@@ -36,6 +36,9 @@ class Cells:
 def merge_rows(columns: Iterable[Numbers], base: Floats) -> Cells | None:
     """Cells of equal rows over columns, each (n_rows,); None where that saves little."""
     n_rows = base.size
+    columns = list(columns)
+    if any(_has_many(column) for column in columns):
+        return None
     most = int(_WORTH * n_rows)
     code, n_codes = np.zeros(n_rows, dtype=np.int64), 1
     for column in columns:
@@ -56,6 +59,12 @@ def merge_rows(columns: Iterable[Numbers], base: Floats) -> Cells | None:
     return Cells(code, first, np.bincount(code, base, n_cells).astype(np.float64, copy=False))
 
 
+def _has_many(column: Numbers) -> bool:
+    """Whether some rows of a column of numbers have too many distinct values for cells."""
+    few = column[:: max(1, column.size // _N_TRIED)]
+    return column.dtype.kind == "f" and np.unique(few).size > _MAX_DISTINCT
+
+
 def _codes(column: Numbers) -> tuple[Codes, int] | None:
     """Whole numbers from 0 that tell the values of a column apart, and their number; None if many."""
     if column.dtype == bool:
@@ -65,8 +74,6 @@ def _codes(column: Numbers) -> tuple[Codes, int] | None:
         if high - low < max(_MAX_DISTINCT, column.size // 8):
             return column - low, high - low + 1
     tried = np.unique(column[:: max(1, column.size // _N_TRIED)])
-    if tried.size > _MAX_DISTINCT:
-        return None
     if tried.size <= 2:  # the indicator of a level, as most are
         is_low = column == tried[0]
         if (is_low | (column == tried[-1])).all():

@@ -15,6 +15,8 @@ import numpy as np
 from agnostix.core.typing import Floats
 
 _MAX_EXPONENT = 700.0
+_LEAST_ROOM = 1e-16
+"""Of an empirical likelihood's u below 1, where its ratio is infinite."""
 
 
 class Divergence(ABC):
@@ -101,7 +103,7 @@ class _EmpiricalLikelihood(Divergence):
             return 1.0 - 1.0 / ratio
 
     def ratio(self, u: Floats) -> Floats:
-        return np.divide(1.0, 1.0 - u, out=np.full_like(u, np.inf), where=u < 1.0)
+        return 1.0 / np.maximum(1.0 - u, _LEAST_ROOM)
 
     def slope(self, ratio: Floats) -> Floats:
         return ratio**2
@@ -158,5 +160,4 @@ class BoundedRatio:
                 u = corner + side * sum_
                 slope = slope * sum_ / root
         ratio = self.divergence.ratio(u)
-        finite = np.isfinite(ratio)
-        return ratio, np.where(finite, self.divergence.slope(np.where(finite, ratio, 1.0)), 0.0) * slope
+        return ratio, self.divergence.slope(ratio) * slope

@@ -20,11 +20,14 @@ from agnostix.what_if.calibration.primal import Calibration
 
 _MAX_ITER = 100
 _MAX_SEARCH = 60
+_N_ROUNDED = 5
+"""Steps with one rounding of the corners."""
+_SHARP = 1e-7
 _CONVERGED = 1e-13
-_GOOD = 1e-10
 _PROXIMAL = 1e-11
 """Weight of the proximal term, of the largest curvature: it leaves the solution as it is."""
 _EXACT = 1e-15
+_FAR = 1e3
 _FLAT = 0.5
 """Share of its slope at the start of a step at which the dual is near its minimum along the step."""
 
@@ -115,32 +118,12 @@ def solve_intercept(ratios: BoundedRatio, base: Floats, exponent: Floats, guess:
     return float(alpha)
 
 
-def minimize_dual(problem: Calibration, start: Floats | None) -> tuple[DualState, int, bool]:
-    """The state at the minimum, the number of steps, and whether its multipliers prove infeasibility."""
-    xi = np.zeros(problem.low.size) if start is None else start.copy()
-    if not np.isfinite(problem.support(xi)):  # multipliers of the wrong sign
-        xi[:] = 0.0
-    state, n_iter, separated = _newton(DualState.at(problem, xi), _MAX_ITER)
-    if separated or state.residual <= _GOOD or problem.ratios.is_exponential:
-        return state, n_iter, separated
-    smoothing = 1.0
-    rounded = problem
-    guess = DualState.at(problem, np.zeros(xi.size))
-    while smoothing > 1e-7 and not separated:
-        rounded = replace(problem, ratios=replace(problem.ratios, smoothing=smoothing))
-        guess, more, separated = _newton(DualState.at(rounded, guess.xi, guess.alpha), 5)
-        n_iter += more
-        smoothing *= 0.3
-    last, more, separated = _newton(DualState.at(problem, guess.xi, guess.alpha), _MAX_ITER)
-    return (last if separated or last.residual < state.residual else state), n_iter + more, separated
-
-
-def _newton(state: DualState, max_iter: int) -> tuple[DualState, int, bool]:
-    """Steps from a state until the residual is that of rounding, or no longer falls."""
+def minimize_dual(state: DualState, max_iter: int = _MAX_ITER) -> tuple[DualState, int, bool]:
+    """The state at the minimum, the number of steps there, and whether multipliers prove infeasibility."""
     floor = 1e-15 * max(float(np.diag(state.hessian).max(initial=0.0)), 1e-12)
-    n_iter, proximal, n_stalled = 0, 0.0, 0
+    n_iter, proximal, size, n_stalled = 0, 0.0, 1.0, 0
     for n_iter in range(1, max_iter + 1):
-        if is_separated(state, search=n_iter % 4 == 0):
+        if is_separated(state, search=n_iter % 4 == 0 or size >= 10.0):
             return state, n_iter, True
         if state.residual <= _CONVERGED or n_stalled >= 3:
             break
@@ -155,6 +138,21 @@ def _newton(state: DualState, max_iter: int) -> tuple[DualState, int, bool]:
         n_stalled = n_stalled + 1 if state.residual <= 1e-10 and ahead.residual > 0.5 * state.residual else 0
         state = ahead
     return state, n_iter, False
+
+
+def minimize_smoothed(problem: Calibration) -> tuple[DualState, int]:
+    """The state at the minimum by way of floors and caps with ever less rounded corners."""
+    # Near what weights reach at most, few rows are neither at floor nor at cap, and steps that see these
+    # alone lead from one corner to the next and back.
+    smoothing, n_iter = 1.0, 0
+    state = DualState.at(problem, np.zeros(problem.low.size))
+    while smoothing > _SHARP:
+        rounded = replace(problem, ratios=replace(problem.ratios, smoothing=smoothing))
+        state, more, _ = minimize_dual(DualState.at(rounded, state.xi, state.alpha), _N_ROUNDED)
+        n_iter += more
+        smoothing *= 0.3
+    state, more, _ = minimize_dual(DualState.at(problem, state.xi, state.alpha))
+    return state, n_iter + more
 
 
 def is_separated(state: DualState, *, search: bool) -> bool:
@@ -217,6 +215,8 @@ def _line_search(state: DualState, direction: Floats) -> tuple[DualState, float]
         else:
             high, slope_high = size, slope
         if high == np.inf:
+            if size >= _FAR:  # the dual may fall forever, which the next step finds out
+                break
             size *= min(max(first / (first - slope), 2.0), 10.0) if slope > first else 10.0
             continue
         if high - low <= 1e-9 * high and best_size > 0.0:

@@ -44,6 +44,7 @@ class Calibration:
     ) -> Calibration:
         """The problem with every statistic centered at that end of its range which is nearer to 0."""
         origin = np.where(np.abs(low) <= np.abs(high), low, high)
+        origin[~np.isfinite(origin)] = 0.0
         return cls(phi - origin, low - origin, high - origin, penalty, base, ratios)
 
     @property

@@ -15,7 +15,7 @@ from agnostix.core.typing import Bools, Floats
 from agnostix.exceptions import ConvergenceError
 from agnostix.what_if.calibration.cells import Cells, merge_rows
 from agnostix.what_if.calibration.divergences import KULLBACK_LEIBLER, BoundedRatio, Divergence
-from agnostix.what_if.calibration.dual import DualState, extreme_weights, minimize_dual
+from agnostix.what_if.calibration.dual import DualState, extreme_weights, minimize_dual, minimize_smoothed
 from agnostix.what_if.calibration.hull import separating_direction
 from agnostix.what_if.calibration.primal import Calibration, Projection, with_all_conditions
 from agnostix.what_if.tilting import EDGE
@@ -108,31 +108,42 @@ def _on_touched_face(problem: Calibration, least: Floats, most: Floats, start: F
 def _without_dependent(problem: Calibration, start: Floats | None) -> Projection:
     """Projection without equalities that follow from others; infeasible where they contradict them."""
     equal = problem.is_equality & problem.is_hard
-    if equal.sum() < 2:
-        return _newton(problem, start)
+    at_base = DualState.at(problem, np.zeros(equal.size))
+    if equal.sum() < 2 or _are_independent(at_base, equal):
+        return _newton(problem, start, at_base)
     kept = _independent(problem.phi[:, equal], problem.base)
     if kept is None:  # the statistics depend on each other, and the targets contradict that
         direction = np.zeros(equal.size)
         direction[equal] = _contradiction(problem.phi[:, equal], problem.base)
         return problem.infeasible(direction)
     if kept.all():
-        return _newton(problem, start)
+        return _newton(problem, start, at_base)
     chosen = ~equal
     chosen[np.flatnonzero(equal)[kept]] = True
-    inner = _newton(problem.keep(chosen), None)
+    fewer = problem.keep(chosen)
+    inner = _newton(fewer, None, DualState.at(fewer, np.zeros(int(chosen.sum()))))
     held = np.where(equal, problem.low, np.nan)
     return with_all_conditions(inner, chosen, held)
 
 
-def _newton(problem: Calibration, start: Floats | None) -> Projection:
-    state, n_iter, separated = minimize_dual(problem, start)
+def _newton(problem: Calibration, start: Floats | None, at_base: DualState) -> Projection:
+    if start is not None and np.isfinite(problem.support(start)):  # else of the wrong sign for a range
+        state, n_iter, separated = minimize_dual(DualState.at(problem, start))
+    else:
+        state, n_iter, separated = minimize_dual(at_base)
     if separated:
         return problem.infeasible(np.where(problem.is_hard, state.xi, 0.0), n_iter)
     reached = _as_projection(state, n_iter)
     if reached.residual <= EDGE and not _may_be_on_face(state):
         return reached
     direction = separating_direction(problem)
-    settled = reached if direction is None else _boundary_or_infeasible(problem, direction, n_iter)
+    if direction is not None:
+        settled = _boundary_or_infeasible(problem, direction, n_iter)
+    elif reached.residual <= EDGE or problem.ratios.is_exponential:
+        settled = reached
+    else:
+        state, more = minimize_smoothed(problem)
+        settled = _as_projection(state, n_iter + more)
     if settled.status == "infeasible" and reached.residual <= EDGE:
         return reached  # closer to the hull than a linear program can see
     if settled.status != "infeasible" and settled.residual > EDGE:
@@ -168,13 +179,17 @@ def _may_be_on_face(state: DualState) -> bool:
     return bool(curvature[0] <= 1e-6 * max(curvature[-1], 1e-300)) or bool(np.ptp(state.exponent) > 1e3)
 
 
+def _are_independent(at_base: DualState, equal: Bools) -> bool:
+    """Whether the covariance of the statistics under the base weights is far from singular."""
+    rounding = 1e-12 * float(at_base.means @ at_base.means)
+    return bool(np.linalg.eigvalsh(at_base.hessian[np.ix_(equal, equal)])[0] > 1e-6 + rounding)
+
+
 def _independent(centered: Floats, base: Floats) -> Bools | None:
     """Which statistics are linearly independent, or None if the dependent ones contradict the targets."""
     k = centered.shape[1]
     mean = base @ centered
     scatter = (centered - mean) * np.sqrt(base)[:, None]
-    if np.linalg.eigvalsh(scatter.T @ scatter)[0] > 1e-6:
-        return np.ones(k, dtype=bool)
     r, pivot = qr(scatter, mode="r", pivoting=True)[:2]
     rank = int((np.abs(np.diag(r)) > 1e-10 * max(1.0, abs(r[0, 0]))).sum())
     chosen = np.ones(k, dtype=bool)

@@ -7,7 +7,8 @@ target at a price, its value is a scalar that is searched over.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,9 @@ from agnostix.exceptions import DataError
 from agnostix.what_if.constraints.base import Compiled, Condition, Constraint, Context, Scalar
 from agnostix.what_if.sample import Statistic
 from agnostix.what_if.table import is_constant
+
+Given = Mapping[Any, float]
+"""Values of averages that are held, by the keys of their constraints."""
 
 
 class Average(Constraint):
@@ -33,6 +37,20 @@ class Average(Constraint):
         where = self._where
         return None if where is None else where.members(context.sample)
 
+    def needed(self, context: Context) -> tuple[tuple[Average, bool], ...]:
+        """Averages that are held for it, those first that others need, and whether each is free."""
+        return ()
+
+    def numbers_given(self, context: Context, given: Given) -> Numbers:
+        """What is averaged, shape (n_rows,), given the values of what is held."""
+        return self.numbers(context)
+
+    def extremes(self, context: Context) -> tuple[float, float]:
+        """The values between which it can be."""
+        numbers, member = self.numbers(context), self.members(context)
+        inside = numbers if member is None else numbers[member]
+        return float(inside.min()), float(inside.max())
+
     def statistic(self, context: Context) -> Statistic:
         """Over all rows: the numbers, standardized."""
         feature, level = self.named
@@ -47,6 +65,7 @@ class Average(Constraint):
         low, high = super().bounds(context)
         if not self.is_share:
             return low, high
+        low, high = 0.0 if low == -np.inf else low, 1.0 if high == np.inf else high
         if self._target.tolerance and 0.0 <= 0.5 * (low + high) <= 1.0:
             low, high = max(low, 0.0), min(high, 1.0)
         if low < 0.0 or high > 1.0:
@@ -56,35 +75,14 @@ class Average(Constraint):
 
     def compile(self, context: Context) -> Compiled:
         """One condition over all rows, one or two over a group, or a scalar if it may be missed."""
-        low, high = self.bounds(context)
         member = self.members(context)
-        if member is None:
-            statistic = self.statistic(context)
-            self._check_varies(statistic.values, None)
-            return Compiled.fixed([Condition(statistic, low, high, self._target.penalty)])
-        numbers = self.numbers(context)
+        statistic = self.statistic(context) if member is None else None
+        numbers = self.numbers(context) if statistic is None else statistic.values
         self._check_varies(numbers, member)
-        if self.is_soft:
-            return self._compile_soft(context, numbers, member, (low, high))
-        return Compiled.fixed(conditions_in_group(self.label, numbers, member, low, high, context.base))
-
-    def _compile_soft(
-        self, context: Context, numbers: Numbers, member: Bools, bounds: tuple[float, float]
-    ) -> Compiled:
-        start, deviation = moments_in_group(numbers, member, context.base)
-        first = statistic_in_group(self.label, numbers, member, start, context.base)
-        penalty = self._target.penalty
-        inside = numbers[member]
-        scalar = Scalar(self.label, start, float(inside.min()), float(inside.max()))
-
-        def conditions(values: Floats) -> list[Condition]:
-            return [Condition(move_statistic(first, numbers, member, float(values[0])), 0.0, 0.0)]
-
-        def penalty_of(values: Floats) -> float:
-            gap = float(values[0]) - np.clip(float(values[0]), *bounds)
-            return float(0.5 * penalty * (gap / deviation) ** 2)
-
-        return Compiled(conditions, (scalar,), penalty_of)
+        own = Moment(self.label, member, self.bounds(context), self._target.penalty, context.base)
+        if statistic is not None:
+            return Compiled.fixed([own.over_all(statistic)])
+        return own.compile(lambda _: numbers)
 
     def _check_varies(self, numbers: Numbers, member: Bools | None) -> None:
         inside = numbers if member is None else numbers[member]
@@ -94,6 +92,83 @@ class Average(Constraint):
                 f"The {self.subject} is {float(inside[0]):g} in every {rows}, so its average cannot be "
                 "shifted."
             )
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Where an average must lie, over all rows or over a group: its conditions, whatever is averaged."""
+
+    label: str
+    member: Bools | None  # (n_rows,), None for all
+    bounds: tuple[float, float]
+    penalty: float
+    base: Floats  # (n_rows,)
+
+    @property
+    def has_scalar(self) -> bool:
+        """Whether its value is searched over."""
+        return self.member is not None and self.penalty < np.inf
+
+    def over_all(self, statistic: Statistic) -> Condition:
+        """Its condition over all rows."""
+        return Condition(statistic, *self.bounds, self.penalty)
+
+    def compile(self, numbers_at: Callable[[Floats], Numbers], scalars: Sequence[Scalar] = ()) -> Compiled:
+        """Its conditions where the numbers (n_rows,) depend on scalars, standardized at their start."""
+        start = np.array([scalar.start for scalar in scalars])
+        first = numbers_at(start)
+        if self.has_scalar:
+            return self._with_scalar(numbers_at, tuple(scalars), first)
+        statistics = [self._statistic(first, value) for value in self._values]
+
+        def conditions(values: Floats) -> list[Condition]:
+            numbers = numbers_at(values)
+            moved = [
+                one if numbers is first else replace(one, values=self._off(numbers, value))
+                for one, value in zip(statistics, self._values, strict=True)
+            ]
+            if self.member is None:
+                return [self.over_all(moved[0])]
+            if len(moved) == 1:
+                return [Condition(moved[0], 0.0, 0.0)]
+            return [Condition(moved[0], 0.0, np.inf), Condition(moved[1], -np.inf, 0.0)]
+
+        return Compiled(conditions, tuple(scalars))
+
+    @property
+    def _values(self) -> tuple[float, ...]:
+        """Values of the average at each of which one of its conditions has the mean 0."""
+        low, high = self.bounds
+        return (0.0,) if self.member is None else (low,) if low == high else (low, high)
+
+    def _off(self, numbers: Numbers, value: float) -> Numbers:
+        """1_G (x - value), shape (n_rows,)."""
+        return numbers if self.member is None else np.where(self.member, numbers - value, 0.0)
+
+    def _statistic(self, numbers: Numbers, value: float) -> Statistic:
+        return Statistic.from_numbers(self.label, None, self._off(numbers, value), self.base)
+
+    def _with_scalar(
+        self, numbers_at: Callable[[Floats], Numbers], scalars: tuple[Scalar, ...], first: Numbers
+    ) -> Compiled:
+        assert self.member is not None
+        start, deviation = moments_in_group(first, self.member, self.base)
+        statistic, inside = self._statistic(first, start), first[self.member]
+        own = Scalar(self.label, start, float(inside.min()), float(inside.max()))
+
+        def conditions(values: Floats) -> list[Condition]:
+            moved = self._off(numbers_at(values[:-1]), float(values[-1]))
+            return [Condition(replace(statistic, values=moved), 0.0, 0.0)]
+
+        def penalty_of(values: Floats) -> float:
+            return self.cost(float(values[-1]), deviation)
+
+        return Compiled(conditions, (*scalars, own), penalty_of)
+
+    def cost(self, value: float, deviation: float) -> float:
+        """What it costs, in nats, that the average misses its target."""
+        gap = value - float(np.clip(value, *self.bounds))
+        return float(0.5 * self.penalty * (gap / deviation) ** 2)
 
 
 def average_of(numbers: Numbers, member: Bools | None, weights: Floats) -> float:
@@ -122,14 +197,3 @@ def statistic_in_group(label: str, numbers: Numbers, member: Bools, value: float
 def move_statistic(first: Statistic, numbers: Any, member: Bools, value: float) -> Statistic:
     """The same statistic at another value, in the same units."""
     return replace(first, values=np.where(member, numbers - value, 0.0))
-
-
-def conditions_in_group(
-    label: str, numbers: Numbers, member: Bools, low: float, high: float, base: Floats
-) -> list[Condition]:
-    """The conditions under which the average of numbers (n_rows,) in the group is from low to high."""
-    at_low = statistic_in_group(label, numbers, member, low, base)
-    if low == high:
-        return [Condition(at_low, 0.0, 0.0)]
-    at_high = statistic_in_group(label, numbers, member, high, base)
-    return [Condition(at_low, 0.0, np.inf), Condition(at_high, -np.inf, 0.0)]

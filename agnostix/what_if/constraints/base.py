@@ -57,7 +57,10 @@ class Target(NamedTuple):
         except (TypeError, ValueError, OverflowError):
             low = high = np.nan
         plain = [end for end in (low, high) if not isinstance(end, Relative)]
-        if not all(map(np.isfinite, plain)) or (len(plain) == 2 and not plain[0] <= plain[1]):
+        is_open = (
+            len(plain) == 2 and plain[0] < plain[1] and np.isfinite(plain).any()
+        )  # one end may be infinite
+        if not (all(map(np.isfinite, plain)) or is_open) or (len(plain) == 2 and not plain[0] <= plain[1]):
             raise _bad_target(subject, target)
         if tolerance is not None and penalty is not None:
             raise ValueError(
@@ -250,6 +253,11 @@ class Scalar(NamedTuple):
     start: float
     low: float
     high: float
+    choices: tuple[str, ...] = ()  # in words, where it is the number of one of these, from 0 on
+
+    def within(self, other: Scalar) -> Scalar:
+        """The same where another constraint needs it too, in the range that both allow."""
+        return self._replace(low=max(self.low, other.low), high=min(self.high, other.high))
 
 
 @dataclass(frozen=True)
@@ -345,11 +353,15 @@ class Constraint:
         """Whether it may be missed."""
         return self._target.is_soft
 
+    def notes(self, context: Context) -> tuple[str, ...]:
+        """Sentences on what is made of it."""
+        return ()
+
     def parts(self, context: Context) -> tuple[Constraint, ...]:
         """Constraints of one quantity each that it consists of."""
         return (self,)
 
-    def with_parts(self: Self, parts: Sequence[Constraint]) -> Self:
+    def with_parts(self, parts: Sequence[Constraint]) -> Constraint:
         """The same with the targets of its parts."""
         return self.with_target(parts[0].target)
 
@@ -359,39 +371,8 @@ class Constraint:
 
     def bounds(self, context: Context) -> tuple[float, float]:
         """The ends of the range it must lie in, relative ones in numbers."""
-        return self._target.resolve(self.subject, lambda: self.measure(context, context.base))
+        return self._target.resolve(self.subject, lambda: self.at_data(context))
 
-
-def compile_constraints(context: Context) -> Compiled:
-    """All constraints of a context as one; scalars and held conditions that they share are there once."""
-    compiled = [constraint.compile(context) for constraint in context.constraints]
-    scalars = {scalar.name: scalar for one in compiled for scalar in one.scalars}
-    place = {name: i for i, name in enumerate(scalars)}
-    own = [[place[scalar.name] for scalar in one.scalars] for one in compiled]
-
-    def conditions(values: Floats) -> list[Condition]:
-        return _without_repeats(
-            replace(condition, source=source)
-            for source, one in enumerate(compiled)
-            for condition in one.conditions(values[own[source]])
-        )
-
-    def penalty_of(values: Floats) -> float:
-        costs = zip(compiled, own, strict=True)
-        return sum(one.penalty_of(values[at]) for one, at in costs if one.penalty_of is not None)
-
-    notes = tuple(dict.fromkeys(note for one in compiled for note in one.notes))
-    return Compiled(conditions, tuple(scalars.values()), penalty_of, notes)
-
-
-def _without_repeats(conditions: Any) -> list[Condition]:
-    """Conditions of which each quantity that is held for several constraints is there once."""
-    kept: list[Condition] = []
-    held: set[Any] = set()
-    for condition in conditions:
-        if condition.held is not None:
-            if condition.held.key in held:
-                continue
-            held.add(condition.held.key)
-        kept.append(condition)
-    return kept
+    def at_data(self, context: Context) -> float:
+        """The quantity in the data, to which relative targets are relative."""
+        return self.measure(context, context.base)

@@ -1,4 +1,4 @@
-"""What `what_if` takes besides constraints: mappings of columns and keywords; and the way back to these."""
+"""What `what_if` takes besides constraints: mappings of columns, tables and keywords; and the way back."""
 
 from __future__ import annotations
 
@@ -6,9 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from agnostix.exceptions import DataError
 from agnostix.what_if.constraints.base import Constraint, Context
+from agnostix.what_if.constraints.margins import Parts
 from agnostix.what_if.constraints.moments import Mean, Proportion, check_blocks
-from agnostix.what_if.constraints.outcome import ErrorRate, Prediction
+from agnostix.what_if.constraints.other_tables import is_table, read_table
+from agnostix.what_if.constraints.outcome import Prediction
+from agnostix.what_if.constraints.rates import ErrorRate
+from agnostix.what_if.table import Table
 
 Form = Literal["object", "mapping", "prediction", "prediction of output", "error_rate"]
 
@@ -22,11 +27,6 @@ class Item:
     place: int = 0  # in the list of constraints
     parts: tuple[Constraint, ...] = ()  # of one quantity each
 
-    @property
-    def features(self) -> tuple[str, ...]:
-        """Columns that it needs."""
-        return self.constraint.features
-
 
 @dataclass(frozen=True)
 class Statement:
@@ -35,11 +35,12 @@ class Statement:
     items: tuple[Item, ...]
     is_list: bool = False  # whether the constraints were a list rather than a mapping
     options: dict[str, Any] = field(default_factory=dict)  # keywords of `what_if` besides the constraints
+    notes: tuple[str, ...] = ()  # what was made of it, in sentences
 
     @property
     def features(self) -> tuple[str, ...]:
         """Columns that it needs."""
-        return tuple(dict.fromkeys(name for item in self.items for name in item.features))
+        return tuple(dict.fromkeys(name for item in self.items for name in item.constraint.features))
 
     @property
     def shifted(self) -> tuple[str, ...]:
@@ -50,10 +51,12 @@ class Statement:
         """The context with its constraints, one quantity each; ValueError if two state the same."""
         items = tuple(replace(item, parts=item.constraint.parts(context)) for item in self.items)
         parts = tuple(part for item in items for part in item.parts)
-        found = replace(context, constraints=parts, statement=replace(self, items=items))
+        notes = (*self.notes, *(note for item in items for note in item.constraint.notes(context)))
+        statement = replace(self, items=items, notes=notes)
         _check_different(parts)
-        check_blocks(parts, found)
-        return found
+        context = replace(context, constraints=parts, statement=statement)
+        check_blocks(parts, context)
+        return context
 
     def arguments(self, parts: Sequence[Constraint]) -> dict[str, Any]:
         """Arguments of `what_if` in the form of the statement, from its parts with other targets."""
@@ -74,19 +77,48 @@ class Statement:
             else:
                 arguments["error_rate"] = one.target
         if listed:
-            arguments = {"constraints": list(listed.values()) if self.is_list else listed[0]} | arguments
+            arguments = {"constraints": self._as_constraints(listed)} | arguments
         return arguments | self.options
 
+    def _as_constraints(self, listed: dict[int, Any]) -> Any:
+        flat: list[Any] = []
+        for one in listed.values():
+            flat.extend(one.listed if isinstance(one, Parts) else [one])
+        return flat if self.is_list or len(flat) > 1 else flat[0]
 
-def read_statement(constraints: Any, prediction: Any = None, error_rate: Any = None) -> Statement:
-    """The statement that the arguments of `what_if` make."""
+
+def read_statement(
+    table: Table,
+    constraints: Any,
+    prediction: Any = None,
+    error_rate: Any = None,
+    options: dict[str, Any] | None = None,
+) -> Statement:
+    """The statement that the arguments of `what_if` make about a table's columns."""
     is_list = isinstance(constraints, list | tuple)
     listed = list(constraints) if is_list else [] if constraints is None else [constraints]
-    items = [item for place, one in enumerate(listed) for item in _read_item(one, place)]
-    items += _read_outcome(prediction, error_rate)
+    notes: list[str] = []
+    items: list[Item] = []
+    for place, one in enumerate(listed):
+        stated = one
+        if is_table(one):
+            stated, own = read_table(table, one)
+            notes.extend(own)
+        _check_have_averages(table, stated)
+        items.extend(_read_item(stated, place))
+    items.extend(_read_outcome(prediction, error_rate))
     if not items:
         raise ValueError("what_if needs at least one of constraints, prediction and error_rate.")
-    return Statement(tuple(items), is_list)
+    return Statement(tuple(items), is_list, options or {}, tuple(notes))
+
+
+def _check_have_averages(table: Table, stated: Any) -> None:
+    """DataError for columns of dates or lists, whatever their targets are."""
+    names = stated if isinstance(stated, Mapping) else getattr(stated, "features", ())
+    for name in names:
+        column = table.columns.get(str(name))
+        if column is not None and column.kind in ("date", "nested"):
+            raise DataError(f"Column {column.name!r} cannot be shifted: {column.immovable_reason()}.")
 
 
 def _read_item(stated: Any, place: int) -> Iterator[Item]:

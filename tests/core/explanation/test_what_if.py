@@ -47,7 +47,7 @@ def test_scenario_tables_have_documented_columns():
         *("change", "change_std_error", "change_low", "change_high"),
     ]
     assert list(scenario.shifts) == [
-        *("feature", "level", "before", "after", "shift", "std_error", "low", "high", "stated")
+        *("feature", "level", "before", "after", "shift", "std_error", "low", "high", "stated", "rank")
     ]
     assert scenario.confidence_level == 0.95
 

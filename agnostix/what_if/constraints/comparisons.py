@@ -1,0 +1,286 @@
+"""What constraints on group rates share: the rates, the group that the target binds, the scalars searched over."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from agnostix.core.typing import Bools, Floats
+from agnostix.what_if.constraints.base import Compiled, Condition, Constraint, Context, Scalar
+from agnostix.what_if.constraints.decisions import decide
+from agnostix.what_if.constraints.group_rates import (
+    GroupConditions,
+    GroupRate,
+    HeldShareConditions,
+    RateBound,
+    split_groups,
+)
+
+_NEAR_END = 1e-9
+"""How far a searched rate stays from 0 and 1, where the rows of one decision would lose all weight."""
+
+
+class Extreme(NamedTuple):
+    """A rate and a group, and the sign of its difference, that may be the largest: what the target then binds."""
+
+    rate: int
+    group: str
+    sign: float
+
+
+@dataclass(frozen=True)
+class GroupComparison(Constraint):
+    """Rates of decisions in groups, compared with those of a reference group."""
+
+    target: Any
+    group: str | Sequence[str]
+    reference: Any
+    compared: Any = None
+    favorable: Any = None
+    threshold: float | None = None
+    hold_shares: bool = False
+    tolerance: float | None = None
+    penalty: float | None = None
+    where: Mapping[str, Any] | None = None
+
+    is_ratio: ClassVar[bool] = False
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns that make the groups."""
+        return (str(self.group),) if isinstance(self.group, str) else tuple(map(str, self.group))
+
+    @property
+    def named(self) -> tuple[str, Any]:
+        """The columns that make the groups, and the reference group."""
+        is_mapping = isinstance(self.reference, Mapping)
+        levels = tuple(self.reference.values()) if is_mapping else self.reference
+        return " x ".join(self.columns), tuple(levels) if isinstance(levels, list) else levels
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What it fixes."""
+        options = (self.reference, self.compared, self.favorable, self.threshold, self.hold_shares)
+        return (*super().key[:1], self.columns, repr(options), *super().key[-1:])
+
+    @property
+    def shifted(self) -> tuple[str, ...]:
+        """The columns that make the groups."""
+        return self.columns
+
+    @property
+    def subject(self) -> str:
+        """What it is about, in messages: "disparate impact of sex"."""
+        return f"{self.kind} of {self.named[0]}"
+
+    @property
+    def label(self) -> str:
+        """Its name: "disparate impact of sex, reference Male"."""
+        return self._with_where(f"{self.subject}, reference {self.reference}")
+
+    def eligible(self, context: Context) -> dict[str, Bools | None]:
+        """The rates that are compared, with the rows (n_rows,) that each is taken over, None for all."""
+        return {"selection rate": None}
+
+    def rates(self, context: Context) -> tuple[GroupRate, ...]:
+        """The rates in each group, the reference group first."""
+        where = self._where
+        rows = None if where is None else where.members(context.sample)
+        groups = split_groups(context.sample, self.columns, self.reference, self.compared, rows)
+        eligible = self.eligible(context)
+        decisions = decide(context, self.favorable, self.threshold)
+        rates = []
+        for name, part in eligible.items():
+            own = groups if part is None else {group: member & part for group, member in groups.items()}
+            rates.append(GroupRate(name, decisions, own))
+        return tuple(rates)
+
+    def by_group(self, context: Context, weights: Floats) -> dict[str, float]:
+        """The ratio or difference of each rate and group under weights (n_rows,), by its name."""
+        named = {}
+        for rate in self.rates(context):
+            reference, *others = rate.by_group(weights).values()
+            for group, value in zip(rate.compared, others, strict=True):
+                measure = (value / reference if reference else np.nan) if self.is_ratio else value - reference
+                named[f"{rate.name} where {group}"] = float(measure)
+        return named
+
+    def measure(self, context: Context, weights: Floats) -> float:
+        """The ratio or difference under weights (n_rows,): of several, the one that the target is about."""
+        values = np.array(list(self.by_group(context, weights).values()))
+        if np.isnan(values).any():
+            return float("nan")
+        if self.is_ratio:
+            return float(values.min())
+        return float(values[0]) if values.size == 1 else float(np.abs(values).max())
+
+    def bounds(self, context: Context) -> tuple[float, float]:
+        """The ends of the range it must lie in; a ratio, and the largest of several differences, is not negative."""
+        low, high = super().bounds(context)
+        if low < 0.0 and (self.is_ratio or len(list_extremes(self.rates(context), self.is_ratio)) > 1):
+            if self._target.tolerance and high >= 0.0:
+                return 0.0, high
+            what = "A ratio of rates" if self.is_ratio else "The largest of several differences"
+            raise ValueError(f"{what} is 0 or more, and the target of {self.label!r} is {self.target!r}.")
+        return low, high
+
+    def compile(self, context: Context) -> Compiled:
+        """Conditions that are linear given the reference group's rates, which are searched over."""
+        rates = self.rates(context)
+        for rate in rates:
+            rate.check_varies()
+        conditions = ComparisonConditions(self, rates, self.bounds(context), context.base)
+        penalty_of = conditions.penalty_of if self.is_soft else None
+        return Compiled(conditions.given, conditions.scalars, penalty_of, conditions.notes)
+
+    def scalar_name(self, rate: GroupRate, group: str) -> str:
+        """Name of a group's rate, with all that it depends on: scalars of one name are shared."""
+        details = [] if self.favorable is None else [f"favorable {self.favorable}"]
+        details += [] if self.threshold is None else [f"threshold {self.threshold:g}"]
+        how = f" ({', '.join(details)})" if details else ""
+        where = f", {self.where_label}" if self.where_label else ""
+        return f"{rate.name}{how} where {group}{where}"
+
+
+def list_extremes(rates: Sequence[GroupRate], is_ratio: bool) -> tuple[Extreme, ...]:
+    """What the target may bind: a ratio or difference, and of several differences each with both signs."""
+    pairs = [(k, group) for k, rate in enumerate(rates) for group in rate.compared]
+    signs = (1.0,) if is_ratio or len(pairs) == 1 else (1.0, -1.0)
+    return tuple(Extreme(k, group, sign) for k, group in pairs for sign in signs)
+
+
+@dataclass(frozen=True)
+class ComparisonConditions:
+    """Conditions of a comparison, given what is searched: reference rates, a soft target's value, the extreme."""
+
+    constraint: GroupComparison
+    rates: tuple[GroupRate, ...]
+    target: tuple[float, float]
+    base: Floats  # (n_rows,)
+
+    @cached_property
+    def extremes(self) -> tuple[Extreme, ...]:
+        """What the target may bind."""
+        return list_extremes(self.rates, self.constraint.is_ratio)
+
+    @cached_property
+    def data(self) -> float:
+        """The data's ratio or difference."""
+        signed = [e.sign * self._compare(e) for e in self.extremes]
+        return min(signed) if self.constraint.is_ratio else max(signed)
+
+    @property
+    def has_choice(self) -> bool:
+        """Whether the target binds one of several groups, and which is searched over."""
+        low, high = self.target
+        one_sided = np.isinf(high) if self.constraint.is_ratio else low <= 0.0
+        return len(self.extremes) > 1 and (self.constraint.is_soft or not one_sided)
+
+    @cached_property
+    def scalars(self) -> tuple[Scalar, ...]:
+        """What is searched over: reference rates, the value of a soft target, which group it binds."""
+        constraint, found = self.constraint, []
+        if not constraint.hold_shares:
+            for rate in self.rates:
+                start = rate.by_group(self.base)[rate.reference]
+                found.append(Scalar(constraint.scalar_name(rate, rate.reference), start, *self._rate_range))
+        if constraint.is_soft:
+            found.append(Scalar(constraint.label, self.data, *self._reach))
+        if self.has_choice:
+            choices = tuple(self._choice(extreme) for extreme in self.extremes)
+            found.append(Scalar(f"what binds in {constraint.label}", 0.0, 0.0, len(choices) - 1.0, choices))
+        return tuple(found)
+
+    @property
+    def _rate_range(self) -> tuple[float, float]:
+        """Reference rates at which the rates of the others stay between 0 and 1, as far as the target tells."""
+        least, most = 0.0, 1.0
+        if not self.constraint.is_soft and self.constraint.is_ratio:
+            most = min(1.0, 1.0 / max(self.target[0], _NEAR_END))
+        elif not self.constraint.is_soft and len(self.extremes) == 1:
+            least, most = max(0.0, -self.target[1]), min(1.0, 1.0 - self.target[0])
+        return least + _NEAR_END, most - _NEAR_END
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is compared with what, and what is held or searched."""
+        rate, constraint = self.rates[0], self.constraint
+        shares = "held at the data's" if constraint.hold_shares else "free"
+        return (
+            f"The {' and the '.join(one.name for one in self.rates)} where {rate.reference} "
+            f"{'is' if len(self.rates) == 1 else 'are'} compared with those where "
+            f"{', where '.join(rate.compared)}; the shares of these groups are {shares}.",
+        )
+
+    def given(self, values: Floats) -> list[Condition]:
+        """The conditions, given what is searched (n_scalars,)."""
+        constraint, n_rates = self.constraint, 0 if self.constraint.hold_shares else len(self.rates)
+        low, high = (float(values[n_rates]),) * 2 if constraint.is_soft else self.target
+        chosen = self.extremes[round(float(values[-1]))] if self.has_choice else None
+        bounds = self._bounds(low, high, chosen)
+        if constraint.hold_shares:
+            return list(self._held.given(bounds))
+        return list(self._free.given(values[:n_rates], bounds))
+
+    def penalty_of(self, values: Floats) -> float:
+        """Cost of a soft target's value, in nats."""
+        n_rates = 0 if self.constraint.hold_shares else len(self.rates)
+        value = float(values[n_rates])
+        gap = value - min(max(value, self.target[0]), self.target[1])
+        return 0.5 * self.constraint._target.penalty * (gap / self._deviation) ** 2
+
+    @cached_property
+    def _free(self) -> GroupConditions:
+        return GroupConditions.from_rates(self.rates, self.base)
+
+    @cached_property
+    def _held(self) -> HeldShareConditions:
+        return HeldShareConditions(self.rates, self.base)
+
+    def _bounds(self, low: float, high: float, chosen: Extreme | None) -> list[RateBound]:
+        """What each rate and group must keep to: the chosen one to the target, the others not beyond it."""
+        is_ratio = self.constraint.is_ratio
+        if chosen is None and len(self.extremes) == 1:
+            chosen = self.extremes[0]
+        bounds = []
+        for k, group in dict.fromkeys((e.rate, e.group) for e in self.extremes):
+            ends = (low, np.inf) if is_ratio else (-high, high)
+            if chosen is not None and (k, group) == (chosen.rate, chosen.group):
+                ends = (low, high) if chosen.sign > 0.0 else (-high, -low)
+            slopes = [(end, 0.0) if np.isfinite(end) else (1.0, end) for end in ends]
+            bounds.append(RateBound(k, group, *(slopes if is_ratio else [(1.0, end) for end in ends])))
+        return bounds
+
+    def _compare(self, extreme: Extreme) -> float:
+        """The data's ratio or difference of a rate and group."""
+        rates = self.rates[extreme.rate].by_group(self.base)
+        own, reference = rates[extreme.group], rates[self.rates[extreme.rate].reference]
+        return own / reference if self.constraint.is_ratio else own - reference
+
+    @property
+    def _reach(self) -> tuple[float, float]:
+        """The range in which a soft target's value is searched."""
+        if self.constraint.is_ratio:
+            return _NEAR_END, 1.0 + 3.0 * max(self.data, min(self.target[1], 1e3))
+        return (-1.0, 1.0) if len(self.extremes) == 1 else (0.0, 1.0)
+
+    @cached_property
+    def _deviation(self) -> float:
+        """Standard deviation of the decisions compared, for a ratio over the data's reference rate."""
+        rate = self.rates[0]
+        member = np.any(list(rate.groups.values()), axis=0)
+        weights = self.base[member] / self.base[member].sum()
+        share = float(weights @ rate.decisions[member])
+        deviation = float(np.sqrt(share * (1.0 - share)))
+        return deviation / rate.by_group(self.base)[rate.reference] if self.constraint.is_ratio else deviation
+
+    def _choice(self, extreme: Extreme) -> str:
+        """In words, the group that the target binds."""
+        if self.constraint.is_ratio:
+            return extreme.group
+        side = "above" if extreme.sign > 0.0 else "below"
+        return f"{self.rates[extreme.rate].name} where {extreme.group}, {side} the reference"

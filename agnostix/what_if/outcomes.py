@@ -1,0 +1,99 @@
+"""Predictions and metrics before and after a reweighting, with their intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import numpy as np
+import pandas as pd
+
+from agnostix.core.typing import Floats
+from agnostix.what_if.inference import Influence, assign_blocks, interval, jackknife
+from agnostix.what_if.metrics import BlockQuantity, MeanQuantity, Quantity
+from agnostix.what_if.sample import ProjectionConfig, Sample
+
+Resolve: TypeAlias = Callable[[Floats], Floats | None]
+"""Weights (n_rows,) closest to other base weights (n_rows,), None if there are none."""
+
+
+def compute_outcomes(
+    sample: Sample, influence: Influence, resolve: Resolve, ess: float, config: ProjectionConfig
+) -> pd.DataFrame:
+    """Frame of each quantity before and after; `resolve` solves again for other base weights (n_rows,)."""
+    rows = []
+    means = influence.errors(sample.outcomes)
+    j = 0
+    for quantity in sample.quantities:
+        if isinstance(quantity, MeanQuantity):
+            center, unit = sample.centers[j], sample.scales[j]
+            value = center + unit * float(influence.weights @ sample.outcomes[:, j])
+            parts = (center, value, unit * means[0][j], unit * means[1][j])
+            j += 1
+        else:
+            parts = _metric_values(sample, quantity, resolve, influence)
+        rows.append(_outcome(quantity, parts, ess, config, sample.most_degrees))
+    names = pd.Series([row.pop("output") for row in rows], dtype=object)
+    frame = pd.DataFrame(rows)
+    frame.insert(1, "output", names)
+    return frame
+
+
+def _outcome(
+    quantity: Quantity,
+    parts: tuple[float, float, float, float],
+    ess: float,
+    config: ProjectionConfig,
+    most: float,
+) -> dict[str, object]:
+    base, value, error, change_error = parts
+    level = config.confidence_level
+    values, errors, rows = (np.array([part]) for part in (value, error, ess))
+    low, high = interval(
+        values, errors, rows, level, quantity.bounds, counts=quantity.counts, most_degrees=most
+    )
+    change_low, change_high = interval(
+        np.array([value - base]), np.array([change_error]), np.array([ess]), level, most_degrees=most
+    )
+    return {
+        "quantity": quantity.name,
+        "output": quantity.output,
+        "base": base,
+        "value": value,
+        "std_error": error,
+        "low": low[0],
+        "high": high[0],
+        "change": value - base,
+        "change_std_error": change_error,
+        "change_low": change_low[0],
+        "change_high": change_high[0],
+    }
+
+
+def _metric_values(
+    sample: Sample, quantity: Quantity, resolve: Resolve, influence: Influence
+) -> tuple[float, float, float, float]:
+    full = sample.expand(influence.weights)
+    if isinstance(quantity, BlockQuantity):
+        base = quantity.measure(sample.expand(sample.base))
+        return base, quantity.measure(full), *_block_errors(sample, quantity, resolve)
+    assert not isinstance(quantity, MeanQuantity)
+    base, psi_base = quantity.measure(sample.expand(sample.base))
+    value, psi = quantity.measure(full)
+    error, change_error = influence.errors(sample.restrict(psi)[:, None], sample.restrict(psi_base)[:, None])
+    return base, value, float(error[0]), float(change_error[0])
+
+
+def _block_errors(sample: Sample, quantity: BlockQuantity, resolve: Resolve) -> tuple[float, float]:
+    block, n_blocks = assign_blocks(sample.base.size, sample.design)
+    without = np.full((n_blocks, 2), np.nan)
+    for b in range(n_blocks):
+        base = np.where(block != b, sample.base, 0.0)
+        base /= base.sum()
+        weights = resolve(base)
+        if weights is None:
+            continue
+        shifted, at_base = (quantity.measure(sample.expand(w)) for w in (weights, base))
+        without[b] = shifted, shifted - at_base
+    error, change_error = jackknife(without)
+    return float(error), float(change_error)

@@ -1,0 +1,215 @@
+"""Constraints as a problem for the solver: linear, or linear given scalars that are searched over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+
+import numpy as np
+import pandas as pd
+
+from agnostix.core.typing import Bools, Floats
+from agnostix.what_if.calibration import KULLBACK_LEIBLER, Divergence, Projection, project
+from agnostix.what_if.calibration.parametric import (
+    LinearConditions,
+    ParametricProblem,
+    ParametricSolution,
+)
+from agnostix.what_if.calibration.search import SearchResult, descend, search
+from agnostix.what_if.constraints.base import Compiled, Condition
+from agnostix.what_if.inference import Design, Influence
+
+_MAX_COMBINATIONS = 64
+_NO_WEIGHT = 1e-12
+
+
+def solve_program(
+    compiled: Compiled,
+    base: Floats,
+    *,
+    divergence: Divergence = KULLBACK_LEIBLER,
+    weight_bounds: tuple[float, float] | None = None,
+) -> Solution:
+    """The weights closest to base (n_rows,) that meet compiled constraints."""
+    return Program(compiled, base, divergence, weight_bounds).solve()
+
+
+@dataclass(frozen=True)
+class Program:
+    """What a solver is asked for: conditions, given scalars, and how far weights are from the base weights."""
+
+    compiled: Compiled
+    base: Floats  # (n_rows,), summing to 1
+    divergence: Divergence = KULLBACK_LEIBLER
+    weight_bounds: tuple[float, float] | None = None
+
+    def solve(self) -> Solution:
+        """The closest weights, over all values of the scalars."""
+        if not self.compiled.scalars:
+            conditions = self.compiled.conditions(np.empty(0))
+            return Solution(self, np.empty(0), conditions, self.project(self.linear(conditions)))
+        results = [(fixed, search(self.given(fixed))) for fixed in self._combinations()]
+        fixed, found = min(results, key=lambda pair: pair[1].value)
+        counts = sum(result.n_solves for _, result in results), found.n_minima
+        return Solution.from_search(self, fixed, found, counts)
+
+    def linear(self, conditions: Sequence[Condition]) -> LinearConditions:
+        """The conditions as arrays, in standard deviations."""
+        phi = np.column_stack([one.statistic.z for one in conditions])
+        low, high = (
+            np.array([float(one.statistic.to_z(getattr(one, end))) for one in conditions])
+            for end in ("low", "high")
+        )
+        return LinearConditions(phi, low, high, np.array([one.penalty for one in conditions]))
+
+    def project(self, linear: LinearConditions, start: Floats | None = None) -> Projection:
+        """The closest weights under linear conditions."""
+        return project(
+            linear.phi,
+            linear.low,
+            linear.high,
+            self.base,
+            penalty=linear.penalty,
+            divergence=self.divergence,
+            weight_bounds=self.weight_bounds,
+            start=start,
+        )
+
+    @property
+    def is_searched(self) -> Bools:
+        """Scalars (n_scalars,) that have a range, rather than a number of choices or a single value."""
+        scalars = self.compiled.scalars
+        return np.array([not one.choices and one.low < one.high for one in scalars], dtype=bool)
+
+    def _combinations(self) -> Iterator[Floats]:
+        """Values of all scalars (n_scalars,) for each combination of choices, the others at the data's."""
+        scalars = self.compiled.scalars
+        numbers = [range(len(one.choices)) if one.choices else [0] for one in scalars]
+        n_combinations = int(np.prod([len(choices) for choices in numbers]))
+        if n_combinations > _MAX_COMBINATIONS:
+            names = ", ".join(f"{one.name} ({len(one.choices)})" for one in scalars if one.choices)
+            raise ValueError(
+                f"The constraints leave {n_combinations} cases to be solved one by one, and at most "
+                f"{_MAX_COMBINATIONS} are: {names}. Compare fewer groups at a time, with compared=[...], or state "
+                "one-sided ranges."
+            )
+        start = np.array([min(max(one.start, one.low), one.high) for one in scalars])
+        has_choice = np.array([bool(one.choices) for one in scalars])
+        for chosen in product(*numbers):
+            yield np.where(has_choice, chosen, start)
+
+    def given(self, fixed: Floats, rows: Bools | None = None) -> ParametricProblem:
+        """The problem in the scalars that are searched, the others fixed (n_scalars,), on some of the rows."""
+        free, compiled = self.is_searched, self.compiled
+        part = self if rows is None else replace(self, base=self.base[rows] / self.base[rows].sum())
+
+        def fill(theta: Floats) -> Floats:
+            values = fixed.copy()
+            values[free] = theta
+            return values
+
+        def conditions(theta: Floats) -> LinearConditions:
+            linear = self.linear(compiled.conditions(fill(theta)))
+            return linear if rows is None else replace(linear, phi=linear.phi[rows])
+
+        penalty_of = compiled.penalty_of
+        cost = None if penalty_of is None else lambda theta: penalty_of(fill(theta))
+        ends = np.array([(one.low, one.high) for one in compiled.scalars]).reshape(-1, 2)[free]
+        return ParametricProblem(conditions, part.project, ends[:, 0], fixed[free], ends[:, 1], cost)
+
+
+@dataclass(frozen=True)
+class Solution:
+    """The closest weights and the conditions that they meet, at the scalars that are best."""
+
+    program: Program
+    values: Floats  # (n_scalars,), of the scalars
+    conditions: list[Condition]
+    projection: Projection
+    found: SearchResult | None = None  # None where nothing is searched over
+    counts: tuple[int, int] = (1, 0)  # problems solved, local minima compared
+
+    @classmethod
+    def from_search(
+        cls, program: Program, fixed: Floats, found: SearchResult, counts: tuple[int, int]
+    ) -> Solution:
+        """The solution at the best of all values."""
+        values = fixed.copy()
+        values[program.is_searched] = found.best.theta
+        conditions = program.compiled.conditions(values)
+        return cls(program, values, conditions, found.best.projection, found, counts)
+
+    @property
+    def linear(self) -> LinearConditions:
+        """The conditions as arrays, in standard deviations."""
+        return self.program.linear(self.conditions)
+
+    @property
+    def parametric(self) -> ParametricSolution | None:
+        """The solution with its derivatives by the scalars, None where nothing is searched over."""
+        return None if self.found is None else self.found.best
+
+    def influence(self, design: Design | None = None) -> Influence | None:
+        """Influence of the rows, the scalars' own variation included; None where nothing is searched over."""
+        best = self.parametric
+        if best is None or self.found is None:
+            return None
+        is_free = np.r_[np.ones(best.xi.size, dtype=bool), ~self.found.at_end]
+        held = np.array([one.role == "held" for one in self.conditions])[best.active]
+        terms = np.zeros_like(best.estimating)
+        terms[:, : held.size][:, held] = -self.program.base[:, None] * best.estimating[:, : held.size][:, held]
+        return Influence.from_estimating(
+            best.directions[:, is_free],
+            best.estimating[:, is_free],
+            best.jacobian[np.ix_(is_free, is_free)],
+            self.projection.weights,
+            self.projection.tangent,
+            self.program.base,
+            base_terms=terms[:, is_free],
+            design=design,
+        )
+
+    def resolve(self, base: Floats) -> Projection:
+        """The closest weights to other base weights (n_rows,), 0 for some rows, from this solution on."""
+        program = replace(self.program, base=base)
+        there = base > 0.0
+        rows = None if there.all() else there
+        free = program.is_searched
+        theta = self.values[free] if free.size else np.empty(0)
+        projection = descend(program.given(self.values, rows), theta, self.projection.xi).projection
+        if rows is None:
+            return projection
+        weights, tangent = np.zeros((2, base.size))
+        weights[rows], tangent[rows] = projection.weights, projection.tangent
+        return replace(projection, weights=weights, tangent=tangent)
+
+    @property
+    def searched(self) -> pd.DataFrame:
+        """The scalars that were searched over: name, value, and the range that was searched."""
+        pairs = [
+            (one.name, value, one.low, one.high)
+            for one, value in zip(self.program.compiled.scalars, self.values.tolist(), strict=True)
+            if not one.choices
+        ]
+        frame = pd.DataFrame(pairs, columns=["name", "value", "low", "high"])
+        return frame.astype({"name": object, "value": float, "low": float, "high": float})
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences on what was held, searched and chosen."""
+        notes = list(self.program.compiled.notes)
+        if self.found is not None and len(self.searched):
+            rows = self.searched.to_dict("records")
+            what = "; ".join(
+                f"{row['name']}, from {round(row['low'], 6):g} to {round(row['high'], 6):g}: {row['value']:.6g}"
+                for row in rows
+            )
+            minima = f"{self.counts[1]} local minim{'um' if self.counts[1] == 1 else 'a'}"
+            notes.append(
+                f"Searched over what the conditions are linear given, by {self.found.method}: {what}. "
+                f"{self.counts[0]} linear problems were solved and {minima} compared."
+            )
+        pairs = zip(self.program.compiled.scalars, self.values.tolist(), strict=True)
+        notes += [f"Of what may bind, {one.name} is {one.choices[round(v)]}." for one, v in pairs if one.choices]
+        return tuple(notes)

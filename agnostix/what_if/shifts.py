@@ -1,0 +1,100 @@
+"""What else a reweighting moves: all averages and proportions before and after."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from agnostix.core.typing import Bools, Codes, Floats
+from agnostix.what_if.inference import Influence, interval
+from agnostix.what_if.sample import Sample, Statistic
+from agnostix.what_if.table import Column
+
+_MAX_CELLS = 500_000
+
+
+def compute_shifts(
+    sample: Sample, influence: Influence, stated: set[Any], ess: float, confidence_level: float
+) -> pd.DataFrame:
+    """Frame of all averages and proportions before and after the reweighting."""
+    moments = _iter_statistics(sample)
+    block = max(1, _MAX_CELLS // sample.base.size)
+    features: list[str] = []
+    levels: list[Any] = []
+    are_stated: list[bool] = []
+    numbers: list[Floats] = []
+    while part := list(islice(moments, block)):
+        features += [statistic.feature for statistic, _ in part]
+        levels += [statistic.level for statistic, _ in part]
+        are_stated += [statistic.key in stated for statistic, _ in part]
+        numbers.append(_shifts_of(part, influence))
+    before, after, shift, error = np.concatenate(numbers or [np.empty((0, 4))]).T
+    low, high = interval(
+        shift, error, np.full(shift.size, ess), confidence_level, most_degrees=sample.most_degrees
+    )
+    return pd.DataFrame(
+        {
+            "feature": pd.Series(features, dtype=object),
+            "level": pd.Series(levels, dtype=object),
+            "before": before,
+            "after": after,
+            "shift": shift,
+            "std_error": error,
+            "low": low,
+            "high": high,
+            "stated": are_stated,
+            "rank": _rank(features, shift),
+        }
+    )
+
+
+def _rank(features: list[str], shift: Floats) -> Codes:
+    """Rank of each row's column by the largest shift of one of its averages or proportions, from 1."""
+    largest = pd.Series(np.abs(shift)).groupby(np.array(features, dtype=object), sort=False).max()
+    ranks = largest.rank(method="min", ascending=False, na_option="bottom").astype(int)
+    return np.asarray(ranks.loc[features], dtype=np.intp)
+
+
+def _iter_statistics(sample: Sample) -> Iterator[tuple[Statistic, Bools | None]]:
+    """Each average and proportion, and the rows (n_rows,) that have a value, None for all."""
+    for name in sample.table.columns:
+        column = sample.column(name)
+        if column.immovable_reason():
+            continue
+        lacking = column.missing
+        there = ~lacking if lacking.any() else None
+        base = sample.base if there is None else sample.base[there] / sample.base[there].sum()
+        for level in column.levels or (None,):
+            yield _statistic(column, level, there, base), there
+
+
+def _statistic(column: Column, level: Any, there: Bools | None, base: Floats) -> Statistic:
+    values = column.values if there is None else column.values[there]
+    if level is None:
+        return Statistic.from_numbers(column.name, None, values, base)
+    return Statistic.from_level(column, level, values == column.level_code(level), base)
+
+
+def _shifts_of(part: list[tuple[Statistic, Bools | None]], influence: Influence) -> Floats:
+    """Before, after, shift and its standard error, shape (n_statistics, 4)."""
+    z = np.zeros((influence.base.size, len(part)), order="F")
+    share, base_share = np.ones((2, len(part)))
+    for j, (statistic, there) in enumerate(part):
+        if there is None:
+            z[:, j] = statistic.z
+        else:
+            z[there, j] = statistic.z
+            share[j], base_share[j] = influence.weights[there].sum(), influence.base[there].sum()
+    known = np.where(share > 0.0, share, np.nan)  # 0 if no row with a value keeps weight
+    shift = influence.weights @ z / known
+    psi = z - shift
+    for j, (_, there) in enumerate(part):
+        if there is not None:
+            psi[~there, j] = 0.0
+    _, errors = influence.errors(psi / known, z / base_share)
+    means, scales = (np.array([getattr(s, name) for s, _ in part]) for name in ("mean", "scale"))
+    return np.column_stack([means, means + scales * shift, shift, errors])
