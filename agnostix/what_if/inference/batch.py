@@ -33,7 +33,7 @@ class DrawSolver:
     penalty: Floats | None = None  # (n_conditions,), infinite where a range must be met
     divergence: Divergence = KULLBACK_LEIBLER
     weight_bounds: tuple[float, float] | None = None
-    target_terms: Floats | None = None  # (n_rows, n_conditions), how targets follow the rows
+    follows: Floats | None = None  # (n_conditions,), how far each target follows the mean of the rows
 
     @classmethod
     def unchanged(cls, base: Floats) -> DrawSolver:
@@ -50,8 +50,8 @@ class DrawSolver:
         bases = counts * self.base
         bases /= bases.sum(1, keepdims=True)
         moved = np.zeros((counts.shape[0], self.low.size))
-        if self.target_terms is not None:
-            moved = (counts - 1.0) @ self.target_terms
+        if self.follows is not None:
+            moved = self.follows * (bases @ self.phi - self.base @ self.phi)
         softness = self._softness(bases)
         weights, xi, solved = self._solve_bound(bases, moved, softness)
         solved &= self._is_optimal(weights, xi, moved, softness)

@@ -70,13 +70,13 @@ def test_ranges_bind_as_in_each_draw():
 
 
 def test_targets_that_follow_the_rows():
-    terms = np.column_stack([np.zeros(N), BASE * PHI[:, 1], np.zeros(N)])
-    own = solver([0.3, 0.0, -0.2], [0.3, 0.0, -0.2], target_terms=terms)
+    own = solver([0.3, 0.1, -0.2], [0.3, 0.1, -0.2], follows=np.array([0.0, 1.0, 0.5]))
     weights, bases, reached = own.solve(COUNTS)
     assert reached.all()
-    totals = (COUNTS @ BASE)[:, None]
-    np.testing.assert_allclose(weights @ PHI[:, [0, 2]], np.tile([0.3, -0.2], (32, 1)), atol=1e-10)
-    np.testing.assert_allclose((weights @ PHI)[:, [1]], (bases @ PHI)[:, [1]] * totals, atol=1e-10)
+    means = bases @ PHI
+    np.testing.assert_allclose((weights @ PHI)[:, 0], 0.3, atol=1e-10)
+    np.testing.assert_allclose((weights @ PHI)[:, 1], 0.1 + means[:, 1], atol=1e-10)
+    np.testing.assert_allclose((weights @ PHI)[:, 2], -0.2 + 0.5 * means[:, 2], atol=1e-10)
 
 
 def test_draws_out_of_reach_are_told():
