@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -11,14 +12,20 @@ class InfeasibleTargetError(ValueError):
     Attributes
     ----------
     nearest : dict
-        The nearest scenario that is feasible: arguments for ``what_if(**error.nearest)``. All targets are
-        moved back on the straight line to the data's own averages or, where no part of it is feasible since
-        the targets contradict each other, as few of them as possible by as little as possible.
+        The nearest scenario that is feasible: arguments for ``what_if(**error.nearest)``. The sum of the
+        gaps to the stated targets, in standard deviations, is the least that any weights have (or a
+        ten-thousandth more, where these weights would leave hardly any row), and of all such scenarios it
+        is the one closest to the data.
     reachable : float
-        The share of the straight line that is feasible, between 0 and 1.
+        How much of the straight way from the data's own values to all targets is feasible, between 0 and 1.
     ranges : dict
         The same with a range for each target that is moved, from the stated one to as far again beyond the
         nearest: arguments for ``what_if(**error.ranges)``.
+    reason : str
+        Why, in words, without the remedy.
+    conflict : tuple of str
+        What cannot be met together, though some weights meet the others without any one of these: labels of
+        constraints, of what is held with them, and of bounds on the weights.
     """
 
     def __init__(
@@ -27,14 +34,19 @@ class InfeasibleTargetError(ValueError):
         nearest: dict[str, Any] | None = None,
         reachable: float = 0.0,
         ranges: dict[str, Any] | None = None,
+        conflict: Sequence[str] = (),
+        reason: str | None = None,
     ) -> None:
         super().__init__(message)
         self.nearest = nearest or {}
         self.reachable = reachable
         self.ranges = ranges or {}
+        self.conflict = tuple(conflict)
+        self.reason = message if reason is None else reason
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.args[0], self.nearest, self.reachable, self.ranges)
+        found = (self.nearest, self.reachable, self.ranges, self.conflict, self.reason)
+        return type(self), (self.args[0], *found)
 
 
 class ConvergenceError(ArithmeticError):

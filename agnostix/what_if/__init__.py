@@ -16,7 +16,7 @@ Standard error   `inference`: the delta method with leverage (`Influence`) for m
 Fill             None: no value is replaced. A row counts where the shifted column has a value
                  (`sample.keep_complete_rows`).
 Support          "thin" and "boundary": `inference.classify_support`. Infeasible targets, why and the nearest
-                 feasible ones: `infeasibility`.
+                 feasible ones: `conflicts`.
 What is shifted  `moments`: averages and proportions, their default targets. `constraints`: a scenario's,
                  compiled to linear conditions on the weights (`constraints.base`).
 Results          `response_curves`, `sweeps`: curves, rankings, the baseline. `scenario`: scenarios, grids.

@@ -1,17 +1,22 @@
-"""Checks of what is asked of a population: quantiles, columns, and values that they lack."""
+"""Checks of what is asked of a population: quantiles, columns, and values that they lack; light rows."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from numbers import Integral
 from typing import Any
 
 import numpy as np
 
+from agnostix.core.typing import Floats
+from agnostix.exceptions import ConvergenceError, DataError
 from agnostix.what_if.table import Table
 
 _MAX_NAMED = 5
+_LIGHT = 1e-12
+"""Weight of the lightest row, of the heaviest, down to which targets are reached whatever the rows."""
 
 
 def parse_quantiles(quantiles: Any) -> tuple[float, float]:
@@ -60,3 +65,21 @@ def warn_of_missing(table: Table, how: str, features: Iterable[str]) -> None:
             UserWarning,
             stacklevel=4,
         )
+
+
+@contextmanager
+def light_weights_named(base: Floats) -> Iterator[None]:
+    """Raise DataError where targets are not reached and base weights (n_rows,) span too much for that."""
+    n_light = int((base < _LIGHT * base.max()).sum())
+    if n_light == 0:
+        yield
+        return
+    try:
+        with np.errstate(over="raise"):  # of squares of values that are 1e100 standard deviations away
+            yield
+    except (ConvergenceError, FloatingPointError) as error:
+        raise DataError(
+            f"sample_weight spans too much to reach targets: {n_light} of {base.size} rows have less than "
+            f"{_LIGHT:g} of the largest weight, so that the data hardly vary. Raise the least weights, "
+            "np.maximum(sample_weight, 1e-10 * np.max(sample_weight)), or leave those rows out."
+        ) from error

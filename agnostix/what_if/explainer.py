@@ -23,9 +23,8 @@ from agnostix.core.reproducibility import one_blas_thread, seed_of
 from agnostix.core.row_order import check_row_order
 from agnostix.core.sklearn_compat import Interval, StrOptions
 from agnostix.what_if.baseline import measure_baseline
-from agnostix.what_if.checks import parse_quantiles, select_columns, warn_of_missing
+from agnostix.what_if.checks import light_weights_named, parse_quantiles, select_columns, warn_of_missing
 from agnostix.what_if.constraints.short_forms import read_statement
-from agnostix.what_if.infeasibility import light_weights_named
 from agnostix.what_if.joint import sweep_joint
 from agnostix.what_if.metrics import Metric, quantities_for, scenario_quantities
 from agnostix.what_if.predictions import check_sizes, from_model, from_outcome, from_predictions

@@ -50,9 +50,9 @@ class Program:
             conditions = self.compiled.conditions(np.empty(0))
             return Solution(self, np.empty(0), conditions, self.project(self.linear(conditions)))
         results = [(fixed, search(self.given(fixed))) for fixed in self._combinations()]
-        fixed, found = min(results, key=lambda pair: pair[1].value)
-        counts = sum(result.n_solves for _, result in results), found.n_minima
-        return Solution.from_search(self, fixed, found, counts)
+        fixed, best = min(results, key=lambda pair: pair[1].value)
+        counts = sum(result.n_solves for _, result in results), best.n_minima
+        return Solution.from_search(self, fixed, best, counts)
 
     def linear(self, conditions: Sequence[Condition]) -> LinearConditions:
         """The conditions as arrays, in standard deviations."""
@@ -127,18 +127,18 @@ class Solution:
     values: Floats  # (n_scalars,), of the scalars
     conditions: list[Condition]
     projection: Projection
-    found: SearchResult | None = None  # None where nothing is searched over
+    result: SearchResult | None = None  # None where nothing is searched over
     counts: tuple[int, int] = (1, 0)  # problems solved, local minima compared
 
     @classmethod
     def from_search(
-        cls, program: Program, fixed: Floats, found: SearchResult, counts: tuple[int, int]
+        cls, program: Program, fixed: Floats, result: SearchResult, counts: tuple[int, int]
     ) -> Solution:
         """The solution at the best of all values."""
         values = fixed.copy()
-        values[program.is_searched] = found.best.theta
+        values[program.is_searched] = result.best.theta
         conditions = program.compiled.conditions(values)
-        return cls(program, values, conditions, found.best.projection, found, counts)
+        return cls(program, values, conditions, result.best.projection, result, counts)
 
     @property
     def linear(self) -> LinearConditions:
@@ -148,17 +148,19 @@ class Solution:
     @property
     def parametric(self) -> ParametricSolution | None:
         """The solution with its derivatives by the scalars, None where nothing is searched over."""
-        return None if self.found is None else self.found.best
+        return None if self.result is None else self.result.best
 
     def influence(self, design: Design | None = None) -> Influence | None:
         """Influence of the rows, the scalars' own variation included; None where nothing is searched over."""
         best = self.parametric
-        if best is None or self.found is None:
+        if best is None or self.result is None:
             return None
-        is_free = np.r_[np.ones(best.xi.size, dtype=bool), ~self.found.at_end]
+        is_free = np.r_[np.ones(best.xi.size, dtype=bool), ~self.result.at_end]
         held = np.array([one.role == "held" for one in self.conditions])[best.active]
         terms = np.zeros_like(best.estimating)
-        terms[:, : held.size][:, held] = -self.program.base[:, None] * best.estimating[:, : held.size][:, held]
+        terms[:, : held.size][:, held] = (
+            -self.program.base[:, None] * best.estimating[:, : held.size][:, held]
+        )
         return Influence.from_estimating(
             best.directions[:, is_free],
             best.estimating[:, is_free],
@@ -199,7 +201,7 @@ class Solution:
     def notes(self) -> tuple[str, ...]:
         """Sentences on what was held, searched and chosen."""
         notes = list(self.program.compiled.notes)
-        if self.found is not None and len(self.searched):
+        if self.result is not None and len(self.searched):
             rows = self.searched.to_dict("records")
             what = "; ".join(
                 f"{row['name']}, from {round(row['low'], 6):g} to {round(row['high'], 6):g}: {row['value']:.6g}"
@@ -207,9 +209,11 @@ class Solution:
             )
             minima = f"{self.counts[1]} local minim{'um' if self.counts[1] == 1 else 'a'}"
             notes.append(
-                f"Searched over what the conditions are linear given, by {self.found.method}: {what}. "
+                f"Searched over what the conditions are linear given, by {self.result.method}: {what}. "
                 f"{self.counts[0]} linear problems were solved and {minima} compared."
             )
         pairs = zip(self.program.compiled.scalars, self.values.tolist(), strict=True)
-        notes += [f"Of what may bind, {one.name} is {one.choices[round(v)]}." for one, v in pairs if one.choices]
+        notes += [
+            f"Of what may bind, {one.name} is {one.choices[round(v)]}." for one, v in pairs if one.choices
+        ]
         return tuple(notes)

@@ -3,24 +3,96 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
 from agnostix.core.typing import Bools, Floats
+from agnostix.exceptions import ConvergenceError, DataError
+from agnostix.what_if.constraints.averages import Average
+from agnostix.what_if.constraints.base import Condition, Context, Relative
+from agnostix.what_if.constraints.compilation import compile_constraints
 from agnostix.what_if.inference import Influence, interval
 from agnostix.what_if.inference.batch import DrawSolver
 from agnostix.what_if.inference.bootstrap import Replicates, lost_draws, replicate
 from agnostix.what_if.inference.resampling import Resampling
 from agnostix.what_if.metrics import BlockQuantity, MeanQuantity, Quantity, SmoothQuantity
+from agnostix.what_if.program import Solution
+from agnostix.what_if.replicate_weights import ManySolver
 from agnostix.what_if.sample import ProjectionConfig, Sample, Statistic
+from agnostix.what_if.scenario_influence import follows
 
 Part = list[tuple[Statistic, Bools | None]]
 """Averages and proportions, each with the rows that have a value, None for all."""
 Parts = Callable[[], Iterable[Part]]
 _ANY = (-np.inf, np.inf)
+
+
+@dataclass(frozen=True)
+class SingleDraws:
+    """Solves draws one by one, where conditions depend on the data or scalars are searched over."""
+
+    context: Context
+    solution: Solution
+
+    def solve(self, counts: Floats) -> tuple[Floats, Floats, Bools]:
+        """Weights and base weights (n_draws, n_rows) of draws, and which reach the targets."""
+        bases = counts * self.context.base
+        bases /= bases.sum(1, keepdims=True)
+        weights, reached = bases.copy(), np.zeros(counts.shape[0], dtype=bool)
+        for d, base in enumerate(bases):
+            own = self._solve_one(base)
+            if own is not None:
+                weights[d], reached[d] = own, True
+        return weights, bases, reached
+
+    def _solve_one(self, base: Floats) -> Floats | None:
+        """Weights (n_rows,) with what is held, and what targets are relative to, of the draw's rows."""
+        context = replace(self.context, sample=replace(self.context.sample, base=base))
+        try:
+            program = replace(self.solution.program, compiled=compile_constraints(context), base=base)
+            projection = replace(self.solution, program=program).resolve(base)
+        except (ConvergenceError, DataError, ValueError):  # no row of a group, or one value, is left
+            return None
+        return None if projection.status == "infeasible" else projection.weights
+
+
+def draw_solver(context: Context, solution: Solution) -> DrawSolver | SingleDraws:
+    """What solves a scenario again in draws: all together, unless its conditions change with the rows."""
+    linear, program, projection = solution.linear, solution.program, solution.projection
+    conditions = zip(solution.conditions, projection.xi.tolist(), strict=True)
+    follow = [_follows(condition, context, xi) for condition, xi in conditions]
+    if program.compiled.scalars or None in follow:
+        return SingleDraws(context, solution)
+    follows = np.array(follow, dtype=float)
+    return DrawSolver(
+        linear.phi,
+        linear.low,
+        linear.high,
+        context.base,
+        projection,
+        linear.penalty if np.isfinite(linear.penalty).any() else None,
+        program.divergence,
+        program.weight_bounds,
+        follows if follows.any() else None,
+    )
+
+
+def _follows(condition: Condition, context: Context, xi: float) -> float | None:
+    """How far a target follows the mean of its statistic; None where the statistic changes, too."""
+    if condition.role == "held":
+        held = condition.held
+        plain = held is None or (isinstance(held, Average) and not held.where and not held.needed(context))
+        return 1.0 if plain else None
+    one = context.constraints[condition.source]
+    target = one._target
+    if not any(isinstance(end, Relative) for end in (target.low, target.high)):
+        return 0.0
+    if one.where or not isinstance(one, Average) or one.needed(context) or target.low != target.high:
+        return None
+    return follows(condition, context, xi)
 
 
 @dataclass(frozen=True)
@@ -64,7 +136,7 @@ class ScenarioStatistics:
     """Outcomes, their changes and shifts of a scenario in draws of the rows."""
 
     sample: Sample
-    solver: DrawSolver
+    solver: ManySolver
     resampling: Resampling
     parts: Parts
     influence: Influence  # of the rows on the weights of the sample

@@ -83,11 +83,11 @@ class _Equations:
         active = np.isfinite(projection.held) | (projection.xi != 0.0)
         phi, xi, penalty = linear.phi[:, active], projection.xi[active], linear.penalty[active]
         best = solution.parametric
-        if best is None or solution.found is None:
+        if best is None or solution.result is None:
             estimating = phi - projection.held[active] + xi / penalty
             jacobian = (estimating * projection.tangent[:, None]).T @ phi + np.diag(1.0 / penalty)
             return cls(phi, estimating, jacobian, xi / penalty, phi, 0)
-        free = np.r_[np.ones(xi.size, dtype=bool), ~solution.found.at_end]
+        free = np.r_[np.ones(xi.size, dtype=bool), ~solution.result.at_end]
         parts = best.directions[:, free], best.estimating[:, free], best.jacobian[np.ix_(free, free)]
         return cls(*parts, xi / penalty, phi, int(free.sum()) - xi.size)
 
@@ -176,15 +176,15 @@ def _solution_at(context: Context, solution: Solution, place: int, stated: Const
 
     compiled = Compiled(conditions, other.scalars, other.penalty_of)
     program = replace(solution.program, compiled=compiled)
-    found, moved = solution.found, program.compiled.conditions(solution.values)
-    if found is not None:
-        best = replace(found.best, problem=program.given(solution.values))
-        found = replace(found, best=best)
+    result, moved = solution.result, program.compiled.conditions(solution.values)
+    if result is not None:
+        best = replace(result.best, problem=program.given(solution.values))
+        result = replace(result, best=best)
     linear = program.linear(moved)
     held = solution.projection.held
     ends = np.where(solution.projection.xi >= 0.0, linear.low, linear.high)
     projection = replace(solution.projection, held=np.where(np.isfinite(held), ends, np.nan))
-    return replace(solution, program=program, conditions=moved, projection=projection, found=found)
+    return replace(solution, program=program, conditions=moved, projection=projection, result=result)
 
 
 def _relative(context: Context, solution: Solution) -> list[Moving]:

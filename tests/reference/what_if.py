@@ -39,10 +39,11 @@ def project_by_cone(phi, base, equal=None, low=None, high=None):
     constraints += [] if low is None else [means >= np.atleast_1d(low)]
     constraints += [] if high is None else [means <= np.atleast_1d(high)]
     problem = cp.Problem(cp.Minimize(base @ cp.rel_entr(ratio, 1.0)), constraints)
-    return base * _solved(problem, ratio)
+    return base * solve_by_cone(problem, ratio)
 
 
-def _solved(problem, variable):
+def solve_by_cone(problem, variable):
+    """Value of a variable in the solution of a problem, to the finest tolerance at which there is one."""
     for tol in TOLERANCES:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)

@@ -346,17 +346,14 @@ def solve_nearest(projection, error):
 def test_infeasible_error_states_extreme_and_nearest():
     top, mean = X["age"].max(), X["age"].mean()
     error = refused(fit_projection(X), {"age": 200})
-    share = (top - mean) / (200 - mean) * 0.999
-    near = mean + share * (200 - mean)
-    facts = (
-        f"No row has age above {top:.6g}",
-        "average of 200",
-        f"{100 * share:.3g} % of the way",
-        f"age {near:.4g}",
-    )
+    near = top - 1e-4 * (top - mean)  # short of the one row that has the largest
+    facts = (f"No row has age above {top:.6g}", "average of 200", f"mean of age {near:.6g} for 200")
     assert_states(str(error), *facts)
-    assert error.reachable == pytest.approx(share, rel=1e-6)
+    assert error.reachable == pytest.approx((top - mean) / (200 - mean), rel=1e-6)
     assert error.nearest == {"constraints": {"age": pytest.approx(near, rel=1e-6)}}
+    assert error.conflict == ("mean of age",)
+    assert str(error).startswith(error.reason)
+    assert "error.nearest" not in error.reason
     below = refused(fit_projection(X), {"age": -5})
     assert f"No row has age below {X['age'].min():.6g}, so" in str(below)
 
@@ -397,8 +394,9 @@ def test_infeasible_matches_linear_program():
             assert fit_projection(X).what_if(dict(zip(("age", "hours"), target, strict=True))).gap <= 1e-9
             continue
         error = refused(fit_projection(X), dict(zip(("age", "hours"), target, strict=True)))
-        assert_states(str(error), "No row lies as far")
-        assert error.reachable == pytest.approx(0.999 * reachable_share(phi, start, target), rel=1e-6)
+        assert_states(str(error), "either alone", "mean of age", "mean of hours")
+        assert error.conflict == ("mean of age", "mean of hours")
+        assert error.reachable == pytest.approx(reachable_share(phi, start, target), rel=1e-6)
     assert set(verdicts) == {True, False}
 
 

@@ -51,7 +51,9 @@ class ParametricProblem:
     start: Floats  # (n_scalars,), the data's values
     high: Floats  # (n_scalars,)
     cost: Callable[[Floats], float] | None = None  # what the scalars themselves add to the divergence
-    takes_boundary: bool = False  # whether weights of 0, on the boundary of what rows reach, count as feasible
+    takes_boundary: bool = (
+        False  # whether weights of 0, on the boundary of what rows reach, count as feasible
+    )
 
     def at(self, theta: Floats, start: Floats | None = None) -> ParametricSolution:
         """The closest weights given the scalars, from multipliers (n_conditions,) to start with."""
@@ -86,7 +88,9 @@ class ParametricProblem:
     def is_quadratic(self) -> Bools:
         """Whether the conditions are at most quadratic in each scalar (n_scalars,)."""
         middle = 0.5 * (self.low + self.high)
-        return np.array([_is_quadratic(self.conditions, middle, step) for step in np.diag(_WIDE * self.width)])
+        return np.array(
+            [_is_quadratic(self.conditions, middle, step) for step in np.diag(_WIDE * self.width)]
+        )
 
     def steps(self, theta: Floats) -> Floats:
         """Steps of differences at theta, each (n_scalars,); narrow ones stay within the range."""

@@ -218,12 +218,13 @@ def _boundary_or_infeasible(problem: Calibration, direction: Floats, n_iter: int
     extreme = extreme_weights(problem, height)
     if extreme @ height < problem.support(direction) - EDGE:
         return problem.infeasible(direction, n_iter)
-    if problem.ratios.is_unbounded:
+    if problem.ratios.high == np.inf:
         above = np.zeros(height.size, dtype=bool)
         return _on_face(problem, height >= height.max() - _ON_FACE, above, direction)
-    least, most = problem.ratios.low * problem.base, problem.ratios.high * problem.base
-    partial = (extreme > least) & (extreme < most)
-    at = height[partial].mean() if partial.any() else height[extreme > least].min()
+    ratio = extreme / problem.base
+    filled = (ratio - problem.ratios.low) / (problem.ratios.high - problem.ratios.low)
+    partial = (filled > EDGE) & (filled < 1.0 - EDGE)
+    at = height[partial].mean() if partial.any() else height[filled > 0.5].min()
     return _on_face(problem, np.abs(height - at) <= _ON_FACE, height > at + _ON_FACE, direction)
 
 
@@ -263,7 +264,7 @@ def _face_problem(problem: Calibration, face: Bools, fixed: Floats, mass: float,
     """The problem for the rows of a face, whose weights sum to `mass` and base weights to `own`."""
     ratios, moved = problem.ratios, fixed @ problem.phi
     per = own / mass
-    return Calibration(
+    return Calibration.from_targets(
         problem.phi[face],
         (problem.low - moved) / mass,
         (problem.high - moved) / mass,

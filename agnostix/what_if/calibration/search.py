@@ -366,7 +366,12 @@ def _line_search(tried: _Tried, here: _Point, step: Floats) -> ParametricSolutio
         if ahead.value <= here.value + 1e-4 * expected and expected < -noise:
             return solution
         flatter = np.abs(ahead.slope * width).max() < 0.9 * np.abs(here.slope * width).max()
-        if ahead.is_feasible and abs(expected) <= 1e-8 and ahead.value <= here.value + 100.0 * noise and flatter:
+        if (
+            ahead.is_feasible
+            and abs(expected) <= 1e-8
+            and ahead.value <= here.value + 100.0 * noise
+            and flatter
+        ):
             return solution
         size *= 0.5
     return None

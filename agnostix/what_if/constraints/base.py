@@ -234,6 +234,7 @@ class Condition:
     source: int = 0  # the constraint that it comes from
     role: Role = "stated"  # "held" where it travels with what is stated
     held: Constraint | None = None  # what is held
+    group: Bools | None = None  # (n_rows,), within which it is taken: the group must keep weight
 
     @property
     def is_range(self) -> bool:

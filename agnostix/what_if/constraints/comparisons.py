@@ -9,16 +9,20 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from agnostix.core.typing import Bools, Floats
-from agnostix.what_if.constraints.base import Compiled, Condition, Constraint, Context, Scalar
-from agnostix.what_if.constraints.decisions import decide
+from agnostix.core.typing import Floats
+from agnostix.what_if.constraints.base import Compiled, Condition, Constraint, Context, Scalar, Where
+from agnostix.what_if.constraints.decisions import decide, is_of_class
 from agnostix.what_if.constraints.group_rates import (
     GroupConditions,
     GroupRate,
     HeldShareConditions,
     RateBound,
-    split_groups,
+    list_groups,
 )
+from agnostix.what_if.constraints.held import Hold
+from agnostix.what_if.constraints.rates import FalsePositiveRate, SelectionRate, TruePositiveRate
+
+GroupedRate = SelectionRate | TruePositiveRate | FalsePositiveRate
 
 _NEAR_END = 1e-9
 """How far a searched rate stays from 0 and 1, where the rows of one decision would lose all weight."""
@@ -48,6 +52,7 @@ class GroupComparison(Constraint):
     where: Mapping[str, Any] | None = None
 
     is_ratio: ClassVar[bool] = False
+    kinds: ClassVar[tuple[type[GroupedRate], ...]] = (SelectionRate,)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -82,21 +87,26 @@ class GroupComparison(Constraint):
         """Its name: "disparate impact of sex, reference Male"."""
         return self._with_where(f"{self.subject}, reference {self.reference}")
 
-    def eligible(self, context: Context) -> dict[str, Bools | None]:
-        """The rates that are compared, with the rows (n_rows,) that each is taken over, None for all."""
-        return {"selection rate": None}
-
     def rates(self, context: Context) -> tuple[GroupRate, ...]:
         """The rates in each group, the reference group first."""
         where = self._where
+        if where is not None and (both := set(where.features) & set(self.columns)):
+            raise ValueError(
+                f"Column {both.pop()!r} makes the groups of {self.subject}: leave it out of where."
+            )
         rows = None if where is None else where.members(context.sample)
-        groups = split_groups(context.sample, self.columns, self.reference, self.compared, rows)
-        eligible = self.eligible(context)
-        decisions = decide(context, self.favorable, self.threshold)
+        groups = list_groups(context.sample, self.columns, self.reference, self.compared, rows)
         rates = []
-        for name, part in eligible.items():
-            own = groups if part is None else {group: member & part for group, member in groups.items()}
-            rates.append(GroupRate(name, decisions, own))
+        for kind in self.kinds:
+            among = {**groups[0], **(self.where or {})}
+            of_reference = kind(0.5, positive=self.favorable, threshold=self.threshold, where=among)
+            eligible = np.ones(context.base.size, dtype=bool) if rows is None else rows
+            if kind is not SelectionRate:
+                eligible = eligible & (is_of_class(context, self.favorable) == (kind is TruePositiveRate))
+            decisions = decide(context, self.favorable, self.threshold)
+            named = [Where(tuple(levels.items())) for levels in groups]
+            members = {one.label: eligible & one.members(context.sample) for one in named}
+            rates.append(GroupRate(of_reference, decisions, members))
         return tuple(rates)
 
     def by_group(self, context: Context, weights: Floats) -> dict[str, float]:
@@ -133,17 +143,10 @@ class GroupComparison(Constraint):
         rates = self.rates(context)
         for rate in rates:
             rate.check_varies()
-        conditions = ComparisonConditions(self, rates, self.bounds(context), context.base)
+        holds = tuple(Hold.from_context(context, rate.of_reference, is_free=True) for rate in rates)
+        conditions = ComparisonConditions(self, rates, holds, self.bounds(context), context.base)
         penalty_of = conditions.penalty_of if self.is_soft else None
         return Compiled(conditions.given, conditions.scalars, penalty_of, conditions.notes)
-
-    def scalar_name(self, rate: GroupRate, group: str) -> str:
-        """Name of a group's rate, with all that it depends on: scalars of one name are shared."""
-        details = [] if self.favorable is None else [f"favorable {self.favorable}"]
-        details += [] if self.threshold is None else [f"threshold {self.threshold:g}"]
-        how = f" ({', '.join(details)})" if details else ""
-        where = f", {self.where_label}" if self.where_label else ""
-        return f"{rate.name}{how} where {group}{where}"
 
 
 def list_extremes(rates: Sequence[GroupRate], is_ratio: bool) -> tuple[Extreme, ...]:
@@ -159,6 +162,7 @@ class ComparisonConditions:
 
     constraint: GroupComparison
     rates: tuple[GroupRate, ...]
+    holds: tuple[Hold, ...]  # the reference group's rates: searched over, or stated
     target: tuple[float, float]
     base: Floats  # (n_rows,)
 
@@ -183,17 +187,23 @@ class ComparisonConditions:
     @cached_property
     def scalars(self) -> tuple[Scalar, ...]:
         """What is searched over: reference rates, the value of a soft target, which group it binds."""
-        constraint, found = self.constraint, []
-        if not constraint.hold_shares:
-            for rate in self.rates:
-                start = rate.by_group(self.base)[rate.reference]
-                found.append(Scalar(constraint.scalar_name(rate, rate.reference), start, *self._rate_range))
+        constraint = self.constraint
+        found = [] if constraint.hold_shares else list(self._reference_scalars.values())
         if constraint.is_soft:
             found.append(Scalar(constraint.label, self.data, *self._reach))
         if self.has_choice:
             choices = tuple(self._choice(extreme) for extreme in self.extremes)
             found.append(Scalar(f"what binds in {constraint.label}", 0.0, 0.0, len(choices) - 1.0, choices))
         return tuple(found)
+
+    @cached_property
+    def _reference_scalars(self) -> dict[int, Scalar]:
+        """The reference group's rates that are searched over, by the rate."""
+        low, high = self._rate_range
+        scalars = {k: hold.scalar for k, hold in enumerate(self.holds) if hold.scalar is not None}
+        return {
+            k: one._replace(low=max(one.low, low), high=min(one.high, high)) for k, one in scalars.items()
+        }
 
     @property
     def _rate_range(self) -> tuple[float, float]:
@@ -218,18 +228,20 @@ class ComparisonConditions:
 
     def given(self, values: Floats) -> list[Condition]:
         """The conditions, given what is searched (n_scalars,)."""
-        constraint, n_rates = self.constraint, 0 if self.constraint.hold_shares else len(self.rates)
-        low, high = (float(values[n_rates]),) * 2 if constraint.is_soft else self.target
+        constraint = self.constraint
+        n_searched = 0 if constraint.hold_shares else len(self._reference_scalars)
+        low, high = (float(values[n_searched]),) * 2 if constraint.is_soft else self.target
         chosen = self.extremes[round(float(values[-1]))] if self.has_choice else None
         bounds = self._bounds(low, high, chosen)
         if constraint.hold_shares:
             return list(self._held.given(bounds))
-        return list(self._free.given(values[:n_rates], bounds))
+        references = np.array([hold.value for hold in self.holds])
+        references[list(self._reference_scalars)] = values[:n_searched]
+        return list(self._free.given(references, bounds))
 
     def penalty_of(self, values: Floats) -> float:
         """Cost of a soft target's value, in nats."""
-        n_rates = 0 if self.constraint.hold_shares else len(self.rates)
-        value = float(values[n_rates])
+        value = float(values[0 if self.constraint.hold_shares else len(self._reference_scalars)])
         gap = value - min(max(value, self.target[0]), self.target[1])
         return 0.5 * self.constraint._target.penalty * (gap / self._deviation) ** 2
 

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from agnostix.core.typing import Bools
-from agnostix.what_if.constraints.base import Context
 from agnostix.what_if.constraints.comparisons import GroupComparison
-from agnostix.what_if.constraints.decisions import is_of_class
-
-SELECTION, TRUE_POSITIVES, FALSE_POSITIVES = "selection rate", "true positive rate", "false positive rate"
+from agnostix.what_if.constraints.rates import FalsePositiveRate, TruePositiveRate
 
 
 @dataclass(frozen=True)
@@ -248,10 +244,7 @@ class EqualOpportunity(GroupComparison):
     """
 
     kind = "equal opportunity"
-
-    def eligible(self, context: Context) -> dict[str, Bools | None]:
-        """The rows (n_rows,) whose true class is favorable."""
-        return {TRUE_POSITIVES: is_of_class(context, self.favorable)}
+    kinds = (TruePositiveRate,)
 
 
 @dataclass(frozen=True)
@@ -328,8 +321,4 @@ class EqualizedOdds(GroupComparison):
     """
 
     kind = "equalized odds"
-
-    def eligible(self, context: Context) -> dict[str, Bools | None]:
-        """The rows (n_rows,) of each true class."""
-        favorable = is_of_class(context, self.favorable)
-        return {TRUE_POSITIVES: favorable, FALSE_POSITIVES: ~favorable}
+    kinds = (TruePositiveRate, FalsePositiveRate)

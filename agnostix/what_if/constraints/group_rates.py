@@ -11,20 +11,15 @@ linear outright: E[1_A d] / p_A - a E[1_B d] / p_B = s.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from agnostix.core.names import label_text
 from agnostix.core.typing import Bools, Floats
 from agnostix.exceptions import DataError
-from agnostix.what_if.constraints.averages import (
-    average_of,
-    move_statistic,
-    statistic_in_group,
-)
-from agnostix.what_if.constraints.base import Condition
+from agnostix.what_if.constraints.averages import Average, average_of
+from agnostix.what_if.constraints.base import Condition, Where
 from agnostix.what_if.sample import Sample, Statistic
 from agnostix.what_if.table import Column
 
@@ -35,9 +30,14 @@ _MAX_NUMBERS = 20
 class GroupRate:
     """A rate of decisions in several groups, the reference group first."""
 
-    name: str  # "selection rate"
+    of_reference: Average  # the constraint on the reference group's rate, its target left aside
     decisions: Floats  # (n_rows,), 1 for the favorable decision
     groups: Mapping[str, Bools]  # the rows (n_rows,) that it is taken over, by group
+
+    @property
+    def name(self) -> str:
+        """Its name: "selection rate"."""
+        return self.of_reference.kind
 
     @property
     def reference(self) -> str:
@@ -51,9 +51,7 @@ class GroupRate:
 
     def by_group(self, weights: Floats) -> dict[str, float]:
         """The rate in each group under weights (n_rows,), NaN in a group without weight."""
-        return {
-            group: average_of(self.decisions, member, weights) for group, member in self.groups.items()
-        }
+        return {group: average_of(self.decisions, member, weights) for group, member in self.groups.items()}
 
     def check_varies(self) -> None:
         """DataError if a group has no rows, or the same decision in all of its rows."""
@@ -94,8 +92,9 @@ class GroupConditions:
         statistics = {}
         for k, rate in enumerate(rates):
             for group, value in rate.by_group(base).items():
-                member, label = rate.groups[group], f"{rate.name} where {group}"
-                statistics[k, group] = statistic_in_group(label, rate.decisions, member, value, base)
+                numbers = np.where(rate.groups[group], rate.decisions - value, 0.0)
+                label = f"{rate.name} where {group}"
+                statistics[k, group] = Statistic.from_numbers(label, None, numbers, base)
         return cls(tuple(rates), statistics)
 
     def given(self, references: Floats, bounds: Sequence[RateBound]) -> Iterator[Condition]:
@@ -116,7 +115,8 @@ class GroupConditions:
     def _at(self, k: int, group: str, value: float) -> Statistic:
         """1_G (d - value), standardized as at the data's rate."""
         rate = self.rates[k]
-        return move_statistic(self.statistics[k, group], rate.decisions, rate.groups[group], value)
+        numbers = np.where(rate.groups[group], rate.decisions - value, 0.0)
+        return replace(self.statistics[k, group], values=numbers)
 
 
 @dataclass(frozen=True)
@@ -151,25 +151,24 @@ class HeldShareConditions:
         yield Condition(Statistic.from_numbers(label, None, values, self.base), low, high)
 
 
-def split_groups(
+def list_groups(
     sample: Sample, columns: Sequence[str], reference: Any, compared: Any, rows: Bools | None
-) -> dict[str, Bools]:
-    """The rows (n_rows,) of each group by its name, the reference group first; crossed columns make one each."""
+) -> list[dict[str, Any]]:
+    """The level of each column in each group, the reference group first; crossed columns make one of each pair."""
     places = [_group_column(sample.column(name)) for name in columns]
-    codes = np.column_stack([column.values for column in places])
-    inside = np.ones(len(codes), dtype=bool) if rows is None else rows
     own = _find_group(places, reference, "reference")
     if compared is None:
-        others = [tuple(row) for row in np.unique(codes[inside], axis=0).tolist() if tuple(row) != own]
+        inside = slice(None) if rows is None else rows
+        present = np.unique(np.column_stack([column.values[inside] for column in places]), axis=0)
+        others = [code for code in map(tuple, present.tolist()) if code != own]
     else:
         wanted = compared if isinstance(compared, list) else [compared]
         others = [_find_group(places, one, "compared") for one in wanted]
     if own in others or not others:
-        raise ValueError(
-            f"The group {_name(places, own)} is the reference, and is compared with others: "
-            f"{'there are none among the rows' if not others else 'leave it out of compared'}."
-        )
-    return {_name(places, group): inside & (codes == np.array(group)).all(1) for group in [own, *others]}
+        name = Where(tuple(_levels(places, own).items())).label
+        problem = "there are no others" if not others else "leave it out of compared"
+        raise ValueError(f"The group {name} is the reference that others are compared with: {problem}.")
+    return [_levels(places, group) for group in [own, *others]]
 
 
 def _group_column(column: Column) -> Column:
@@ -204,10 +203,9 @@ def _find_group(columns: Sequence[Column], group: Any, name: str) -> tuple[float
     )
 
 
-def _name(columns: Sequence[Column], group: Sequence[float]) -> str:
-    """A group in words: "sex = Female, race = Black"."""
-    texts = [
-        label_text(column.levels[int(code)], column.levels) if column.levels else f"{code:g}"
+def _levels(columns: Sequence[Column], group: Sequence[float]) -> dict[str, Any]:
+    """Levels, or numbers, of a group by column."""
+    return {
+        column.name: column.levels[int(code)] if column.levels else code
         for column, code in zip(columns, group, strict=True)
-    ]
-    return ", ".join(f"{column.name} = {text}" for column, text in zip(columns, texts, strict=True))
+    }

@@ -16,7 +16,9 @@ def make(conditions, base, low, start, high, *, cost=None, divergence=KULLBACK_L
 
     def linear(theta):
         phi, low_, high_, penalty = conditions(theta)
-        return LinearConditions(np.column_stack(phi), *(np.array(part, dtype=float) for part in (low_, high_, penalty)))
+        return LinearConditions(
+            np.column_stack(phi), *(np.array(part, dtype=float) for part in (low_, high_, penalty))
+        )
 
     def solve(one, first):
         return project(
@@ -62,14 +64,22 @@ def ratio_problem(ratio=0.9, mean=None, seed=0, **options):
 
 def cells_problem(ratio, masses, rates):
     """The same for five cells: two decisions of a group and of the reference group, and the rest."""
-    base = np.array([masses[0] * rates[0], masses[0] * (1 - rates[0]), masses[1] * rates[1], masses[1] * (1 - rates[1])])
+    base = np.array(
+        [masses[0] * rates[0], masses[0] * (1 - rates[0]), masses[1] * rates[1], masses[1] * (1 - rates[1])]
+    )
     base = np.append(base, 1.0 - base.sum())
     group, reference = np.array([1, 1, 0, 0, 0]), np.array([0, 0, 1, 1, 0])
     decision = np.array([1.0, 0.0, 1.0, 0.0, 0.0])
-    scales = [np.sqrt(base @ (part * (decision - p)) ** 2) for part, p in zip((group, reference), rates, strict=True)]
+    scales = [
+        np.sqrt(base @ (part * (decision - p)) ** 2)
+        for part, p in zip((group, reference), rates, strict=True)
+    ]
 
     def conditions(theta):
-        phi = [reference * (decision - theta[0]) / scales[1], group * (decision - ratio * theta[0]) / scales[0]]
+        phi = [
+            reference * (decision - theta[0]) / scales[1],
+            group * (decision - ratio * theta[0]) / scales[0],
+        ]
         return phi, [0.0, 0.0], [0.0, 0.0], [np.inf] * 2
 
     return make(conditions, base, NEAR, rates[1], 1.0 - NEAR)

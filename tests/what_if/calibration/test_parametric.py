@@ -79,7 +79,10 @@ def test_jacobian_is_derivative_of_weighted_estimating_functions(name):
         """Sums at other multipliers and scalars, weighted w_i exp(u_i - u_i at the solution)."""
         xi, at = parameters[:k], parameters[k:]
         linear = problem.conditions(at)
-        phi, target = linear.phi[:, active], np.where(solution.xi >= 0, linear.low[active], linear.high[active])
+        phi, target = (
+            linear.phi[:, active],
+            np.where(solution.xi >= 0, linear.low[active], linear.high[active]),
+        )
 
         def missed(there):
             moved = problem.conditions(there)
@@ -94,7 +97,10 @@ def test_jacobian_is_derivative_of_weighted_estimating_functions(name):
     np.testing.assert_allclose(solution.jacobian, expected, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize(("name", "expected"), [("ratio", [True]), ("variance", [True]), ("correlation", [True, True, False, False])])
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("ratio", [True]), ("variance", [True]), ("correlation", [True, True, False, False])],
+)
 def test_conditions_that_are_not_quadratic_are_found_out(name, expected):
     assert PROBLEMS[name][0].is_quadratic.tolist() == expected
 

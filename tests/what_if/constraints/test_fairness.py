@@ -40,7 +40,11 @@ def people(n=240, seed=0):
 X, Y, SCORE = people()
 PROJECTION = EntropicProjection().fit(X, Y, predictions=SCORE)
 DECISION = SCORE > 0.5
-IS = {f"{column} = {level}": (X[column] == level).to_numpy() for column in ("sex", "job") for level in X[column].unique()}
+IS = {
+    f"{column} = {level}": (X[column] == level).to_numpy()
+    for column in ("sex", "job")
+    for level in X[column].unique()
+}
 
 
 def solve(*constraints, projection=PROJECTION):
@@ -107,7 +111,11 @@ def test_disparate_impact_matches_closed_form(counts, rest, ratio):
 
 @pytest.mark.parametrize(
     ("kind", "target", "among", "slope", "shift"),
-    [(DisparateImpact, 1.1, None, 1.1, 0.0), (StatisticalParity, 0.1, None, 1.0, 0.1), (EqualOpportunity, -0.3, Y == 1, 1.0, -0.3)],
+    [
+        (DisparateImpact, 1.1, None, 1.1, 0.0),
+        (StatisticalParity, 0.1, None, 1.0, 0.1),
+        (EqualOpportunity, -0.3, Y == 1, 1.0, -0.3),
+    ],
 )
 def test_no_reference_rate_of_grid_is_better_with_other_constraints(kind, target, among, slope, shift):
     scenario, weights = solve(kind(target, **SEX), Mean("age", 42.0))
@@ -121,7 +129,9 @@ def test_no_reference_rate_of_grid_is_better_with_other_constraints(kind, target
         phi = np.column_stack([male * (DECISION - c), female * (DECISION - slope * c - shift), age])
         assert divergence(project_by_cone(phi, base, [0.0, 0.0, 0.0]), base) > scenario.kl
     phi = np.column_stack([male * (DECISION - found), female * (DECISION - slope * found - shift), age])
-    assert divergence(project_by_cone(phi, base, [0.0, 0.0, 0.0]), base) == pytest.approx(scenario.kl, abs=1e-7)
+    assert divergence(project_by_cone(phi, base, [0.0, 0.0, 0.0]), base) == pytest.approx(
+        scenario.kl, abs=1e-7
+    )
 
 
 def test_smallest_of_several_ratios_is_meant():
@@ -137,7 +147,9 @@ def test_smallest_of_several_ratios_is_meant():
         return np.array([farmer, teacher]) / clerk - 0.7
 
     values = [
-        closest_by_nlp(base, [("eq", lambda w, g=g: ratios(w)[g]), ("ineq", lambda w, g=g: ratios(w)[1 - g])], 1)[0]
+        closest_by_nlp(
+            base, [("eq", lambda w, g=g: ratios(w)[g]), ("ineq", lambda w, g=g: ratios(w)[1 - g])], 1
+        )[0]
         for g in (0, 1)
     ]
     assert scenario.kl == pytest.approx(min(values), abs=1e-6)
@@ -191,15 +203,24 @@ def test_equalized_odds_matches_nonlinear_program(target):
     scenario, _ = solve(EqualizedOdds(target, **SEX))
 
     def gap(w, one):
-        female, male = (w[4 * sex + 2 * one + 1] / w[4 * sex + 2 * one : 4 * sex + 2 * one + 2].sum() for sex in (1, 0))
+        female, male = (
+            w[4 * sex + 2 * one + 1] / w[4 * sex + 2 * one : 4 * sex + 2 * one + 2].sum() for sex in (1, 0)
+        )
         return female - male
 
     most = max(target) if isinstance(target, tuple) else target
-    within = [("ineq", lambda w, one=one, sign=sign: most - sign * gap(w, one)) for one in (0, 1) for sign in (1, -1)]
+    within = [
+        ("ineq", lambda w, one=one, sign=sign: most - sign * gap(w, one))
+        for one in (0, 1)
+        for sign in (1, -1)
+    ]
     cases = [within]
     if most == target:
         cases = [
-            [*within[2 - 2 * one : 4 - 2 * one], ("eq", lambda w, one=one, sign=sign: most - sign * gap(w, one))]
+            [
+                *within[2 - 2 * one : 4 - 2 * one],
+                ("eq", lambda w, one=one, sign=sign: most - sign * gap(w, one)),
+            ]
             for one in (0, 1)
             for sign in (1, -1)
         ]
@@ -242,7 +263,9 @@ def test_soft_target_balances_divergence_and_gap(kind):
         return solve(kind(value, **SEX))[0].kl + 0.5 * penalty * ((value - target) / unit) ** 2
 
     assert soft.conditions["before"][0] < reached < target
-    assert total(reached) == pytest.approx(soft.kl + 0.5 * penalty * ((reached - target) / unit) ** 2, abs=1e-12)
+    assert total(reached) == pytest.approx(
+        soft.kl + 0.5 * penalty * ((reached - target) / unit) ** 2, abs=1e-12
+    )
     for step in (-0.02, -0.005, 0.005, 0.02):
         assert total(reached + step) > total(reached)
 
@@ -259,7 +282,9 @@ def test_threshold_and_where_choose_decisions_and_rows():
     among = ~IS["job = farmer"]
     female, male = rates(weights, ["sex = Female", "sex = Male"], among, SCORE >= 0.6)
     assert female / male == pytest.approx(1.0, abs=1e-9)
-    assert_states(scenario.searched["name"][0], "selection rate", "0.6", "sex = Male", "job in clerk, teacher")
+    assert_states(
+        scenario.searched["name"][0], "selection rate", "0.6", "sex = Male", "job in clerk, teacher"
+    )
 
 
 def test_two_comparisons_share_the_reference_rate():
@@ -300,12 +325,20 @@ def test_order_of_rows_does_not_matter():
     [
         (DisparateImpact(0.8, group="sex", reference="male"), ValueError, ["'sex'", "no level 'male'"]),
         (DisparateImpact(0.8, group="gender", reference="Male"), ValueError, ["no column 'gender'"]),
-        (DisparateImpact(0.8, group=["sex", "job"], reference="Male"), ValueError, ["reference", "sex", "job"]),
+        (
+            DisparateImpact(0.8, group=["sex", "job"], reference="Male"),
+            ValueError,
+            ["reference", "sex", "job"],
+        ),
         (DisparateImpact(0.8, **SEX, compared="Male"), ValueError, ["sex = Male", "reference", "compared"]),
         (DisparateImpact((-0.5, 0.8), **SEX), ValueError, ["ratio", "0 or more", "(-0.5, 0.8)"]),
         (StatisticalParity(-0.1, **JOB), ValueError, ["largest", "0 or more", "-0.1"]),
         (EqualizedOdds(-0.1, **SEX), ValueError, ["largest", "0 or more", "-0.1"]),
-        (DisparateImpact(0.8, group="age", reference=40), DataError, ["'age'", "240 different numbers", "pandas.cut"]),
+        (
+            DisparateImpact(0.8, group="age", reference=40),
+            DataError,
+            ["'age'", "240 different numbers", "pandas.cut"],
+        ),
         (DisparateImpact(0.8, **SEX, favorable="x"), ValueError, ["no class 'x'"]),
     ],
     ids=str,

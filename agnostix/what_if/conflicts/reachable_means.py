@@ -1,0 +1,129 @@
+"""The means that some weights have: the convex hull of the rows, or less of it where weights are bounded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from agnostix.core.typing import Codes, Floats
+
+_N_BLOCKS = 8
+_N_BINS = 4096
+
+
+@dataclass
+class ReachableMeans:
+    """The set of means w @ phi, and those of its corners that were found so far.
+
+    Without bounds, a corner is a row. With weights between low * base and high * base it is the mean of the
+    weights that are as large as they may be in the rows farthest in some direction: a fractional knapsack.
+    """
+
+    phi: Floats  # (n_rows, n_conditions)
+    base: Floats  # (n_rows,), summing to 1
+    bounds: tuple[float, float] | None = None  # of weights over base weights
+    anchor: Floats | None = None  # (n_rows,), weights that meet what must hold; the base weights for None
+    points: Floats = field(init=False)  # (n_points, n_conditions); the first is the mean of the anchor
+    _makers: list[int | Floats] = field(init=False)  # rows, or the directions of knapsacks
+    _known: set[bytes] = field(init=False)
+
+    def __post_init__(self) -> None:
+        k = self.phi.shape[1]
+        self.anchor = self.base if self.anchor is None else self.anchor
+        self.points = (self.anchor @ self.phi)[None]
+        self._makers = [np.zeros(k)]
+        self._known = {self.points.tobytes()}
+        if self.bounds is None:
+            self._add_rows(np.r_[self.phi.argmax(0), self.phi.argmin(0)])
+        else:
+            for direction in np.r_[np.eye(k), -np.eye(k)]:
+                self._add_knapsack(direction)
+
+    @property
+    def accuracy(self) -> float:
+        """Relative accuracy of programs over the means: with bounds they have no corners but curves."""
+        return 1e-10 if self.bounds is None else 1e-7
+
+    def farthest(self, direction: Floats) -> float:
+        """How far the means go in a direction (n_conditions,); new corners there are added to the points."""
+        if self.bounds is not None:
+            return float(self._add_knapsack(direction) @ direction)
+        heights = self.phi @ direction
+        top = int(heights.argmax())
+        size = heights.size // _N_BLOCKS
+        tops = heights[: size * _N_BLOCKS].reshape(_N_BLOCKS, size).argmax(1) if size > 1 else []
+        best = float((self.points @ direction).max())
+        others = [row for b, j in enumerate(tops) if heights[row := b * size + int(j)] > best]
+        self._add_rows(np.r_[top, np.array(others, dtype=np.intp)])
+        return float(heights[top])
+
+    def mixture(self, factors: Floats) -> Floats:
+        """The weights (n_rows,) that make a mixture of the points (n_points,)."""
+        weights = np.zeros(self.base.size)
+        for j in np.flatnonzero(factors > 0.0):
+            maker = self._makers[j]
+            if not isinstance(maker, np.ndarray):
+                weights[maker] += factors[j]
+            elif maker.any() and self.bounds is not None:
+                weights += factors[j] * extreme_weights(self.phi @ maker, self.base, self.bounds)
+            else:
+                weights += factors[j] * self.anchor
+        return weights / weights.sum()
+
+    def _add_knapsack(self, direction: Floats) -> Floats:
+        assert self.bounds is not None
+        point = extreme_weights(self.phi @ direction, self.base, self.bounds) @ self.phi
+        if direction.any():
+            self._add(point[None], [direction])
+        return point
+
+    def _add_rows(self, rows: Codes) -> None:
+        self._add(self.phi[rows], [int(row) for row in rows])
+
+    def _add(self, points: Floats, makers: list[int | Floats]) -> None:
+        new = []
+        for j, point in enumerate(points):
+            if (key := point.tobytes()) not in self._known:
+                self._known.add(key)
+                self._makers.append(makers[j])
+                new.append(j)
+        self.points = np.vstack([self.points, points[new]])
+
+
+def extreme_weights(heights: Floats, base: Floats, bounds: tuple[float, float]) -> Floats:
+    """Weights (n_rows,) within bounds, ratios to base, of the largest mean of heights (n_rows,)."""
+    low, high = bounds
+    weights = low * base
+    left = max(1.0 - low, 0.0)
+    if np.isinf(high):
+        weights[heights.argmax()] += left
+        return weights
+    for rows in _from_the_top(heights, base, left / (high - low) if high > low else 0.0):
+        room = (high - low) * base[rows]
+        filled = np.cumsum(room)
+        n_full = int(np.searchsorted(filled, left))
+        weights[rows[:n_full]] += room[:n_full]
+        left -= float(filled[n_full - 1]) if n_full else 0.0
+        if n_full < rows.size:
+            weights[rows[n_full]] += left
+            break
+    return weights
+
+
+def _from_the_top(heights: Floats, base: Floats, mass: float) -> tuple[Codes, Codes]:
+    """Rows whose heights are certainly among the `mass` on top, and the next, by falling height."""
+    least, most = float(heights.min()), float(heights.max())
+    if not most > least:
+        return np.arange(0), np.arange(heights.size)
+    # Bins find the rows around the threshold, so that only these need an order.
+    place = ((most - heights) * ((_N_BINS - 1) / (most - least))).astype(np.intp)
+    within = np.cumsum(np.bincount(place, base, _N_BINS))
+    last = int(np.searchsorted(within, mass * (1.0 - 1e-12)))
+    sure = np.flatnonzero(place < last)
+    rest = np.flatnonzero(place >= last if last >= _N_BINS - 1 else place == last)
+    rest = rest[np.argsort(-heights[rest], kind="stable")]
+    if last < _N_BINS - 1:  # rounding of sums may need a row more
+        more = np.flatnonzero(place == last + 1)
+        rest = np.r_[rest, more[np.argsort(-heights[more], kind="stable")]]
+    return sure, rest
