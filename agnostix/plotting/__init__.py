@@ -9,6 +9,7 @@ from agnostix.plotting.display import Display, ExplanationDisplay
 from agnostix.plotting.heatmap import HeatmapDisplay
 from agnostix.plotting.joint_map import WhatIfMapDisplay
 from agnostix.plotting.leaves import LeavesDisplay
+from agnostix.plotting.love import LoveDisplay
 from agnostix.plotting.metrics import MetricCurveDisplay, MetricScoresDisplay
 from agnostix.plotting.pixels import PixelsDisplay
 from agnostix.plotting.pixels_grid import PixelsGridDisplay
@@ -30,6 +31,7 @@ __all__ = [
     "ExplanationDisplay",
     "HeatmapDisplay",
     "LeavesDisplay",
+    "LoveDisplay",
     "MetricCurveDisplay",
     "MetricScoresDisplay",
     "PixelsDisplay",

@@ -13,6 +13,7 @@ from agnostix.core.names import label_text
 from agnostix.core.typing import Bools, Floats, Numbers
 from agnostix.exceptions import DataError
 from agnostix.what_if.inference.design import Design
+from agnostix.what_if.inference.resampling import Resampling
 from agnostix.what_if.metrics import MeanQuantity, Quantity
 from agnostix.what_if.table import Column, Table, is_constant
 
@@ -31,6 +32,11 @@ class ProjectionConfig:
     confidence_level: float = 0.95  # of every interval
     min_ess_fraction: float = 0.2  # share of the effective rows below which support is thin
     missing: Missing = "warn"
+    std_errors: Literal["delta", "bootstrap"] = "delta"
+    n_bootstrap: int = 1_000  # draws of the bootstrap
+    seed: int = 0  # of its random numbers
+    n_jobs: int | None = None  # workers that compute it
+    simultaneous: bool = False  # whether curves get a band
 
 
 @dataclass(frozen=True)
@@ -197,6 +203,10 @@ class Sample:
         """Clusters and strata of these rows."""
         design = self.table.design
         return design if design is None or self.rows is None else design.restrict(self.rows)
+
+    def resampling(self, config: ProjectionConfig) -> Resampling:
+        """Bootstrap draws of the rows of the table."""
+        return Resampling(self.table.n_rows, self.table.design, config.n_bootstrap, config.seed)
 
     @property
     def most_degrees(self) -> float:

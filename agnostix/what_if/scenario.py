@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from agnostix.core.explanation import Scenario
-from agnostix.core.typing import Bools, Floats
+from agnostix.core.typing import Floats
 from agnostix.exceptions import ConvergenceError
 from agnostix.what_if.calibration import DIVERGENCES, KULLBACK_LEIBLER, Divergence, project
 from agnostix.what_if.condition_table import describe_conditions
@@ -18,13 +19,15 @@ from agnostix.what_if.constraints.base import Condition, Constraint, Context
 from agnostix.what_if.constraints.compilation import compile_constraints
 from agnostix.what_if.constraints.moments import check_blocks
 from agnostix.what_if.constraints.short_forms import Statement
-from agnostix.what_if.inference import Influence, WeightDiagnostics
-from agnostix.what_if.outcomes import compute_outcomes
+from agnostix.what_if.inference import WeightDiagnostics
+from agnostix.what_if.outcomes import compute_outcomes, with_design_effects
 from agnostix.what_if.predictions import Predictions
 from agnostix.what_if.program import Solution, solve_program
+from agnostix.what_if.replicate_weights import ReplicateWeights
 from agnostix.what_if.sample import ProjectionConfig, Sample, keep_complete_rows
-from agnostix.what_if.shifts import compute_shifts
-from agnostix.what_if.tilting import EDGE
+from agnostix.what_if.scenario_draws import ScenarioDraws, ScenarioStatistics, draw_solver
+from agnostix.what_if.scenario_influence import compute_influence
+from agnostix.what_if.shifts import compute_shifts, iter_parts
 
 
 @dataclass(frozen=True)
@@ -128,12 +131,22 @@ def _build_scenario(context: Context, solution: Solution, config: ProjectionConf
     )
     influence = compute_influence(context, solution)
     level, ess = config.confidence_level, diagnostics.ess
+    outcomes = compute_outcomes(sample, influence, _resolver(solution), ess, config)
+    shifts = compute_shifts(sample, influence, _fixed_columns(solution.conditions), ess, level)
+    solver = draw_solver(context, solution)
+    lost: tuple[str, ...] = ()
+    if config.std_errors == "bootstrap":
+        statistics = ScenarioStatistics(
+            sample, solver, sample.resampling(config), partial(iter_parts, sample), influence
+        )
+        draws = ScenarioDraws.from_statistics(statistics, ess, config)
+        outcomes, shifts, lost = draws.outcomes(outcomes), draws.shifts(shifts), draws.notes
     assert context.statement is not None
     return Scenario(
         weights=sample.table.to_user_order(sample.expand(weights)) * sample.table.n_given,
         conditions=describe_conditions(context, solution.conditions, projection),
-        outcomes=compute_outcomes(sample, influence, _resolver(solution), ess, config),
-        shifts=compute_shifts(sample, influence, _fixed_columns(solution.conditions), ess, level),
+        outcomes=with_design_effects(outcomes, sample, influence),
+        shifts=shifts,
         kl=diagnostics.kl,
         ess=ess,
         ess_fraction=ess / sample.base_ess,
@@ -144,7 +157,8 @@ def _build_scenario(context: Context, solution: Solution, config: ProjectionConf
         confidence_level=level,
         divergence=solution.program.divergence.name,
         searched=solution.searched,
-        notes=(*context.statement.notes, *solution.notes),
+        notes=(*context.statement.notes, *solution.notes, *lost),
+        replicates=ReplicateWeights(sample, solver),
     )
 
 
@@ -156,40 +170,6 @@ def _resolver(solution: Solution) -> Any:
     return resolve
 
 
-def compute_influence(context: Context, solution: Solution) -> Influence:
-    """Influence of each row on what the weights of a solution are used for."""
-    searched = solution.influence(context.sample.design)
-    if searched is not None:
-        return searched
-    projection, linear, base = solution.projection, solution.linear, context.base
-    binding = np.isfinite(projection.held) | (projection.xi != 0.0)
-    phi, target, penalty = (
-        linear.phi[:, binding],
-        projection.held[binding],
-        linear.penalty[binding],
-    )
-    live = projection.weights > 0
-    centered = off_target(phi - target, live)
-    are_held = np.array([one.role == "held" for one in solution.conditions])[binding]
-    program = solution.program
-    is_plain = program.divergence is KULLBACK_LEIBLER and program.weight_bounds is None
-    if is_plain and np.isinf(penalty).all() and not are_held.any():
-        return Influence.from_weights(centered, projection.weights, base, context.sample.design)
-    terms = np.zeros_like(phi)
-    terms[:, are_held] = -base[:, None] * (phi - base @ phi)[:, are_held]  # they are held at the data's
-    return Influence.from_conditions(
-        centered,
-        np.zeros(target.size),
-        projection.xi[binding],
-        projection.weights,
-        projection.tangent,
-        base,
-        penalty=penalty,
-        base_terms=terms,
-        design=context.sample.design,
-    )
-
-
 def _largest_gap(solution: Solution) -> float:
     """Largest distance of a mean from its target in standard deviations, by the values in their own units."""
     weights, held = solution.projection.weights, solution.projection.held
@@ -199,12 +179,6 @@ def _largest_gap(solution: Solution) -> float:
         if np.isfinite(z) and one.penalty == np.inf
     ]
     return max(gaps, default=0.0)
-
-
-def off_target(centered: Floats, live: Bools) -> Floats:
-    """Deviations from the target (n_rows, n_constraints), 0 for rows without weight or within rounding."""
-    # On a face of the hull all deviations are rounding errors, on which nothing can be regressed.
-    return np.where(live[:, None] & (np.abs(centered) > EDGE), centered, 0.0)
 
 
 def _fixed_columns(conditions: list[Condition]) -> set[Any]:

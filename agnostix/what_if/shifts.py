@@ -12,6 +12,7 @@ import pandas as pd
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.what_if.inference import Influence, interval
 from agnostix.what_if.sample import Sample, Statistic
+from agnostix.what_if.scenario_draws import Part, PartShifts
 from agnostix.what_if.table import Column
 
 _MAX_CELLS = 500_000
@@ -21,13 +22,11 @@ def compute_shifts(
     sample: Sample, influence: Influence, stated: set[Any], ess: float, confidence_level: float
 ) -> pd.DataFrame:
     """Frame of all averages and proportions before and after the reweighting."""
-    moments = _iter_statistics(sample)
-    block = max(1, _MAX_CELLS // sample.base.size)
     features: list[str] = []
     levels: list[Any] = []
     are_stated: list[bool] = []
     numbers: list[Floats] = []
-    while part := list(islice(moments, block)):
+    for part in iter_parts(sample):
         features += [statistic.feature for statistic, _ in part]
         levels += [statistic.level for statistic, _ in part]
         are_stated += [statistic.key in stated for statistic, _ in part]
@@ -59,6 +58,13 @@ def _rank(features: list[str], shift: Floats) -> Codes:
     return np.asarray(ranks.loc[features], dtype=np.intp)
 
 
+def iter_parts(sample: Sample) -> Iterator[Part]:
+    """Averages and proportions, some at a time."""
+    moments = _iter_statistics(sample)
+    while part := list(islice(moments, max(1, _MAX_CELLS // sample.base.size))):
+        yield part
+
+
 def _iter_statistics(sample: Sample) -> Iterator[tuple[Statistic, Bools | None]]:
     """Each average and proportion, and the rows (n_rows,) that have a value, None for all."""
     for name in sample.table.columns:
@@ -79,22 +85,10 @@ def _statistic(column: Column, level: Any, there: Bools | None, base: Floats) ->
     return Statistic.from_level(column, level, values == column.level_code(level), base)
 
 
-def _shifts_of(part: list[tuple[Statistic, Bools | None]], influence: Influence) -> Floats:
+def _shifts_of(part: Part, influence: Influence) -> Floats:
     """Before, after, shift and its standard error, shape (n_statistics, 4)."""
-    z = np.zeros((influence.base.size, len(part)), order="F")
-    share, base_share = np.ones((2, len(part)))
-    for j, (statistic, there) in enumerate(part):
-        if there is None:
-            z[:, j] = statistic.z
-        else:
-            z[there, j] = statistic.z
-            share[j], base_share[j] = influence.weights[there].sum(), influence.base[there].sum()
-    known = np.where(share > 0.0, share, np.nan)  # 0 if no row with a value keeps weight
-    shift = influence.weights @ z / known
-    psi = z - shift
-    for j, (_, there) in enumerate(part):
-        if there is not None:
-            psi[~there, j] = 0.0
-    _, errors = influence.errors(psi / known, z / base_share)
+    shifts = PartShifts.from_part(part, influence.base.size)
+    shift = shifts.means(influence.weights)
+    _, errors = influence.errors(*shifts.influences(influence))
     means, scales = (np.array([getattr(s, name) for s, _ in part]) for name in ("mean", "scale"))
     return np.column_stack([means, means + scales * shift, shift, errors])

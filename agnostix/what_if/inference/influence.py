@@ -16,7 +16,7 @@ factors (`_without_cluster`). For a smooth function of the weights its influence
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -159,6 +159,10 @@ class Influence:
         level = self.tangent @ (psi - self.weights @ psi) / self._free if self._free > 0.0 else 0.0
         own = (own - level) * self.inflated[:, None]
         return own + self.base[:, None] * level - self.remainder @ slopes
+
+    def without_leverage(self) -> Influence:
+        """The derivatives themselves, of which the bootstrap takes its share of each draw."""
+        return replace(self, inflated=self.weights, one_row_dominates=False)
 
     def errors(
         self, psi: Floats, psi_base: Floats | None = None, drift: Floats | None = None
