@@ -29,7 +29,8 @@ from agnostix.what_if.joint import sweep_joint
 from agnostix.what_if.metrics import Metric, quantities_for, scenario_quantities
 from agnostix.what_if.predictions import check_sizes, from_model, from_outcome, from_predictions
 from agnostix.what_if.sample import ProjectionConfig, Sample
-from agnostix.what_if.scenario import Closeness, solve_scenario
+from agnostix.what_if.scenario import solve_scenario
+from agnostix.what_if.solving import Closeness
 from agnostix.what_if.sweeps import compute_histograms, sweep_curves, sweep_ranking
 from agnostix.what_if.table import Table
 

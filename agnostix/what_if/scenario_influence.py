@@ -134,7 +134,7 @@ def _held(context: Context, solution: Solution) -> list[Moving]:
             continue
         phi = condition.statistic.z
         at = int(active[:place].sum())
-        if condition.held is None:
+        if not isinstance(condition.held, Average):
             gaps = np.zeros(int(active.sum()))
             gaps[at] = -1.0
             centered = context.base * (phi - context.base @ phi)

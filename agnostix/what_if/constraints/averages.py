@@ -180,6 +180,8 @@ def average_of(numbers: Numbers, member: Bools | None, weights: Floats) -> float
     total = float(weights.sum())
     if total <= 0.0:
         return float("nan")
+    if numbers.dtype == bool:
+        return float(weights @ numbers) / total
     origin = float(numbers.min())  # a column far from 0 keeps its digits
     return origin + float(weights @ (numbers - origin)) / total
 

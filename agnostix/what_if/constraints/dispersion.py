@@ -77,6 +77,7 @@ class Variance(CenteredAverage):
     where: Mapping[str, Any] | None = None
 
     kind = "variance"
+    is_of_columns = True
     limits = (0.0, np.inf)
 
     def __post_init__(self) -> None:
@@ -175,6 +176,7 @@ class Covariance(CenteredAverage):
     where: Mapping[str, Any] | None = None
 
     kind = "covariance"
+    is_of_columns = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
