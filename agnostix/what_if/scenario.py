@@ -30,12 +30,24 @@ def solve_scenario(
     closeness: Closeness | None = None,
 ) -> Scenario:
     """The closest weights that meet all constraints, with outcomes, shifts and diagnostics."""
+    return build_scenario(solve_constraints(sample, statement, predictions, config, closeness), config)
+
+
+def solve_constraints(
+    sample: Sample,
+    statement: Statement,
+    predictions: Predictions,
+    config: ProjectionConfig,
+    closeness: Closeness | None = None,
+) -> Solved:
+    """The closest weights that meet all constraints; InfeasibleTargetError if none do."""
     sample = keep_complete_rows(sample, statement.shifted, config.missing, statement.features)
     context = statement.in_context(Context(sample, predictions))
-    return _build_scenario(Solved.from_context(context, closeness or Closeness()), config)
+    return Solved.from_context(context, closeness or Closeness())
 
 
-def _build_scenario(solved: Solved, config: ProjectionConfig) -> Scenario:
+def build_scenario(solved: Solved, config: ProjectionConfig) -> Scenario:
+    """Outcomes, shifts and diagnostics of the closest weights."""
     sample, own, weights = solved.context.sample, solved.own, solved.projection.weights
     is_on_edge = own.projection.status == "boundary"
     diagnostics = WeightDiagnostics.from_weights(
