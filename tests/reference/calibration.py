@@ -194,25 +194,36 @@ def reaches(phi, low, high, base, bounds=(0.0, np.inf)):
 
 
 def by_quasi_newton(name, phi, low, high, penalty, base, bounds=(0.0, np.inf)):
-    """Objective's largest lower bound over multipliers, by L-BFGS-B on multipliers of either sign."""
+    """Largest lower bound on the objective over multipliers, by L-BFGS-B on those of either sign."""
     k = phi.shape[1]
-    inf = np.isinf
 
     def negative(z):
         alpha, xi = z[0], z[1 : k + 1] - z[k + 1 :]
+        if name == "empirical_likelihood" and np.isinf(bounds[1]) and (alpha + phi @ xi).max() >= 1.0:
+            return 1e10
         return -dual_function(name, alpha, xi, phi, low, high, penalty, base, bounds)
 
-    sides = (
-        [(None, None)]
-        + [(0.0, 0.0 if inf(a) else None) for a in low]
-        + [(0.0, 0.0 if inf(b) else None) for b in high]
-    )
+    def gradient(z):
+        alpha, up, down = z[0], z[1 : k + 1], z[k + 1 :]
+        u = alpha + phi @ (up - down)
+        with np.errstate(divide="ignore", over="ignore"):
+            ratio = {"kullback_leibler": np.exp(u), "chi_square": 1.0 + u}.get(
+                name, np.where(u < 1.0, 1.0 / (1.0 - u), np.inf)
+            )
+        weights = base * np.clip(ratio, max(bounds[0], 0.0), min(bounds[1], 1e10))
+        pull = weights @ phi + np.where(np.isfinite(penalty), (up - down) / penalty, 0.0)
+        above, below = np.where(np.isfinite(low), low, 0.0), np.where(np.isfinite(high), high, 0.0)
+        return np.r_[weights.sum() - 1.0, pull - above, below - pull]
+
+    ups = [(0.0, 0.0 if np.isinf(end) else None) for end in low]
+    downs = [(0.0, 0.0 if np.isinf(end) else None) for end in high]
     found = minimize(
         negative,
         np.zeros(2 * k + 1),
+        jac=gradient,
         method="L-BFGS-B",
-        bounds=sides,
-        options={"maxiter": 5000, "ftol": 1e-15, "gtol": 1e-10, "maxfun": 10**6},
+        bounds=[(None, None), *ups, *downs],
+        options={"maxiter": 20_000, "maxfun": 10**5, "ftol": 1e-16, "gtol": 1e-10, "maxcor": 30},
     )
     return -found.fun
 
@@ -229,3 +240,25 @@ def rake(codes, margins, base, rounds=10_000, tol=1e-14):
         if worst <= tol:
             break
     return weights
+
+
+def tilt(z, base, xi):
+    """Weights in proportion to ``base * exp(xi z)``."""
+    raw = base * np.exp(xi * (z - z.max()))
+    return raw / raw.sum()
+
+
+def filled(order, base, bounds):
+    """Weights of all rows at their floor, then raised to their cap one by one until they sum to 1."""
+    weights = bounds[0] * base
+    left = 1.0 - weights.sum()
+    for i in order:
+        more = min(left, (bounds[1] - bounds[0]) * base[i])
+        weights[i] += more
+        left -= more
+    return weights
+
+
+def farthest(height, base, bounds):
+    """Largest mean of a height under weights between floor and cap."""
+    return filled(np.argsort(-height), base, bounds) @ height

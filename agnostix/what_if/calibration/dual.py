@@ -27,7 +27,12 @@ _CONVERGED = 1e-13
 _PROXIMAL = 1e-11
 """Weight of the proximal term, of the largest curvature: it leaves the solution as it is."""
 _EXACT = 1e-15
+_ROUNDING = 2e-16
 _FAR = 1e3
+_NARROW = 1e-3
+_RUNAWAY = 1e8
+"""Length of multipliers at which the dual has no minimum: the target is on the boundary, or beyond."""
+_STALLED = 1e-6
 _FLAT = 0.5
 """Share of its slope at the start of a step at which the dual is near its minimum along the step."""
 
@@ -75,8 +80,20 @@ class DualState:
         if total <= 0.0:
             return np.zeros((self.xi.size, self.xi.size))
         rooted = phi * np.sqrt(tangent)[:, None]
-        mean = tangent @ phi
+        mean = self.tangent_sums
         return np.asarray(rooted.T @ rooted - np.outer(mean, mean / total), dtype=np.float64)
+
+    @cached_property
+    def tangent_sums(self) -> Floats:
+        """Sums of the statistics (n_conditions,) by the tangents."""
+        return self.tangent @ self.problem.phi
+
+    def ahead(self, direction: Floats, size: float) -> DualState:
+        """The state at some multiples of a direction (n_conditions,) from here."""
+        xi, guess = self.xi + size * direction, self.alpha
+        if not self.problem.ratios.is_exponential:
+            guess -= size * float(self.tangent_sums @ direction) / max(float(self.tangent.sum()), 1e-300)
+        return DualState.at(self.problem, xi, guess)
 
     def slope(self, direction: Floats, *, arriving: bool = False) -> float:
         """Derivative of the dual along a direction (n_conditions,), from here on or up to here."""
@@ -112,9 +129,9 @@ def solve_intercept(ratios: BoundedRatio, base: Floats, exponent: Floats, guess:
             ends = np.array([total])
             step = -float(divergence.marginal_cost(ends)[0] * divergence.slope(ends)[0]) / slope
         ahead = alpha + step if low < alpha + step < high else 0.5 * (low + high)
-        if abs(ahead - alpha) <= 1e-17 * abs(alpha):
+        moved, alpha = abs(ahead - alpha), ahead
+        if moved <= _ROUNDING * (abs(ahead) + abs(exponent[top])):
             break
-        alpha = ahead
     return float(alpha)
 
 
@@ -125,7 +142,7 @@ def minimize_dual(state: DualState, max_iter: int = _MAX_ITER) -> tuple[DualStat
     for n_iter in range(1, max_iter + 1):
         if is_separated(state, search=n_iter % 4 == 0 or size >= 10.0):
             return state, n_iter, True
-        if state.residual <= _CONVERGED or n_stalled >= 3:
+        if state.residual <= _CONVERGED or n_stalled >= 3 or np.linalg.norm(state.xi) >= _RUNAWAY:
             break
         least = max(_PROXIMAL * float(np.diag(state.hessian).max()), floor)
         ahead, size = _line_search(state, _direction(state, max(least, proximal)))
@@ -135,7 +152,8 @@ def minimize_dual(state: DualState, max_iter: int = _MAX_ITER) -> tuple[DualStat
             proximal = max(10.0 * proximal, state.residual / (1.0 + float(np.linalg.norm(state.xi))))
         else:
             proximal *= 0.01
-        n_stalled = n_stalled + 1 if state.residual <= 1e-10 and ahead.residual > 0.5 * state.residual else 0
+        is_stalled = state.residual <= _STALLED and ahead.residual > 0.5 * state.residual
+        n_stalled = n_stalled + 1 if is_stalled else 0
         state = ahead
     return state, n_iter, False
 
@@ -205,7 +223,7 @@ def _line_search(state: DualState, direction: Floats) -> tuple[DualState, float]
     best, best_size, low, high = state, 0.0, 0.0, np.inf
     size, slope_low, slope_high = 1.0, first, np.nan
     for _ in range(_MAX_SEARCH):
-        ahead = DualState.at(state.problem, state.xi + size * direction, state.alpha)
+        ahead = state.ahead(direction, size)
         slope = ahead.slope(direction, arriving=True)
         is_lower = slope <= 0.0 or ahead.residual < 0.9 * state.residual
         if is_lower and abs(slope) <= _FLAT * -first:
@@ -219,7 +237,7 @@ def _line_search(state: DualState, direction: Floats) -> tuple[DualState, float]
                 break
             size *= min(max(first / (first - slope), 2.0), 10.0) if slope > first else 10.0
             continue
-        if high - low <= 1e-9 * high and best_size > 0.0:
+        if high - low <= _NARROW * high and best_size > 0.0:
             break
         secant = low - slope_low * (high - low) / (slope_high - slope_low)
         size = min(max(secant, low + 0.1 * (high - low)), high - 0.1 * (high - low))

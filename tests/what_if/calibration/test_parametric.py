@@ -3,7 +3,7 @@ import pytest
 
 from agnostix.what_if.calibration import CHI_SQUARE, DIVERGENCES
 from tests.reference.what_if import is_member
-from tests.what_if.calibration.problems import (
+from tests.what_if.calibration.parametric_problems import (
     correlation_problem,
     make,
     ratio_problem,

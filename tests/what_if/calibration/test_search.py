@@ -14,7 +14,7 @@ from tests.reference.fairness import (
     variance_of_pairs,
 )
 from tests.reference.what_if import distance_from_tilt, divergence
-from tests.what_if.calibration.problems import (
+from tests.what_if.calibration.parametric_problems import (
     cells_problem,
     correlation_problem,
     make,
