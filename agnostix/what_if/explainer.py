@@ -19,7 +19,7 @@ from agnostix.core.explanation import Scenario, WhatIfCurves
 from agnostix.core.frames import as_table
 from agnostix.core.models import NamedFailure
 from agnostix.core.models.outputs import varying_outputs
-from agnostix.core.reproducibility import one_blas_thread, seed_of
+from agnostix.core.reproducibility import one_blas_thread
 from agnostix.core.row_order import check_row_order
 from agnostix.core.sklearn_compat import Interval, StrOptions
 from agnostix.what_if.baseline import measure_baseline
@@ -27,7 +27,7 @@ from agnostix.what_if.checks import light_weights_named, parse_quantiles, select
 from agnostix.what_if.constraints.short_forms import read_statement
 from agnostix.what_if.joint import sweep_joint
 from agnostix.what_if.metrics import Metric, quantities_for, scenario_quantities
-from agnostix.what_if.predictions import check_sizes, from_model, from_outcome, from_predictions
+from agnostix.what_if.predictions import check_sizes, from_model, without_model
 from agnostix.what_if.sample import ProjectionConfig, Sample
 from agnostix.what_if.scenario import Closeness, solve_scenario
 from agnostix.what_if.sweeps import compute_histograms, sweep_curves, sweep_ranking
@@ -222,7 +222,7 @@ class EntropicProjection(BaseExplainer):
             strata are invalid.
         """
         self._validate_params()
-        quantiles = parse_quantiles(self.quantiles)
+        parse_quantiles(self.quantiles)
         table = as_table(X)
         given = {"y": y, "sample_weight": sample_weight, "predictions": predictions}
         check_row_order(table, **given, groups=groups, strata=strata)
@@ -236,17 +236,7 @@ class EntropicProjection(BaseExplainer):
         others = [outcome.values] + ([] if outcome.truth is None else [outcome.truth])
         self.table_ = Table.from_frame(table, sample_weight, others, groups, strata)
         self.predictions_ = outcome.take(self.table_.order)
-        self.config_ = ProjectionConfig(
-            self.n_targets,
-            quantiles,
-            self.confidence_level,
-            self.min_ess_fraction,
-            self.missing,  # type: ignore[arg-type]
-            self.std_errors,  # type: ignore[arg-type]
-            int(self.n_bootstrap),
-            seed_of(self.random_state),
-            self.n_jobs,
-        )
+        self.config_ = ProjectionConfig.from_parameters(self.get_params(deep=False))
         return self
 
     @one_blas_thread
@@ -504,8 +494,4 @@ class EntropicProjection(BaseExplainer):
                 raise varying_outputs(predictor.name, outputs.shape, tried.shape)
             self.n_model_rows_ = n_rows + n_trial_rows
             return from_model(predictor, outputs, y)
-        if predictions is not None:
-            return from_predictions(predictions, y, n_rows)
-        if y is None:
-            raise ValueError("There is no outcome: pass a model, predictions, or y.")
-        return from_outcome(y, n_rows)
+        return without_model(predictions, y, n_rows)

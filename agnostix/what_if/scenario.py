@@ -158,7 +158,7 @@ def _build_scenario(context: Context, solution: Solution, config: ProjectionConf
         divergence=solution.program.divergence.name,
         searched=solution.searched,
         notes=(*context.statement.notes, *solution.notes, *lost),
-        replicates=ReplicateWeights(sample, solver),
+        replicates=ReplicateWeights(sample.table, sample.rows, solver),
     )
 
 
