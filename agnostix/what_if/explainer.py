@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from agnostix.core.explanation import Scenario, WhatIfCurves
 from agnostix.core.frames import as_table
-from agnostix.core.reproducibility import one_blas_thread, seed_of
+from agnostix.core.reproducibility import one_blas_thread
 from agnostix.core.row_order import check_row_order
 from agnostix.core.sklearn_compat import Interval, StrOptions
 from agnostix.what_if.base import PopulationExplainer
@@ -220,7 +220,7 @@ class EntropicProjection(PopulationExplainer):
             strata are invalid.
         """
         self._validate_params()
-        quantiles = parse_quantiles(self.quantiles)
+        parse_quantiles(self.quantiles)
         table = as_table(X)
         given = {"y": y, "sample_weight": sample_weight, "predictions": predictions}
         check_row_order(table, **given, groups=groups, strata=strata)
@@ -234,17 +234,7 @@ class EntropicProjection(PopulationExplainer):
         others = [outcome.values] + ([] if outcome.truth is None else [outcome.truth])
         self.table_ = Table.from_frame(table, sample_weight, others, groups, strata)
         self.predictions_ = outcome.take(self.table_.order)
-        self.config_ = ProjectionConfig(
-            self.n_targets,
-            quantiles,
-            self.confidence_level,
-            self.min_ess_fraction,
-            self.missing,  # type: ignore[arg-type]
-            self.std_errors,  # type: ignore[arg-type]
-            int(self.n_bootstrap),
-            seed_of(self.random_state),
-            self.n_jobs,
-        )
+        self.config_ = ProjectionConfig.from_parameters(self.get_params(deep=False))
         return self
 
     @one_blas_thread

@@ -15,7 +15,7 @@ from agnostix.core.typing import Bools, Floats
 from agnostix.exceptions import DataError
 from agnostix.what_if.inference.design import Design
 from agnostix.what_if.inference.resampling import BLOCK, Resampling
-from agnostix.what_if.sample import Sample
+from agnostix.what_if.table import Table
 
 Method = Literal["bootstrap", "jackknife"]
 
@@ -32,12 +32,13 @@ class ManySolver(Protocol):
 class ReplicateWeights:
     """Makes replicate weights of one scenario."""
 
-    sample: Sample
+    table: Table
+    rows: Bools | None  # (n_rows,), rows of the table that took part; None for all
     solver: ManySolver
 
     def make(self, n_replicates: int, method: Method, seed: int, n_jobs: int | None) -> Floats:
         """Weights (n_given, n_replicates) in the user's order of rows, of mean 1 over them."""
-        table = self.sample.table
+        table = self.table
         resampling = Resampling(table.n_rows, table.design, n_replicates, seed)
         blocks = resampling.blocks()
         counts: Iterator[Floats] = (resampling.of_clusters(*block) for block in blocks)
@@ -61,7 +62,7 @@ class ReplicateWeights:
             )
         weights = np.concatenate([part[0] for part in parts])[reached]
         full = np.zeros((table.n_given, weights.shape[0]))
-        rows = table.order if self.sample.rows is None else table.order[self.sample.rows]
+        rows = table.order if self.rows is None else table.order[self.rows]
         full[rows] = weights.T * table.n_given
         return full
 
@@ -70,8 +71,8 @@ class ReplicateWeights:
 def _solve_block(
     maker: ReplicateWeights, resampling: Resampling, of_clusters: Floats
 ) -> tuple[Floats, Bools]:
-    counts = resampling.of_rows(of_clusters, maker.sample.rows)
-    reached = (counts * maker.sample.base).sum(1) > 0.0
+    counts = resampling.of_rows(of_clusters, maker.rows)
+    reached = counts.max(axis=1) > 0.0
     weights = np.zeros_like(counts)
     weights[reached], _, solved = maker.solver.solve(counts[reached])
     reached[reached] = solved

@@ -330,10 +330,8 @@ def _with_draws(
     statistics = CurveStatistics.from_moment(moment, tilts, moment.sample.resampling(config))
     drawn = replicate(statistics.resampling, statistics, config.n_jobs)
     n = tilts.xi.size
-    pairs = [
-        (drawn.of(slice(2 * q * n, (2 * q + 1) * n)), drawn.of(slice((2 * q + 1) * n, 2 * (q + 1) * n)))
-        for q in range(len(curves))
-    ]
+    parts = [drawn.select(slice(first, first + n)) for first in range(0, 2 * n * len(curves), n)]
+    pairs = zip(parts[::2], parts[1::2], strict=True)
     return [replace(curve, draws=pair) for curve, pair in zip(curves, pairs, strict=True)]
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 
 from agnostix.core.names import label_text
+from agnostix.core.reproducibility import seed_of
 from agnostix.core.typing import Bools, Floats, Numbers
 from agnostix.exceptions import DataError
 from agnostix.what_if.inference.design import Design
@@ -37,6 +38,14 @@ class ProjectionConfig:
     seed: int = 0  # of its random numbers
     n_jobs: int | None = None  # workers that compute it
     simultaneous: bool = False  # whether curves get a band
+
+    @classmethod
+    def from_parameters(cls, params: Mapping[str, Any]) -> ProjectionConfig:
+        """From the parameters of the explainer; draws the seed."""
+        low, high = params["quantiles"]
+        own = {field.name: params[field.name] for field in fields(cls) if field.name in params}
+        seed = seed_of(params["random_state"])
+        return cls(**own | {"quantiles": (float(low), float(high)), "seed": seed})
 
 
 @dataclass(frozen=True)

@@ -82,7 +82,7 @@ def build_scenario(solved: Solved, config: ProjectionConfig) -> Scenario:
         divergence=own.program.divergence.name,
         searched=own.searched,
         notes=(*solved.context.statement.notes, *own.notes, *lost),
-        replicates=ReplicateWeights(sample, solver),
+        replicates=ReplicateWeights(sample.table, sample.rows, solver),
     )
 
 

@@ -13,15 +13,16 @@ from numpy.typing import ArrayLike
 
 from agnostix.core.typing import Bools, Floats
 from agnostix.exceptions import ConvergenceError, DataError
+from agnostix.what_if.calibration import Projection
 from agnostix.what_if.constraints.averages import Average
-from agnostix.what_if.constraints.base import Condition, Context, Relative
+from agnostix.what_if.constraints.base import Compiled, Condition, Context, Relative
 from agnostix.what_if.constraints.compilation import compile_constraints
 from agnostix.what_if.inference import AnyInfluence, Influence, interval
 from agnostix.what_if.inference.batch import DrawSolver
 from agnostix.what_if.inference.bootstrap import Replicates, lost_draws, replicate
 from agnostix.what_if.inference.resampling import Resampling
 from agnostix.what_if.metrics import BlockQuantity, MeanQuantity, Quantity, SmoothQuantity
-from agnostix.what_if.program import Solution
+from agnostix.what_if.program import Program, Solution
 from agnostix.what_if.replicate_weights import ManySolver
 from agnostix.what_if.sample import ProjectionConfig, Sample, Statistic
 from agnostix.what_if.scenario_influence import follows
@@ -38,7 +39,16 @@ class SingleDraws:
     """Solves draws one by one, where conditions depend on the data or scalars are searched over."""
 
     context: Context
-    solution: Solution
+    program: Program  # of the sample, its conditions left aside
+    values: Floats  # (n_scalars,), of the scalars
+    projection: Projection
+
+    @classmethod
+    def from_solution(cls, context: Context, solution: Solution) -> SingleDraws:
+        """Without what cannot be pickled: functions of conditions, and of metrics."""
+        bare = replace(context.sample, quantities=())
+        program = replace(solution.program, compiled=Compiled.fixed(()))
+        return cls(replace(context, sample=bare), program, solution.values, solution.projection)
 
     def solve(self, counts: Floats) -> tuple[Floats, Floats, Bools]:
         """Weights and base weights (n_draws, n_rows) of draws, and which reach the targets."""
@@ -55,8 +65,8 @@ class SingleDraws:
         """Weights (n_rows,) with what is held, and what targets are relative to, of the draw's rows."""
         context = replace(self.context, sample=replace(self.context.sample, base=base))
         try:
-            program = replace(self.solution.program, compiled=compile_constraints(context), base=base)
-            projection = replace(self.solution, program=program).resolve(base)
+            program = replace(self.program, compiled=compile_constraints(context), base=base)
+            projection = Solution(program, self.values, [], self.projection).resolve(base)
         except (ConvergenceError, DataError, ValueError):  # no row of a group, or one value, is left
             return None
         return None if projection.status == "infeasible" else projection.weights
@@ -87,7 +97,7 @@ def draw_solver(context: Context, solution: Solution) -> DrawSolver | SingleDraw
     conditions = zip(solution.conditions, projection.xi.tolist(), strict=True)
     follow = [_follows(condition, context, xi) for condition, xi in conditions]
     if program.compiled.scalars or None in follow:
-        return SingleDraws(context, solution)
+        return SingleDraws.from_solution(context, solution)
     follows = np.array(follow, dtype=float)
     return DrawSolver(
         linear.phi,
@@ -261,7 +271,7 @@ class ScenarioDraws:
         value, error = np.asarray(values, dtype=float), np.asarray(errors, dtype=float)
         ess = np.full(value.size, self.ess)
         return draw_ends(
-            self.replicates.of(slice(first, first + value.size)),
+            self.replicates.select(slice(first, first + value.size)),
             *(value, error, ess, quantities),
             self.config.confidence_level,
             self.sample.most_degrees,

@@ -1,8 +1,8 @@
 """Influence of each row on a scenario: on multipliers, on scalars, and on what the data hold or start from.
 
-A quantity that is held at the data's value h moves with the rows, by b_i (x_i - h) among those that it is the
-average of, and conditions that need it move with h: by central differences of the conditions compiled with h
-stated. A target relative to the data moves with these likewise.
+What is held at the data's value moves with the rows, and with it the conditions that need it; so do targets
+relative to the data, and the deviations within groups that penalties are stated in. Such numbers are means of
+statistics, and each becomes a parameter with the estimating function b_i (statistic_i - mean).
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ import numpy as np
 from agnostix.core.typing import Bools, Floats
 from agnostix.what_if.calibration import KULLBACK_LEIBLER
 from agnostix.what_if.constraints.averages import Average
-from agnostix.what_if.constraints.base import Compiled, Condition, Constraint, Context, Relative
+from agnostix.what_if.constraints.base import Condition, Context, Relative
 from agnostix.what_if.constraints.compilation import compile_constraints
 from agnostix.what_if.inference import Influence
 from agnostix.what_if.program import Solution
 from agnostix.what_if.tilting import EDGE
 
 _STEP = 1e-4
-"""Step of a held quantity, in its standard deviations."""
+"""Largest relative step of a base weight."""
 
 
 def compute_influence(context: Context, solution: Solution) -> Influence:
     """Influence of each row on what the weights of a solution are used for."""
-    moving = [*_held(context, solution), *_relative(context, solution)]
+    moving = _moving(context, solution)
     own = _Equations.from_solution(solution)
     program, projection, design = solution.program, solution.projection, context.sample.design
     is_plain = program.divergence is KULLBACK_LEIBLER and program.weight_bounds is None
@@ -123,99 +123,76 @@ class _Equations:
         )
 
 
-def _held(context: Context, solution: Solution) -> list[Moving]:
-    """What is held at the data's value, and binds."""
-    projection = solution.projection
-    active = np.isfinite(projection.held) | (projection.xi != 0.0)
-    found = []
-    for place in np.flatnonzero(active).tolist():
-        condition = solution.conditions[place]
-        if condition.role != "held":
-            continue
-        phi = condition.statistic.z
-        at = int(active[:place].sum())
-        if not isinstance(condition.held, Average):
-            gaps = np.zeros(int(active.sum()))
-            gaps[at] = -1.0
-            centered = context.base * (phi - context.base @ phi)
-            found.append(Moving(centered, np.zeros(phi.size), gaps))
-        else:
-            found.append(_held_moment(context, solution, place, condition.held))
-    return found
+def _moving(context: Context, solution: Solution) -> list[Moving]:
+    """The data's own numbers that conditions depend on, each a mean of a statistic that rows move.
 
-
-def _held_moment(context: Context, solution: Solution, place: int, held: Constraint) -> Moving:
-    """A moment that others are computed about."""
-    statistic = solution.conditions[place].statistic
-    step = _STEP * statistic.scale
-    value = float(held.bounds(context)[0])
-    ends = [
-        _Equations.from_solution(
-            _solution_at(context, solution, place, held.with_target(value + sign * step))
+    How equations depend on them follows from conditions that are compiled for base weights moved a little
+    along each statistic, which moves all of these numbers by what the statistics' covariances say.
+    """
+    statistics, base = _statistics_of_data(context, solution), context.base
+    if statistics.shape[1] == 0:
+        return []
+    steps = _STEP / np.abs(statistics).max(0)
+    gaps, directions = [], []
+    for statistic, step in zip(statistics.T, steps.tolist(), strict=True):
+        below, above = (
+            _equations_at(context, solution, base * (1.0 + sign * step * statistic)) for sign in (-1.0, 1.0)
         )
-        for sign in (-1.0, 1.0)
+        gaps.append((above[0] - below[0]) / (2.0 * step))
+        directions.append((above[1] - below[1]) / (2.0 * step))
+    covariance = statistics.T @ (base[:, None] * statistics)
+    solved = np.linalg.lstsq(covariance, np.hstack([gaps, directions]), rcond=1e-10)[0]
+    n = len(gaps[0])
+    return [
+        Moving(base * statistic, row[n:], row[:n])
+        for statistic, row in zip(statistics.T, solved, strict=True)
     ]
-    weights, xi = solution.projection.weights, solution.projection.xi
-    active = np.isfinite(solution.projection.held) | (xi != 0.0)
-    below, above = (weights @ end.estimating for end in ends)
-    direction = (ends[1].phi - ends[0].phi) @ xi[active] / (2.0 * step)
-    term = context.base * statistic.scale * (statistic.z - statistic.to_z(value))
-    member = held.members(context) if isinstance(held, Average) else None
-    if member is not None:
-        term = context.base * np.asarray(statistic.values, dtype=float) / context.base[member].sum()
-    return Moving(term, direction, (above - below) / (2.0 * step))
 
 
-def _solution_at(context: Context, solution: Solution, place: int, stated: Constraint) -> Solution:
-    """The same weights and multipliers where a held quantity is stated at another value."""
-    other = compile_constraints(replace(context, constraints=(*context.constraints, stated)))
-
-    def conditions(values: Floats) -> list[Condition]:
-        *first, last = other.conditions(values)  # what is stated comes last, what is held where it is needed
-        return [*first[:place], last, *first[place:]]
-
-    compiled = Compiled(conditions, other.scalars, other.penalty_of)
-    program = replace(solution.program, compiled=compiled)
-    result, moved = solution.result, program.compiled.conditions(solution.values)
-    if result is not None:
-        best = replace(result.best, problem=program.given(solution.values))
-        result = replace(result, best=best)
-    linear = program.linear(moved)
-    held = solution.projection.held
-    ends = np.where(solution.projection.xi >= 0.0, linear.low, linear.high)
-    projection = replace(solution.projection, held=np.where(np.isfinite(held), ends, np.nan))
-    return replace(solution, program=program, conditions=moved, projection=projection, result=result)
-
-
-def _relative(context: Context, solution: Solution) -> list[Moving]:
-    """Targets relative to the data's averages, that bind."""
-    projection = solution.projection
+def _statistics_of_data(context: Context, solution: Solution) -> Floats:
+    """Centered statistics (n_rows, n_numbers) of what is held, relative to the data, or a deviation."""
+    projection, base = solution.projection, context.base
     active = np.isfinite(projection.held) | (projection.xi != 0.0)
     found = []
     for place in np.flatnonzero(active).tolist():
         condition = solution.conditions[place]
-        factor = follows(condition, context, float(projection.xi[place]))
-        if factor == 0.0:
-            continue
-        statistic, base = condition.statistic, context.base
         one = context.constraints[condition.source]
-        assert isinstance(one, Average)
-        member = one.members(context)
-        gaps = np.zeros(int(active.sum()))
-        at = int(active[:place].sum())
-        if member is None:
-            term = base * (statistic.z - base @ statistic.z)
-            gaps[at] = -factor
-        else:
-            numbers = np.asarray(one.numbers(context), dtype=float)
-            own = np.where(member, numbers - one.at_data(context), 0.0)
-            term = base * own / base[member].sum() / statistic.scale
-            gaps[at] = -factor * float(projection.weights[member].sum())
-        direction = np.zeros(base.size)
-        if member is not None:  # the statistic is 1_G (x - target)
-            direction = -factor * projection.xi[place] * member.astype(float)
-        found.append(Moving(term, direction, gaps))
-    return found
+        ends = one._target.low, one._target.high
+        if condition.role == "held" or any(isinstance(end, Relative) for end in ends):
+            z = condition.statistic.z
+            member = one.members(context) if isinstance(one, Average) else None
+            if condition.role == "stated" and member is not None:  # 1_G (x - target): about the data's value
+                z = np.where(member, z - base[member] @ z[member] / base[member].sum(), 0.0)
+            found.append(z - base @ z)
+        if one.is_soft and isinstance(one, Average) and one.where:
+            member = one.members(context)
+            numbers = np.asarray(one.numbers(context), dtype=float)[member]
+            own = base[member] / base[member].sum()
+            squares = (numbers - own @ numbers) ** 2
+            deviation = np.zeros(base.size)
+            deviation[member] = squares / (own @ squares) - 1.0
+            found.append(deviation)
+    scales = [float(np.sqrt(base @ z**2)) for z in found]
+    kept = [z / scale for z, scale in zip(found, scales, strict=True) if scale > 0.0]
+    return np.column_stack(kept) if kept else np.empty((base.size, 0))
+
+
+def _equations_at(context: Context, solution: Solution, base: Floats) -> tuple[Floats, Floats]:
+    """Sums of the equations (n_equations,) and exponents (n_rows,), conditions compiled for other weights."""
+    compiled = compile_constraints(replace(context, sample=replace(context.sample, base=base / base.sum())))
+    program, projection, result = solution.program, solution.projection, solution.result
+    program = replace(program, compiled=compiled)
+    conditions = compiled.conditions(solution.values)
+    linear = program.linear(conditions)
+    if result is not None:
+        result = replace(result, best=replace(result.best, problem=program.given(solution.values)))
+    ends = np.where(projection.xi >= 0.0, linear.low, linear.high)
+    moved = replace(projection, held=np.where(np.isfinite(projection.held), ends, np.nan))
+    at = _Equations.from_solution(
+        replace(solution, program=program, conditions=conditions, projection=moved, result=result)
+    )
+    active = np.isfinite(projection.held) | (projection.xi != 0.0)
+    return projection.weights @ at.estimating, at.phi @ projection.xi[active]
 
 
 def follows(condition: Condition, context: Context, xi: float) -> float:

@@ -13,7 +13,7 @@ RATIOS = {
     "kullback_leibler": (np.exp, np.exp),
     "chi_square": (lambda u: np.maximum(1.0 + u, 0.0), lambda u: np.where(1.0 + u > 0.0, 1.0, 0.0)),
     "empirical_likelihood": (
-        lambda u: np.where(u < 1.0, 1.0 / np.where(u < 1.0, 1.0 - u, 1.0), np.inf),
+        lambda u: 1.0 / np.maximum(1.0 - u, 1e-8),
         lambda u: 1.0 / (1.0 - u) ** 2,
     ),
 }

@@ -237,7 +237,7 @@ class Scenario:
 
         References
         ----------
-        Kish, L. (1965). Survey Sampling. Wiley, section 11.7.
+        .. [1] Kish, L. (1992). Weighting for unequal Pi. Journal of Official Statistics 8(2), 183-200.
         """
         return self.n_rows / self.ess
 
@@ -249,7 +249,7 @@ class Scenario:
         random_state: Any = None,
         n_jobs: int | None = None,
     ) -> Floats:
-        """Weights of the scenario solved again for replicates of the rows, for errors of anything else.
+        """Solve the weights again for replicates of the rows, for errors of anything else.
 
         With the estimate t by ``weights`` and t_r by the r-th column, the variance of t is the mean of
         ``(t_r - t)**2`` for the bootstrap, and ``n_replicates - 1`` times that mean for the jackknife.

@@ -19,6 +19,8 @@ from agnostix.what_if.calibration.divergences import KULLBACK_LEIBLER, BoundedRa
 _MAX_ITER = 12
 _REACHED = 1e-12
 _SLACK = 1e-9
+_LARGEST = 1e12
+"""Ratio of a weight to its base weight that no solution has."""
 
 
 @dataclass(frozen=True)
@@ -198,7 +200,7 @@ def calibrate_draws(
             break
         drawn = bases[active] > 0.0
         ratio, slope = ratios.at(p[active] @ x.T)
-        is_real = np.isfinite(np.where(drawn, ratio, 0.0)).all(axis=1)
+        is_real = np.where(drawn, ratio, 0.0).max(axis=1) < _LARGEST
         step[active[~is_real]] *= 0.5
         p[active[~is_real]] += step[active[~is_real]]  # half of the last step back
         real, drawn = active[is_real], drawn[is_real]

@@ -29,7 +29,7 @@ class Replicates:
     values: Floats  # (n_draws, n_statistics), NaN in draws that cannot reach the targets
     errors: Floats  # (n_draws, n_statistics), of each draw; NaN where influence values are unknown
 
-    def of(self, statistics: slice) -> Replicates:
+    def select(self, statistics: slice) -> Replicates:
         """Some of the statistics."""
         return Replicates(self.values[:, statistics], self.errors[:, statistics])
 
