@@ -4,7 +4,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from agnostix.core.explanation import Explanation, Scenario, WhatIfCurves
+    from agnostix.core.explanation import (
+        Explanation,
+        GapExplanation,
+        PixelEffects,
+        PixelShifts,
+        Scenario,
+        WhatIfCurves,
+    )
     from agnostix.core.models import as_predictor
     from agnostix.exceptions import InfeasibleTargetError
     from agnostix.lime import LimeExplainer, submodular_pick
@@ -34,6 +41,7 @@ if TYPE_CHECKING:
         Keep,
         Margins,
         Mean,
+        PixelProjection,
         Prediction,
         Proportion,
         Quantile,
@@ -41,6 +49,7 @@ if TYPE_CHECKING:
         StatisticalParity,
         TruePositiveRate,
         Variance,
+        explain_gap,
     )
 
     __version__: str
@@ -59,6 +68,7 @@ __all__ = [
     "Explanation",
     "ExtremalMaskExplainer",
     "FalsePositiveRate",
+    "GapExplanation",
     "InfeasibleTargetError",
     "IntegratedGradientsExplainer",
     "Keep",
@@ -69,6 +79,9 @@ __all__ = [
     "Mean",
     "MimicTree",
     "OcclusionExplainer",
+    "PixelEffects",
+    "PixelProjection",
+    "PixelShifts",
     "Prediction",
     "Proportion",
     "Quantile",
@@ -82,6 +95,7 @@ __all__ = [
     "WhatIfCurves",
     "WhatIfReport",
     "as_predictor",
+    "explain_gap",
     "guided_grad_cam",
     "submodular_pick",
 ]
@@ -100,6 +114,7 @@ _MODULES = {
     "Explanation": "core.explanation",
     "ExtremalMaskExplainer": "neural",
     "FalsePositiveRate": "what_if",
+    "GapExplanation": "core.explanation",
     "InfeasibleTargetError": "exceptions",
     "IntegratedGradientsExplainer": "neural",
     "Keep": "what_if",
@@ -110,6 +125,9 @@ _MODULES = {
     "Mean": "what_if",
     "MimicTree": "surrogate_tree",
     "OcclusionExplainer": "occlusion",
+    "PixelEffects": "core.explanation",
+    "PixelProjection": "what_if",
+    "PixelShifts": "core.explanation",
     "Prediction": "what_if",
     "Proportion": "what_if",
     "Quantile": "what_if",
@@ -123,6 +141,7 @@ _MODULES = {
     "WhatIfCurves": "core.explanation",
     "WhatIfReport": "report",
     "as_predictor": "core.models",
+    "explain_gap": "what_if",
     "guided_grad_cam": "neural",
     "submodular_pick": "lime",
 }

@@ -6,11 +6,13 @@ from agnostix.plotting.comparison import ComparisonDisplay
 from agnostix.plotting.concentration import WeightConcentrationDisplay
 from agnostix.plotting.curve import WhatIfCurveDisplay
 from agnostix.plotting.display import Display, ExplanationDisplay
+from agnostix.plotting.gap import GapDisplay
 from agnostix.plotting.heatmap import HeatmapDisplay
 from agnostix.plotting.joint_map import WhatIfMapDisplay
 from agnostix.plotting.leaves import LeavesDisplay
 from agnostix.plotting.love import LoveDisplay
 from agnostix.plotting.metrics import MetricCurveDisplay, MetricScoresDisplay
+from agnostix.plotting.pixel_effects import PixelEffectDisplay
 from agnostix.plotting.pixels import PixelsDisplay
 from agnostix.plotting.pixels_grid import PixelsGridDisplay
 from agnostix.plotting.pruning_path import PruningPathDisplay
@@ -29,11 +31,13 @@ __all__ = [
     "ComparisonDisplay",
     "Display",
     "ExplanationDisplay",
+    "GapDisplay",
     "HeatmapDisplay",
     "LeavesDisplay",
     "LoveDisplay",
     "MetricCurveDisplay",
     "MetricScoresDisplay",
+    "PixelEffectDisplay",
     "PixelsDisplay",
     "PixelsGridDisplay",
     "PruningPathDisplay",

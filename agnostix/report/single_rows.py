@@ -21,7 +21,7 @@ from agnostix.occlusion import OcclusionExplainer
 from agnostix.plotting import BarDisplay, WaterfallDisplay
 from agnostix.plotting.attributions import surrogate_output
 from agnostix.plotting.fidelity import Fidelity
-from agnostix.plotting.waterfall import ENDS
+from agnostix.plotting.steps import ENDS
 from agnostix.plotting.words import is_surrogate
 from agnostix.report.formatting import Scale
 from agnostix.report.inputs import ReportInputs, SelectedRows, row_labels

@@ -13,21 +13,18 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from agnostix.core.base import BaseExplainer
-from agnostix.core.base.explainer import take_examples
 from agnostix.core.explanation import Scenario, WhatIfCurves
 from agnostix.core.frames import as_table
-from agnostix.core.models import NamedFailure
-from agnostix.core.models.outputs import varying_outputs
 from agnostix.core.reproducibility import one_blas_thread
 from agnostix.core.row_order import check_row_order
 from agnostix.core.sklearn_compat import Interval, StrOptions
+from agnostix.what_if.base import PopulationExplainer
 from agnostix.what_if.baseline import measure_baseline
 from agnostix.what_if.checks import light_weights_named, parse_quantiles, select_columns, warn_of_missing
 from agnostix.what_if.constraints.short_forms import read_statement
 from agnostix.what_if.joint import sweep_joint
 from agnostix.what_if.metrics import Metric, quantities_for, scenario_quantities
-from agnostix.what_if.predictions import check_sizes, from_model, without_model
+from agnostix.what_if.predictions import check_sizes
 from agnostix.what_if.sample import ProjectionConfig, Sample
 from agnostix.what_if.scenario import Closeness, solve_scenario
 from agnostix.what_if.sweeps import compute_histograms, sweep_curves, sweep_ranking
@@ -36,7 +33,7 @@ from agnostix.what_if.table import Table
 _LOGGER = logging.getLogger("agnostix")
 
 
-class EntropicProjection(BaseExplainer):
+class EntropicProjection(PopulationExplainer):
     """Average prediction of a model if the population were different.
 
     The observed rows are reweighted so that a column's average (or a label's
@@ -480,18 +477,3 @@ class EntropicProjection(BaseExplainer):
         shifted = [one[0] if isinstance(one, tuple) else one for one in (first, second)]
         warn_of_missing(self.table_, self.config_.missing, shifted)
         return frame
-
-    def _predict(self, table: Any, y: Any, sample_weight: Any, predictions: Any) -> Any:
-        n_rows, self.n_model_rows_ = table.shape[0], 0
-        if self.model is not None and predictions is not None:
-            raise ValueError("Pass either a model or predictions, not both.")
-        if self.model is not None:
-            predictor = self._fit_predictor(table, y, sample_weight)
-            with NamedFailure(predictor.name, n_rows):
-                outputs = predictor.predict(table)
-            predictor, tried, n_trial_rows = predictor.trial(take_examples(table))
-            if tried.shape[1] != outputs.shape[1]:
-                raise varying_outputs(predictor.name, outputs.shape, tried.shape)
-            self.n_model_rows_ = n_rows + n_trial_rows
-            return from_model(predictor, outputs, y)
-        return without_model(predictions, y, n_rows)

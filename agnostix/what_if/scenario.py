@@ -80,6 +80,17 @@ def solve_scenario(
     closeness: Closeness | None = None,
 ) -> Scenario:
     """The closest weights that meet all constraints, with outcomes, shifts and diagnostics."""
+    return build_scenario(*solve_constraints(sample, statement, predictions, config, closeness), config)
+
+
+def solve_constraints(
+    sample: Sample,
+    statement: Statement,
+    predictions: Predictions,
+    config: ProjectionConfig,
+    closeness: Closeness | None = None,
+) -> tuple[Context, Solution]:
+    """The closest weights that meet all constraints; InfeasibleTargetError if none do."""
     near = closeness or Closeness()
     sample = keep_complete_rows(sample, statement.shifted, config.missing, statement.features)
     context = statement.in_context(Context(sample, predictions))
@@ -92,7 +103,7 @@ def solve_scenario(
             lambda phi, low, high: _calibrate(phi, low, high, context, near),
             weight_bounds=near.weight_bounds,
         )
-    return _build_scenario(context, solution, config)
+    return context, solution
 
 
 def _is_solved(solution: Solution, context: Context) -> bool:
@@ -122,7 +133,8 @@ def _calibrate(phi: Floats, low: Floats, high: Floats, context: Context, near: C
     return None if projection.status == "infeasible" else projection.weights
 
 
-def _build_scenario(context: Context, solution: Solution, config: ProjectionConfig) -> Scenario:
+def build_scenario(context: Context, solution: Solution, config: ProjectionConfig) -> Scenario:
+    """Outcomes, shifts and diagnostics of a solution."""
     sample, projection = context.sample, solution.projection
     weights, base = projection.weights, sample.base
     on_edge = projection.status == "boundary"
