@@ -100,15 +100,6 @@ def from_model(predictor: Predictor, outputs: Floats, y: Any) -> Predictions:
     return Predictions(outputs, tuple(names), predictor.task, probabilities, classes, truth)
 
 
-def without_model(predictions: Any, y: Any, n_rows: int) -> Predictions:
-    """Predictions that were computed elsewhere, or the outcome itself; ValueError if there is neither."""
-    if predictions is not None:
-        return from_predictions(predictions, y, n_rows)
-    if y is None:
-        raise ValueError("There is no outcome: pass a model, predictions, or y.")
-    return from_outcome(y, n_rows)
-
-
 def from_predictions(predictions: Any, y: Any, n_rows: int) -> Predictions:
     """Predictions that were computed elsewhere."""
     try:

@@ -7,15 +7,14 @@ on the rows: row i shifts it by (w_i - b_i) / xi, and the outcome by the slope t
 Stacked columns are measured together: arrays then have a first axis of columns. How much an outcome changes
 from the first target of a column to the last has an error of its own, since both rest on the same rows.
 
-Where a quantity is the average of another column, the curve says how that column shifts with the first
-(`CorrelatedShifts`).
+Equal rows share their influence only where rows are independent; with clusters or strata errors are those of
+the rows (`curve_influences`), and those of the bootstrap come from draws (`curve_draws`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
-from typing import Any
 
 import numpy as np
 
@@ -35,9 +34,8 @@ from agnostix.what_if.inference import (
 from agnostix.what_if.inference.bands import pointwise_level
 from agnostix.what_if.inference.bootstrap import Replicates, replicate
 from agnostix.what_if.metrics import BlockQuantity, MeanQuantity, Quantity, SmoothQuantity
-from agnostix.what_if.moments import MomentStatistic, iter_moments
-from agnostix.what_if.sample import ProjectionConfig, Sample, movable, standardize
-from agnostix.what_if.table import Table
+from agnostix.what_if.moments import MomentStatistic
+from agnostix.what_if.sample import ProjectionConfig
 from agnostix.what_if.tilting import (
     EDGE,
     ExponentialTilts,
@@ -478,55 +476,3 @@ def _without_block(
     if tilts.kl is not None:
         at_requested = [measured(xi) for xi in solve_kl(distinct, tilts.kl, np.where(tilts.xi > 0, 1, -1)).xi]
     return np.array([at_targets, at_requested, [measured(0.0)] * tilts.xi.size])
-
-
-@dataclass(frozen=True)
-class CorrelatedShifts:
-    """Shifts of all columns that come with the shift of one, in standard deviations."""
-
-    names: list[tuple[str, str | None]]  # the other columns, or levels of them
-    sample: Sample  # all rows; its quantities are the means of `names`
-    config: ProjectionConfig  # parameters of the explainer
-
-    @classmethod
-    def from_table(cls, table: Table, config: ProjectionConfig, *, max_levels: int = 12) -> CorrelatedShifts:
-        """All columns of a table, categorical ones by their most frequent levels."""
-        chosen = _choose_quantities(table, max_levels)
-        sample = Sample.from_table(table, [quantity for _, quantity in chosen])
-        return cls([name for name, _ in chosen], sample, config)
-
-    def along(
-        self, feature: str, targets: Mapping[Any, Floats]
-    ) -> Iterator[tuple[Any, list[tuple[str, str | None]], Floats]]:
-        """Per level (None for numbers): the other columns and their shifts (n_targets, n_others)."""
-        # Rows without a value of the other column count as unshifted.
-        other = [j for j, (name, _) in enumerate(self.names) if name != feature]
-        others = [self.names[j] for j in other]
-        levels = None if None in targets else list(targets)
-        plain = replace(self.config, std_errors="delta")
-        for moment in iter_moments(self.sample, feature, self.config.missing, levels):
-            z = moment.statistic.to_z(targets[moment.statistic.level])
-            curves = shift_moment(moment, z, plain).quantity_curves
-            shifts = np.empty((len(z), len(other)))
-            for k, j in enumerate(other):
-                shifts[:, k] = curves[j].values - curves[j].base
-            yield moment.statistic.level, others, shifts
-
-
-def _choose_quantities(table: Table, max_levels: int) -> list[tuple[tuple[str, str | None], MeanQuantity]]:
-    out: list[tuple[tuple[str, str | None], MeanQuantity]] = []
-    free, _ = movable(Sample.from_table(table, []), None)
-    for name in free:
-        column = table.column(name)
-        if column.kind == "numeric":
-            there = ~column.missing
-            z = np.zeros(table.n_rows)
-            z[there] = standardize(column.values[there], table.base[there] / table.base[there].sum())[0]
-            out.append(((name, None), MeanQuantity("shift", name, z)))
-            continue
-        share = np.bincount(column.values[column.values >= 0], minlength=len(column.levels))
-        for code in np.argsort(-share, kind="stable")[: max_levels if len(share) != 2 else 1]:
-            z = standardize((column.values == code).astype(float), table.base)[0]
-            level = column.level_text(column.levels[code])
-            out.append(((name, level), MeanQuantity("shift", f"{name} = {level}", z)))
-    return out
