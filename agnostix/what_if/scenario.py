@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -28,9 +29,11 @@ def solve_scenario(
     predictions: Predictions,
     config: ProjectionConfig,
     closeness: Closeness | None = None,
+    gap_weights: Mapping[str, float] | None = None,
 ) -> Scenario:
     """The closest weights that meet all constraints, with outcomes, shifts and diagnostics."""
-    return build_scenario(solve_constraints(sample, statement, predictions, config, closeness), config)
+    solved = solve_constraints(sample, statement, predictions, config, closeness, gap_weights)
+    return build_scenario(solved, config)
 
 
 def solve_constraints(
@@ -39,11 +42,12 @@ def solve_constraints(
     predictions: Predictions,
     config: ProjectionConfig,
     closeness: Closeness | None = None,
+    gap_weights: Mapping[str, float] | None = None,
 ) -> Solved:
     """The closest weights that meet all constraints; InfeasibleTargetError if none do."""
     sample = keep_complete_rows(sample, statement.shifted, config.missing, statement.features)
     context = statement.in_context(Context(sample, predictions))
-    return Solved.from_context(context, closeness or Closeness())
+    return Solved.from_context(context, closeness or Closeness(), gap_weights)
 
 
 def build_scenario(solved: Solved, config: ProjectionConfig) -> Scenario:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -21,10 +21,9 @@ from agnostix.what_if.calibration import (
     project,
     spread,
 )
-from agnostix.what_if.conflicts import explain_conflict, keeps_groups
+from agnostix.what_if.conflicts import explain_conflict, keeps_groups, read_gap_weights
 from agnostix.what_if.constraints.base import Constraint, Context
 from agnostix.what_if.constraints.compilation import compile_constraints
-from agnostix.what_if.constraints.moments import check_blocks
 from agnostix.what_if.inference import AnyInfluence, CellInfluence
 from agnostix.what_if.program import Program, Solution, solve_program
 from agnostix.what_if.sample import Sample
@@ -83,21 +82,24 @@ class Solved:
     cells: Cells | None = None
 
     @classmethod
-    def from_context(cls, context: Context, near: Closeness) -> Solved:
-        """Solve; InfeasibleTargetError if no weights meet the constraints."""
+    def from_context(
+        cls, context: Context, near: Closeness, gap_weights: Mapping[str, float] | None = None
+    ) -> Solved:
+        """Solve; InfeasibleTargetError if no weights meet the constraints, with the nearest by these gaps."""
+        read_gap_weights(gap_weights, context.constraints)  # raises for names that there are not
         cells = _merge(context)
         if cells is not None:
             merged = _in_cells(context, cells)
             compiled = compile_constraints(merged)
             if not compiled.scalars:
                 own = solve_program(compiled, merged.base, **near.keywords)
-                return cls(context, near, merged, own, cells)._checked()
+                return cls(context, near, merged, own, cells)._checked(gap_weights)
         own = solve_program(compile_constraints(context), context.base, **near.keywords)
-        return cls(context, near, context, own)._checked()
+        return cls(context, near, context, own)._checked(gap_weights)
 
-    def _checked(self) -> Solved:
+    def _checked(self, gap_weights: Mapping[str, float] | None) -> Solved:
         if not _is_solved(self.own, self.merged):
-            raise _explain(self.own, self.merged, self.near)
+            raise _explain(self.own, self.merged, self.near, gap_weights)
         return self
 
     @cached_property
@@ -176,15 +178,16 @@ def _is_plain(context: Context, solution: Solution) -> bool:
     )
 
 
-def _explain(solution: Solution, context: Context, near: Closeness) -> InfeasibleTargetError:
+def _explain(
+    solution: Solution, context: Context, near: Closeness, gap_weights: Mapping[str, float] | None
+) -> InfeasibleTargetError:
     def is_met(constraints: Sequence[Constraint]) -> bool:
         """Whether some weights meet these constraints, in place of those of the context."""
         try:
-            check_blocks(constraints, context)
             other = replace(context, constraints=tuple(constraints))
             own = solve_program(compile_constraints(other), other.base, **near.keywords)
             return _is_solved(own, other)
-        except ConvergenceError:
+        except (ConvergenceError, ValueError):
             return False
 
     def calibrate(phi: Floats, low: Floats, high: Floats) -> Floats | None:
@@ -195,4 +198,12 @@ def _explain(solution: Solution, context: Context, near: Closeness) -> Infeasibl
             return None
         return None if projection.status == "infeasible" else projection.weights
 
-    return explain_conflict(solution.conditions, context, is_met, calibrate, weight_bounds=near.weight_bounds)
+    return explain_conflict(
+        solution.program.compiled,
+        solution.values,
+        context,
+        is_met,
+        calibrate,
+        weight_bounds=near.weight_bounds,
+        gap_weights=gap_weights,
+    )
