@@ -1,4 +1,4 @@
-"""Checks of what is asked of a population: quantiles, columns, and values that they lack; light rows."""
+"""Checks of what is asked of a population: quantiles, columns, and values that they lack."""
 
 from __future__ import annotations
 

@@ -390,6 +390,7 @@ class EntropicProjection(PopulationExplainer):
         error_rate: Any = None,
         divergence: str = "kullback_leibler",
         weight_bounds: tuple[float, float] | None = None,
+        gap_weights: Mapping[str, float] | None = None,
         metric: Metric | Sequence[Metric] | None = None,
     ) -> Scenario:
         """Outcome in a population that meets several constraints at once.
@@ -416,6 +417,10 @@ class EntropicProjection(PopulationExplainer):
         weight_bounds : tuple of float, default=None
             Least and largest ratio of a row's weight to its base weight, such as
             (0.2, 5). None: weights only stay above 0.
+        gap_weights : mapping, default=None
+            What a gap of one standard deviation costs in the nearest scenario,
+            if the constraints cannot be met: by column or label, as in
+            ``{"age": 5}``, 1 for the others. Those that cost little are moved.
         metric : str, callable or list, default=None
             Quantities in ``outcomes`` besides the predictions; by default
             those that suit the model, if y is known.
@@ -439,7 +444,7 @@ class EntropicProjection(PopulationExplainer):
         statement = read_statement(self.table_, constraints, prediction, error_rate, closeness.options)
         sample = Sample.from_table(self.table_, scenario_quantities(metric, predictions))
         with light_weights_named(self.table_.base):
-            scenario = solve_scenario(sample, statement, predictions, self.config_, closeness)
+            scenario = solve_scenario(sample, statement, predictions, self.config_, closeness, gap_weights)
         warn_of_missing(self.table_, self.config_.missing, statement.features)
         return scenario
 
