@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from agnostix.core.typing import Bools, Codes, Floats
-from agnostix.what_if.inference import Influence, MergedInfluence, interval
-from agnostix.what_if.merged_rows import MergedRows
+from agnostix.core.typing import Bools, Floats
+from agnostix.what_if.inference import AnyInfluence, CellInfluence, Influence, interval
 from agnostix.what_if.sample import Sample, Statistic
+from agnostix.what_if.scenario_draws import Part, PartShifts
 from agnostix.what_if.table import Column
 
 _MAX_CELLS = 500_000
@@ -20,23 +20,22 @@ _MAX_CELLS = 500_000
 
 def compute_shifts(
     sample: Sample,
-    influence: Influence,
+    influence: AnyInfluence,
     stated: set[Any],
     ess: float,
     confidence_level: float,
-    merged: MergedRows | None = None,
 ) -> pd.DataFrame:
     """Frame of all averages and proportions before and after the reweighting."""
-    block = max(1, _MAX_CELLS // sample.base.size)
-    rows = [] if merged is None else list(_by_cell(merged, influence))
-    moments = _iter_statistics(sample, {name for name, _, _ in rows})
-    while part := list(islice(moments, block)):
-        numbers = _shifts_of(part, influence)
-        rows += [(one.feature, one.level, row) for (one, _), row in zip(part, numbers, strict=True)]
-    place = {name: i for i, name in enumerate(sample.table.columns)}
-    rows.sort(key=lambda row: place[row[0]])  # stable: levels stay in order
-    features, levels = [feature for feature, _, _ in rows], [level for _, level, _ in rows]
-    before, after, shift, error = np.array([row for _, _, row in rows]).reshape(-1, 4).T
+    features: list[str] = []
+    levels: list[Any] = []
+    are_stated: list[bool] = []
+    numbers: list[Floats] = []
+    for feature, level, own in _iter_shifts(sample, influence):
+        features.append(feature)
+        levels.append(level)
+        are_stated.append((feature, type(level), level) in stated)
+        numbers.append(own)
+    before, after, shift, error = np.array(numbers).reshape(-1, 4).T
     low, high = interval(
         shift, error, np.full(shift.size, ess), confidence_level, most_degrees=sample.most_degrees
     )
@@ -50,72 +49,87 @@ def compute_shifts(
             "std_error": error,
             "low": low,
             "high": high,
-            "stated": [(one, type(level), level) in stated for one, level, _ in rows],
+            "stated": are_stated,
             "rank": _rank(features, shift),
         }
     )
 
 
-def _by_cell(merged: MergedRows, influence: Influence) -> Iterator[tuple[str, Any, Floats]]:
-    """Shifts of the columns by which rows are merged, from their cells."""
-    assert isinstance(influence, MergedInfluence)
-    statistics = [one for one, _ in _iter_statistics(merged.sample)]
-    if not statistics:
+def _iter_shifts(sample: Sample, influence: AnyInfluence) -> Iterator[tuple[str, Any, Floats]]:
+    """Column, level, and before, after, shift and its standard error (4,), of each average and proportion."""
+    if isinstance(influence, Influence):
+        for part in iter_parts(sample):
+            for (statistic, _), own in zip(part, _shifts_of(part, influence), strict=True):
+                yield statistic.feature, statistic.level, own
         return
-    z = np.column_stack([one.z for one in statistics])
-    shift = influence.by_cell.weights @ z
-    errors = influence.errors_of_cells(z)[1]
-    for one, moved, error in zip(statistics, shift.tolist(), errors.tolist(), strict=True):
-        yield one.feature, one.level, np.array([one.mean, one.mean + one.scale * moved, moved, error])
+    for name in sample.table.columns:
+        column = sample.column(name)
+        if column.immovable_reason():
+            continue
+        if column.levels and not column.missing.any() and _is_small(column, influence):
+            codes = np.asarray(column.values, dtype=np.intp)
+            before, after, errors = influence.shifts_of_levels(codes, len(column.levels))
+            scale = np.sqrt(before * (1.0 - before))
+            scale = np.where(scale > 0.0, scale, 1.0)
+            own = np.column_stack([before, after, (after - before) / scale, errors / scale])
+            yield from ((name, level, row) for level, row in zip(column.levels, own, strict=True))
+            continue
+        for one in _iter_column(sample, column):
+            yield name, one[0].level, _shifts_of([one], influence)[0]
 
 
-def _rank(features: list[str], shift: Floats) -> Codes:
+def _is_small(column: Column, influence: CellInfluence) -> bool:
+    """Whether cells times levels are no more than rows."""
+    return len(column.levels) * len(influence.centered) <= max(influence.base.size, 1)
+
+
+def _rank(features: list[str], shift: Floats) -> list[int]:
     """Rank of each row's column by the largest shift of one of its averages or proportions, from 1."""
-    place = {name: i for i, name in enumerate(dict.fromkeys(features))}
-    code = np.array([place[name] for name in features], dtype=np.intp)
-    largest = np.full(len(place), -1.0)  # of a column without a known shift, which comes last
-    np.fmax.at(largest, code, np.abs(shift))
-    return (1 + (largest[:, None] < largest).sum(1))[code]
+    largest: dict[str, float] = {}
+    for feature, size in zip(features, np.abs(shift).tolist(), strict=True):
+        largest[feature] = max(largest.get(feature, -1.0), -1.0 if np.isnan(size) else size)
+    ordered = sorted(largest.values(), reverse=True)
+    return [1 + ordered.index(largest[feature]) for feature in features]
 
 
-def _iter_statistics(
-    sample: Sample, without: Collection[str] = ()
-) -> Iterator[tuple[Statistic, Bools | None]]:
+def iter_parts(sample: Sample) -> Iterator[Part]:
+    """Averages and proportions, some at a time."""
+    moments = _iter_statistics(sample)
+    while part := list(islice(moments, max(1, _MAX_CELLS // sample.base.size))):
+        yield part
+
+
+def _iter_statistics(sample: Sample) -> Iterator[tuple[Statistic, Bools | None]]:
     """Each average and proportion, and the rows (n_rows,) that have a value, None for all."""
     for name in sample.table.columns:
         column = sample.column(name)
-        if name in without or column.immovable_reason():
-            continue
-        lacking = column.missing
-        there = ~lacking if lacking.any() else None
-        base = sample.base if there is None else sample.base[there] / sample.base[there].sum()
-        for level in column.levels or (None,):
-            yield _statistic(column, level, there, base), there
+        if not column.immovable_reason():
+            yield from _iter_column(sample, column)
 
 
-def _statistic(column: Column, level: Any, there: Bools | None, base: Floats) -> Statistic:
-    values = column.values if there is None else column.values[there]
+def _iter_column(sample: Sample, column: Column) -> Iterator[tuple[Statistic, Bools | None]]:
+    """The average of a column, or the proportion of each level, and the rows that have a value."""
+    lacking = column.missing
+    if not lacking.any():
+        yield from ((sample.statistic(column, level), None) for level in column.levels or (None,))
+        return
+    there = ~lacking
+    base = sample.base[there] / sample.base[there].sum()
+    for level in column.levels or (None,):
+        yield _statistic(column, level, there, base), there
+
+
+def _statistic(column: Column, level: Any, there: Bools, base: Floats) -> Statistic:
+    values = column.values[there]
     if level is None:
         return Statistic.from_numbers(column.name, None, values, base)
     return Statistic.from_level(column, level, values == column.level_code(level), base)
 
 
-def _shifts_of(part: list[tuple[Statistic, Bools | None]], influence: Influence) -> Floats:
+def _shifts_of(part: Part, influence: AnyInfluence) -> Floats:
     """Before, after, shift and its standard error, shape (n_statistics, 4)."""
-    z = np.zeros((influence.base.size, len(part)), order="F")
-    share, base_share = np.ones((2, len(part)))
-    for j, (statistic, there) in enumerate(part):
-        if there is None:
-            z[:, j] = statistic.z
-        else:
-            z[there, j] = statistic.z
-            share[j], base_share[j] = influence.weights[there].sum(), influence.base[there].sum()
-    known = np.where(share > 0.0, share, np.nan)  # 0 if no row with a value keeps weight
-    shift = influence.weights @ z / known
-    psi = z - shift
-    for j, (_, there) in enumerate(part):
-        if there is not None:
-            psi[~there, j] = 0.0
-    _, errors = influence.errors(psi / known, z / base_share)
+    shifts = PartShifts.from_part(part, influence.base.size)
+    shift = shifts.means(influence.weights)
+    _, errors = influence.errors(*shifts.influences(influence))
     means, scales = (np.array([getattr(s, name) for s, _ in part]) for name in ("mean", "scale"))
     return np.column_stack([means, means + scales * shift, shift, errors])

@@ -91,11 +91,6 @@ class Column:
             return False
 
     @cached_property
-    def has_missing(self) -> bool:
-        """Whether there is a row without a value."""
-        return bool(self.missing.any())
-
-    @property
     def missing(self) -> Bools:
         """Where the column has no value."""
         return np.isnan(self.values) if self.kind == "numeric" else self.values < 0

@@ -80,7 +80,7 @@ class Mean(Average):
     where: Mapping[str, Any] | None = None
 
     kind = "mean"
-    is_about_columns = True
+    is_of_columns = True
 
     @property
     def named(self) -> tuple[str, Any]:
@@ -164,8 +164,8 @@ class Proportion(Average):
     where: Mapping[str, Any] | None = None
 
     kind = "proportion"
-    is_about_columns = True
     is_share = True
+    is_of_columns = True
 
     def __post_init__(self) -> None:
         if not isinstance(self.level, Mapping):

@@ -4,6 +4,7 @@
 `intervals` Student's t and the jackknife over blocks for what has no known derivative, `support` the status.
 """
 
+from agnostix.what_if.inference.cells import AnyInfluence, CellInfluence
 from agnostix.what_if.inference.design import Design
 from agnostix.what_if.inference.influence import (
     MAX_LEVERAGE,
@@ -12,15 +13,15 @@ from agnostix.what_if.inference.influence import (
     unit_errors,
 )
 from agnostix.what_if.inference.intervals import assign_blocks, degrees_of_freedom, interval, jackknife
-from agnostix.what_if.inference.merged_influence import MergedInfluence
 from agnostix.what_if.inference.support import WeightDiagnostics, classify_support, compute_gain_ess
 
 __all__ = [
     "MAX_LEVERAGE",
     "MIN_CARRIED_WEIGHT",
+    "AnyInfluence",
+    "CellInfluence",
     "Design",
     "Influence",
-    "MergedInfluence",
     "WeightDiagnostics",
     "assign_blocks",
     "classify_support",
