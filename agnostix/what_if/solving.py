@@ -171,7 +171,8 @@ def _is_solved(solution: Solution, context: Context) -> bool:
 def _is_plain(context: Context, solution: Solution) -> bool:
     """Whether weights are exponential in statistics of fixed numbers, whose targets are numbers."""
     program, projection = solution.program, solution.projection
-    if program.divergence is not KULLBACK_LEIBLER or program.weight_bounds is not None:
+    is_bounded = program.weight_bounds is not None
+    if program.divergence is not KULLBACK_LEIBLER or is_bounded or program.compiled.scalars:
         return False
     active = np.isfinite(projection.held) | (projection.xi != 0.0)
     return not any(
