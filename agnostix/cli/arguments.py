@@ -10,9 +10,23 @@ from typing import Any, NoReturn
 from agnostix.core.files import one_line
 
 _WHAT_IF = """\
-a scenario, as in "age=50,hours=35..40,sex=Female:0.5": constraints separated by commas, each an average, a
-range for an average, or a level and its share (0.5 or 50%%, or a range); separate several levels of a column
-by semicolons. Put a name that contains , = : or ; in double quotes. Repeat the option for more scenarios."""
+a scenario, as in "age=50,hours=35..40,sex=Female:0.5" or "recession: income*=0.9,age+=2"; see below. Repeat
+the option for more scenarios."""
+_SCENARIOS = """\
+scenarios of --what-if are constraints separated by commas, and a name before them if you like ("recession:"):
+  age=50  age=35..40  age=50+-2     an average, a range for it, a number and how far it may be off
+  age+=5  age-=5  income*=1.1       relative to the data ("age=-5" is the number -5)
+  sex=Female:0.5;Male:40%%..60%%      shares of levels, from 0 to 1 or in percent, also sex+=Female:5%%
+  income[sex=Female,age=30..40]=40  only of rows that meet a condition: a level, several (sex=a;b), a range
+  median(age)=40  quantile(age,0.9)=65  variance(age)=100  sd(age)*=1.2  correlation(age,hours)=0.2
+  covariance(age,hours)=3  expected_shortfall(loss,0.95)=12
+  keep(age,sex)                     averages, or shares of all levels, as in the data
+  prediction=0.3  prediction[>50K]=0.3..0.4  median(prediction)=0.2  above(prediction,0.5)=30%%
+  error_rate=0.2  selection_rate[sex=Female]=0.3  true_positive_rate=0.8  false_positive_rate=0.1
+                                    with (positive=CLASS,threshold=0.5) if need be
+  disparate_impact(sex,reference=Male)=0.8  also statistical_parity, equal_opportunity, equalized_odds, with
+                                    compared=GROUP, favorable=CLASS, threshold=0.5; crossed: (sex,race,...)
+put a name in double quotes that contains one of , = : ; [ or is one of these words."""
 _ROW = """\
 a row to explain: its position, counted from 0, or its label if the index of a parquet table has labels that
 are texts. Repeat the option for more rows."""
@@ -55,6 +69,8 @@ def _add_report(commands: argparse._SubParsersAction[_Parser]) -> None:
         "report",
         help="a what-if report on a fitted model and a table",
         description="Write one offline page that answers: what if the population were different?",
+        epilog=_SCENARIOS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     report.add_argument(
         "model", type=Path, metavar="MODEL", help="a fitted model: .skops, or .pkl, .pickle, .joblib"

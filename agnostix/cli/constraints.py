@@ -1,178 +1,226 @@
-"""The syntax of ``--what-if``: a scenario in one line of text.
-
-Constraints are separated by commas: ``column=value``, ``column=low..high``, ``column=Level:proportion`` or
-``column=Level:low..high``; several levels of a column are separated by semicolons, and proportions written as
-0.5 or 50%. A name that contains one of ``,=:;`` is in double quotes, a double quote in it doubled.
-"""
+"""Constraints of `EntropicProjection.what_if` from what ``--what-if`` states, and the way back."""
 
 from __future__ import annotations
 
-import re
-from typing import NoReturn, TypeAlias
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from agnostix.core.files import one_line
+from agnostix.cli.read_labels import find_level
+from agnostix.cli.statements import FORMS, Amount, ScenarioText, Statement, Wanted
+from agnostix.core.names import did_you_mean
+from agnostix.exceptions import DataError
 
-Bound: TypeAlias = float | tuple[float, float]
-Constraints: TypeAlias = dict[str, Bound | dict[str, Bound]]
+if TYPE_CHECKING:
+    import pandas as pd
 
-_NUMBER = r"[-+]?(?:\d+(?:\.(?!\.)\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
-_AMOUNT = re.compile(rf"\s*({_NUMBER})\s*(%?)\s*")
-_SPECIAL = ',=:;"'
-_QUOTES = "; a name that contains one of , = : ; must be in double quotes"
+_GROUP_KINDS = {
+    "disparate_impact": "DisparateImpact",
+    "statistical_parity": "StatisticalParity",
+    "equal_opportunity": "EqualOpportunity",
+    "equalized_odds": "EqualizedOdds",
+}
+_RATE_KINDS = {
+    "error_rate": "ErrorRate",
+    "true_positive_rate": "TruePositiveRate",
+    "false_positive_rate": "FalsePositiveRate",
+    "selection_rate": "SelectionRate",
+}
+_COLUMN_KINDS = {
+    "column": "Mean",
+    "median": "Quantile",
+    "quantile": "Quantile",
+    "variance": "Variance",
+    "sd": "Variance",
+    "covariance": "Covariance",
+    "correlation": "Correlation",
+    "expected_shortfall": "ExpectedShortfall",
+}
 
 
-class ConstraintSyntaxError(ValueError):
-    """A scenario with a syntax error at `position` of its text, which the message points to."""
+class ConstraintBuilder:
+    """Makes constraints on a table: its columns exist, and levels are those of the table.
 
-    def __init__(self, message: str, text: str, position: int) -> None:
-        # A tab or newline would move the caret away from the character that it points to.
-        line = re.sub(r"\s", " ", text)
-        super().__init__(f"--what-if: {one_line(message)}\n    {line}\n    {' ' * position}^")
-        self.position = position
-
-
-def parse_constraints(text: str) -> Constraints:
-    """Constraints by column: a number, a pair of bounds, or a dict of these by level.
-
-    >>> parse_constraints("age=50, hours=35..40, sex=Female:0.5")
-    {'age': 50.0, 'hours': (35.0, 40.0), 'sex': {'Female': 0.5}}
-    >>> parse_constraints('"pay, net"=-1e3, band=25-30:40%..60%;"30:":10%')
-    {'pay, net': -1000.0, 'band': {'25-30': (0.4, 0.6), '30:': 0.1}}
+    Parameters
+    ----------
+    X : DataFrame of shape (n_rows, n_columns)
+        The table.
+    path : Path
+        Its file, for messages.
+    classes : sequence
+        Classes of the model, empty if it has none.
     """
-    return _Parser(text).scenario()
 
+    def __init__(self, X: pd.DataFrame, path: Path, classes: Sequence[Any] = ()) -> None:
+        self.X, self.path, self.classes = X, path, classes
+        self._known: dict[str, Any] = {}
 
-class _Parser:
-    """A recursive-descent parser of one scenario."""
+    def build(self, scenario: ScenarioText) -> list[Any]:
+        """The constraints of a scenario; DataError if a column or level is not in the table."""
+        return [one for statement in scenario.statements for one in self._of_statement(statement)]
 
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.at = 0
+    def _of_statement(self, one: Statement) -> Iterator[Any]:
+        for name in one.names:
+            self._column(name)
+        settings = self._where(one)
+        if one.shares:
+            yield from self._proportions(one, settings)
+        elif one.subject == "keep":
+            yield self._kinds.Keep(*one.names)
+        else:
+            assert one.amount is not None
+            yield self._of_amount(one, one.amount, settings)
 
-    def scenario(self) -> Constraints:
-        constraints: Constraints = {}
-        while True:
-            start = self._skip_spaces()
-            column = self._name("a column's name is expected")
-            if column in constraints:
-                self._fail(
-                    f"the column {column!r} is stated twice; several levels of one column are joined "
-                    "by ';', as in sex=Female:0.5;Male:0.5",
-                    start,
-                )
-            self._expect("=", f"'=' is expected after the column's name {column!r}")
-            constraints[column] = self._value(column)
-            if self._at_end():
-                return constraints
-            self._expect(",", "',' is expected before the next column, ';' before the next level")
+    def _of_amount(self, one: Statement, amount: Amount, settings: dict[str, Any]) -> Any:
+        if one.subject == "sd":
+            amount = _squared(amount)
+        settings |= _tolerance(amount)
+        target = _target(amount)
+        if one.of_prediction:
+            quantile = 0.5 if one.subject == "median" else one.number if one.subject == "quantile" else None
+            about = {"output": one.output, "quantile": quantile}
+            about["above"] = one.number if one.subject == "above" else None
+            return self._kinds.Prediction(target, **_given(about), **settings)
+        if one.subject in _RATE_KINDS:
+            return self._kind(_RATE_KINDS[one.subject])(target, **self._classes_of(one), **settings)
+        if one.subject in _GROUP_KINDS:
+            return self._kind(_GROUP_KINDS[one.subject])(target, **self._groups(one), **settings)
+        number = 0.5 if one.subject == "median" else one.number
+        between = () if number is None else (number,)
+        return self._kind(_COLUMN_KINDS[one.subject])(*one.names, *between, target, **settings)
 
-    def _value(self, column: str) -> Bound | dict[str, Bound]:
-        start = self._skip_spaces()
-        quoted = self._peek() == '"'
-        name = self._name(f"a number, or a level and its share, is expected after '{column}='")
-        if self._peek() == ":":
-            self.at = start
-            return self._shares(column)
-        is_number = not quoted and _AMOUNT.match(name)
-        if self._peek() == "=" and not is_number:
-            self._fail(f"':' and a share are expected after the level's name{_QUOTES}", self.at)
-        if not is_number:
-            self._fail(
-                f"a number is expected after '{column}=', got {name!r}; for a level, state its share, "
-                f"as in {column}={self.text[start : self.at].strip()}:0.5",
-                start,
+    @cached_property
+    def _kinds(self) -> Any:
+        from agnostix.what_if import constraints
+
+        return constraints
+
+    def _kind(self, name: str) -> Any:
+        return getattr(self._kinds, name)
+
+    def _proportions(self, one: Statement, settings: dict[str, Any]) -> Iterator[Any]:
+        """One constraint for all levels of a column, unless a tolerance tells them apart."""
+        (name,) = one.names
+        shares = {self._level(name, text): amount for text, amount in one.shares}
+        if len(shares) > 1 and all(amount.tolerance is None for amount in shares.values()):
+            block = {level: _target(amount) for level, amount in shares.items()}
+            yield self._kinds.Proportion(name, block, **settings)
+            return
+        for level, amount in shares.items():
+            yield self._kinds.Proportion(name, level, _target(amount), **settings, **_tolerance(amount))
+
+    def _where(self, one: Statement) -> dict[str, Any]:
+        where = {name: self._wanted(name, wanted) for name, wanted in one.where}
+        return {"where": where} if where else {}
+
+    def _wanted(self, name: str, wanted: Wanted) -> Any:
+        if isinstance(wanted[0], str):
+            levels = [self._level(name, str(text)) for text in wanted]
+            return levels[0] if len(levels) == 1 else levels
+        if self._column(name).levels:
+            low, high = wanted
+            raise DataError(
+                f"--what-if: column {name!r} holds labels, and {low:g}..{high:g} is a range of numbers. "
+                "State a level, in double quotes if it is a range itself. It has: "
+                f"{_listed(self._column(name).levels)}."
             )
-        self.at = start
-        return self._bound(share=False)
+        return wanted
 
-    def _shares(self, column: str) -> dict[str, Bound]:
-        shares: dict[str, Bound] = {}
-        while True:
-            start = self._skip_spaces()
-            level = self._name("a level's name is expected")
-            if level in shares:
-                self._fail(f"the level {level!r} of {column!r} is stated twice", start)
-            self._expect(":", f"':' and a share are expected after the level's name {level!r}")
-            shares[level] = self._bound(share=True)
-            if self._peek() != ";":
-                return shares
-            self.at += 1
+    def _classes_of(self, one: Statement) -> dict[str, Any]:
+        """Settings that name a class of the model, and numbers."""
+        return {
+            name: value if isinstance(value, float) else self._class(name, value)
+            for name, value in one.settings
+        }
 
-    def _bound(self, *, share: bool) -> Bound:
-        start = self._skip_spaces()
-        low, in_percent = self._amount(share)
-        if not self.text.startswith("..", self.at):
-            return low
-        self.at += 2
-        high, high_in_percent = self._amount(share)
-        if in_percent != high_in_percent:
-            self._fail("one bound is in percent and the other is not; write both alike", start)
-        if low > high:
-            self._fail("the range runs downwards; the smaller bound comes first", start)
-        return (low, high) if low < high else low
+    def _class(self, name: str, value: tuple[str, ...]) -> Any:
+        texts = [str(label) for label in self.classes]
+        if len(value) != 1 or (texts and value[0] not in texts):
+            raise DataError(
+                f"--what-if: {name}={';'.join(value)} is not a class of the model. It has: "
+                f"{', '.join(texts)}."
+            )
+        return find_level(value[0], self.classes)
 
-    def _amount(self, share: bool) -> tuple[float, bool]:
-        start = self._skip_spaces()
-        match = _AMOUNT.match(self.text, self.at)
-        if not match:
-            self._fail("a share between 0 and 1 is expected" if share else "a number is expected", start)
-        number, percent = match.groups()
-        value = float(number) / 100 if percent else float(number)
-        if abs(value) == float("inf"):
-            self._fail(f"the number {number} is too large", start)
-        if percent and not share:
-            self._fail("percent are for the share of a level, as in sex=Female:50%", start)
-        if share and not 0 <= value <= 1:
-            hint = f"; for percent write {number}%" if not percent and 1 < value <= 100 else ""
-            self._fail(f"a share lies between 0 and 1{hint}", start)
-        self.at = match.end()
-        self._end_of_number()
-        return value, bool(percent)
+    def _groups(self, one: Statement) -> dict[str, Any]:
+        """The columns that make groups, and settings that name one of these or a class."""
+        settings: dict[str, Any] = {"group": one.names[0] if len(one.names) == 1 else list(one.names)}
+        for name, value in one.settings:
+            if isinstance(value, float):
+                settings[name] = value
+            elif name in ("reference", "compared"):
+                settings[name] = self._group(one.names, name, value)
+            else:
+                settings[name] = self._class(name, value)
+        return settings
 
-    def _end_of_number(self) -> None:
-        """Refuse what trails a number, as the letters in ``50years``."""
-        if not (self._at_end() or self._peek() in ",;" or self.text.startswith("..", self.at)):
-            self._fail("',' is expected after a number", self.at)
+    def _group(self, names: tuple[str, ...], setting: str, texts: tuple[str, ...]) -> Any:
+        """A level, or one of each column where groups are crossed."""
+        if len(texts) != len(names):
+            raise DataError(
+                f"--what-if: {setting}={';'.join(texts)} must have one level of each of {', '.join(names)}, "
+                "separated by semicolons."
+            )
+        levels = tuple(self._level(name, text) for name, text in zip(names, texts, strict=True))
+        return levels[0] if len(levels) == 1 else levels
 
-    def _name(self, expected: str) -> str:
-        start = self._skip_spaces()
-        if self._peek() == '"':
-            return self._quoted()
-        while not self._at_end() and self._peek() not in _SPECIAL:
-            self.at += 1
-        if self._peek() == '"':
-            self._fail("a double quote may only enclose a whole name", self.at)
-        name = self.text[start : self.at].strip()
-        if not name:
-            self._fail(expected, self.at)
-        return name
+    def _column(self, name: str) -> Any:
+        """A column of the table, read once."""
+        from agnostix.what_if import Column
 
-    def _quoted(self) -> str:
-        match = re.compile(r'"((?:[^"]|"")*)"').match(self.text, self.at)
-        if not match:
-            self._fail("this double quote is never closed", self.at)
-        if not match[1]:
-            self._fail("the name between the double quotes is empty", self.at)
-        self.at = match.end()
-        self._skip_spaces()
-        return match[1].replace('""', '"')
+        if name in self._known:
+            return self._known[name]
+        if name not in self.X.columns:
+            near = did_you_mean(name.partition("(")[0], FORMS) if "(" in name else ""
+            near = near or did_you_mean(name, map(str, self.X.columns))
+            raise DataError(
+                f"--what-if: there is no column {name!r} in {self.path}. It has: "
+                f"{', '.join(map(str, self.X.columns))}.{near}"
+            )
+        return self._known.setdefault(name, Column.from_series(name, self.X[name]))
 
-    def _expect(self, character: str, message: str) -> None:
-        self._skip_spaces()
-        if self._peek() != character:
-            self._fail(message if self._at_end() else message + _QUOTES, self.at)
-        self.at += 1
+    def _level(self, name: str, text: str) -> Any:
+        """The level of a column, or the number, that a text means."""
+        column = self._column(name)
+        try:
+            if column.kind != "categorical":
+                return column.number(text)
+            return column.levels[column.level_code(find_level(text, column.levels))]
+        except ValueError as error:
+            raise DataError(f"--what-if: {error}{did_you_mean(text, map(str, column.levels))}") from None
 
-    def _peek(self) -> str:
-        return self.text[self.at : self.at + 1]
 
-    def _at_end(self) -> bool:
-        return self.at >= len(self.text)
+def _target(amount: Amount) -> Any:
+    """A target as constraints take it: a number, a pair, or texts of a change."""
+    ends = [amount.low, amount.high]
+    if amount.relation != "=":
+        ends = [f"{amount.relation[0]}{end!r}" for end in ends]  # type: ignore[misc]
+    if amount.relation == "-=":
+        ends.reverse()  # 5 less is below 2 less
+    return ends[0] if amount.low == amount.high else tuple(ends)
 
-    def _skip_spaces(self) -> int:
-        while self._peek().isspace():
-            self.at += 1
-        return self.at
 
-    def _fail(self, message: str, position: int) -> NoReturn:
-        raise ConstraintSyntaxError(message, self.text, position)
+def _tolerance(amount: Amount) -> dict[str, float]:
+    return {} if amount.tolerance is None else {"tolerance": amount.tolerance}
+
+
+def _squared(amount: Amount) -> Amount:
+    """The variance that a standard deviation means."""
+    if amount.relation in ("+=", "-="):
+        raise DataError(
+            "--what-if: a standard deviation is changed by a factor, as in sd(age)*=1.2, not by a summand."
+        )
+    width = amount.tolerance or 0.0
+    low, high = amount.low - width, amount.high + width
+    if low < 0.0:
+        raise DataError(f"--what-if: a standard deviation is 0 or more, got {low:g}.")
+    return Amount(low**2, high**2, amount.relation)
+
+
+def _given(settings: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if value is not None}
+
+
+def _listed(levels: Iterable[Any]) -> str:
+    return ", ".join(map(repr, list(levels)[:12]))

@@ -1,10 +1,10 @@
-"""Texts of a .csv that pandas takes for numbers, truth values or nothing: the model's own labels decide."""
+"""Texts of a .csv that pandas takes for numbers, truth values or nothing, and numbers with a comma."""
 
 from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,42 +15,6 @@ if TYPE_CHECKING:
 
 _COMMA = re.compile(r"\s*[-+]?\d{1,3}(?:[.\s]\d{3})*,\d+\s*|\s*[-+]?\d+,\d+(?:[eE][-+]?\d+)?\s*")
 _NUMBER = re.compile(r"\s*[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?\s*")
-_MOST_DEPTH = 12
-
-
-def known_levels(model: Any) -> dict[str, tuple[Any, ...]]:
-    """Labels by column that the encoders in a fitted model were fitted on."""
-    found: dict[str, tuple[Any, ...]] = {}
-    for encoder in _parts(model, set(), 0):
-        names, categories = (getattr(encoder, name, None) for name in ("feature_names_in_", "categories_"))
-        if names is not None and isinstance(categories, list) and len(names) == len(categories):
-            for name, labels in zip(names, categories, strict=True):
-                found.setdefault(str(name), tuple(labels))
-    return found
-
-
-def class_labels(model: Any) -> tuple[Any, ...]:
-    """Labels of a classifier; empty if it has none."""
-    labels = getattr(model, "classes_", None)
-    return () if labels is None or isinstance(labels, list) else tuple(labels)
-
-
-def restore_texts(table: pd.DataFrame, path: Path, levels: Mapping[str, Collection[Any]]) -> pd.DataFrame:
-    """The table with the texts of the file in columns whose labels the model knows as texts."""
-    texts = {
-        name: {label for label in labels if isinstance(label, str)}
-        for name, labels in levels.items()
-        if name in table.columns and any(isinstance(label, str) for label in labels)
-    }
-    others = [name for name in table.columns if name not in texts]
-    check_decimal_commas(table, path, others)
-    raw = _read_texts(path, list(table.columns))
-    for name, known in texts.items():
-        cells = raw[name]
-        # A missing value stays one, unless the model knows its text as a label.
-        table[name] = cells.where(table[name].notna() | cells.isin(list(known)))
-    _warn_of_changes(table, raw, path, [name for name in others if name not in levels])
-    return table
 
 
 def check_decimal_commas(table: pd.DataFrame, path: Path, names: Collection[Any]) -> None:
@@ -65,14 +29,14 @@ def check_decimal_commas(table: pd.DataFrame, path: Path, names: Collection[Any]
             continue
         cell = with_comma[0]
         raise DataError(
-            f"{path}, line {_line_of(path, table, name, cell)}: column {str(name)!r} has {cell!r}, a number "
+            f"{path}, line {line_of(path, table, name, cell)}: column {str(name)!r} has {cell!r}, a number "
             "with a comma; points are needed. Convert the file: "
             f"pandas.read_csv({path.name!r}, decimal=',').to_csv(..., index=False), or with thousands=',' "
             "if the commas separate thousands."
         )
 
 
-def _warn_of_changes(table: pd.DataFrame, raw: pd.DataFrame, path: Path, unknown: list[Any]) -> None:
+def warn_of_changes(table: pd.DataFrame, raw: pd.DataFrame, path: Path, unknown: list[Any]) -> None:
     """Warn of leading zeros that are lost and of words read as missing, where the model does not say."""
     for name in unknown:
         cells, column = raw[name], table[name]
@@ -85,42 +49,24 @@ def _warn_of_changes(table: pd.DataFrame, raw: pd.DataFrame, path: Path, unknown
         if changed.any():
             cell = cells[changed].iloc[0]
             warnings.warn(
-                f"{path}, line {_line_of(path, table, name, cell)}: {cell!r} in column {str(name)!r} is read "
+                f"{path}, line {line_of(path, table, name, cell)}: {cell!r} in column {str(name)!r} is read "
                 f"as {becomes}. If it is a label, save the table as .parquet, which keeps texts.",
                 UserWarning,
                 stacklevel=2,
             )
 
 
-def _read_texts(path: Path, names: list[Any]) -> pd.DataFrame:
+def read_texts(path: Path, names: list[Any]) -> pd.DataFrame:
     """All cells as they are written; the names are those of the table."""
     import pandas as pd
 
     return pd.read_csv(path, dtype=str, keep_default_na=False, low_memory=False).set_axis(names, axis=1)
 
 
-def _line_of(path: Path, table: pd.DataFrame, name: Any, cell: str) -> int:
+def line_of(path: Path, table: pd.DataFrame, name: Any, cell: str) -> int:
     """The line of the first row with a cell in a column, as an editor counts."""
     from agnostix.cli.loading import _rows
 
     rows, place = _rows(path), list(table.columns).index(name)  # the file may have no name for it
     next(rows)
     return next((line for line, row in rows if row[place] == cell), 0)
-
-
-def _parts(model: Any, seen: set[int], depth: int) -> Iterator[Any]:
-    """A fitted model and the estimators that it holds, in lists, tuples and dicts too."""
-    if depth > _MOST_DEPTH or id(model) in seen:
-        return
-    seen.add(id(model))
-    if isinstance(model, list | tuple):
-        inner: Any = model if len(model) <= 100 else ()
-    elif isinstance(model, dict):
-        inner = list(model.values())
-    elif hasattr(model, "get_params") and hasattr(model, "__dict__"):
-        yield model
-        inner = list(vars(model).values())
-    else:
-        return
-    for part in inner:
-        yield from _parts(part, seen, depth + 1)

@@ -7,8 +7,8 @@ import traceback
 from types import TracebackType
 from typing import TextIO
 
-from agnostix.cli.constraints import ConstraintSyntaxError
 from agnostix.cli.loading import MissingExtraError, UntrustedTypesError
+from agnostix.cli.text_reader import ConstraintSyntaxError
 from agnostix.core.files import describe_error, one_line, printable
 from agnostix.exceptions import EngineError
 

@@ -6,12 +6,11 @@ import csv
 import pickle
 import re
 import shlex
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agnostix.cli.csv_texts import restore_texts
 from agnostix.core.files import check_readable, one_line
 from agnostix.exceptions import DataError
 
@@ -62,19 +61,15 @@ def untrusted_types(path: Path) -> list[str]:
     return sorted(_read(lambda: get_untrusted_types(file=path), path, "Save it again with skops.io.dump."))
 
 
-def load_table(path: Path, levels: Mapping[str, Collection[Any]] | None = None) -> pd.DataFrame:
-    """Load a table from .csv (with a header, in UTF-8) or .parquet; DataError where it is broken or empty.
-
-    `levels` has the labels that the model knows by column: where they are texts, a .csv is read as texts,
-    and of other columns it is told what reading has changed.
-    """
+def load_table(path: Path) -> pd.DataFrame:
+    """Load a table from .csv (with a header, in UTF-8) or .parquet; DataError where it is broken or empty."""
     suffix = path.suffix.lower()
     if suffix not in _TABLES:
         raise DataError(
             f"{path}: tables are read from {' and '.join(_TABLES)}, not from {suffix or 'no suffix'!r}."
         )
     _check_exists(path)
-    table = _load_csv(path, levels) if suffix == ".csv" else _load_parquet(path)
+    table = _load_csv(path) if suffix == ".csv" else _load_parquet(path)
     if min(table.shape) == 0:
         raise DataError(
             f"{path} has {table.shape[0]} rows and {table.shape[1]} columns; nothing to report on."
@@ -82,7 +77,7 @@ def load_table(path: Path, levels: Mapping[str, Collection[Any]] | None = None) 
     return table
 
 
-def _load_csv(path: Path, levels: Mapping[str, Collection[Any]] | None) -> pd.DataFrame:
+def _load_csv(path: Path) -> pd.DataFrame:
     import pandas as pd
 
     check_text(path)
@@ -100,7 +95,7 @@ def _load_csv(path: Path, levels: Mapping[str, Collection[Any]] | None) -> pd.Da
     # pandas pads a line that is too short in silence; such a line always lacks the last column.
     if len(table) and table.iloc[:, -1].isna().any():
         check_lines(path)
-    return table if levels is None else restore_texts(table, path, levels)
+    return table
 
 
 def check_text(path: Path) -> None:

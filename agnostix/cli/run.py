@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 import tempfile
 import time
+import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agnostix.cli.constraints import Constraints, parse_constraints
-from agnostix.cli.csv_texts import class_labels, known_levels
+from agnostix.cli.constraints import ConstraintBuilder
 from agnostix.cli.failures import write_line
+from agnostix.cli.labels import KnownLabels, by_column, class_labels, table_name
 from agnostix.cli.loading import load_model, load_table
+from agnostix.cli.model_labels import known_labels
+from agnostix.cli.printing import report_lines
+from agnostix.cli.read_labels import read_labels
+from agnostix.cli.statements import ScenarioText
+from agnostix.cli.syntax import parse_scenario
 from agnostix.core.files import check_writable, one_line
 from agnostix.exceptions import DataError
 
@@ -23,6 +31,7 @@ if TYPE_CHECKING:
     from agnostix.core.typing import Floats
     from agnostix.surrogate_tree import MimicTree
 
+_READ = "Labels are read as the model has them"
 _FORMATS = (".html", ".json", ".md")
 
 
@@ -39,14 +48,12 @@ def run_report(arguments: argparse.Namespace) -> Any:
     """Make and save a WhatIfReport; unless quiet, print its path, findings, scenarios and rows."""
     begin = time.perf_counter()
     check_output(arguments.output)  # before the model runs, which may take long
-    scenarios = [parse_constraints(text) for text in arguments.what_if]
+    scenarios = [parse_scenario(text) for text in arguments.what_if]
     model = load_model(arguments.model, trust_pickle=arguments.trust_pickle, trust_types=arguments.trust_type)
     check_positive(arguments.positive, model)
-    levels = known_levels(model)
-    if arguments.target is not None:
-        levels[arguments.target] = class_labels(model)
-    inputs = split_table(load_table(arguments.data, levels), model, arguments)
-    check_scenarios(scenarios, inputs.X, arguments.data)
+    table, notes = read_table(model, arguments)
+    inputs = split_table(table, model, arguments)
+    what_if = build_scenarios(scenarios, inputs.X, arguments.data, class_labels(model))
     rows = find_rows(arguments.row, inputs.X)
 
     from agnostix.report import WhatIfReport  # the drawing libraries, not needed for an error above
@@ -55,7 +62,7 @@ def run_report(arguments: argparse.Namespace) -> Any:
         model,
         inputs.X,
         inputs.y,
-        what_if=scenarios,
+        what_if=what_if,
         by=arguments.by,
         output=arguments.positive,
         sample_weight=inputs.sample_weight,
@@ -63,15 +70,29 @@ def run_report(arguments: argparse.Namespace) -> Any:
         rows=rows,
         explainers=[make_explainer(arguments.explain, model)],
         mimic=make_mimic(model, arguments.mimic),
+        data_notes=[f"{_READ}: {'; '.join(notes)}."] if notes else [],
     )
     report.save(arguments.output)
     if not arguments.quiet:
         for line in [
             _file_line(arguments, len(inputs.X), time.perf_counter() - begin),
-            *_lines(report.summary),
+            *report_lines(report),
         ]:
             write_line(one_line(line))
     return report
+
+
+def read_table(model: Any, arguments: argparse.Namespace) -> tuple[pd.DataFrame, list[str]]:
+    """The table with its labels as the model knows them, and what was read in this way; prints that."""
+    table = load_table(arguments.data)
+    removed = _removed(model, arguments)
+    known = by_column(known_labels(model), [name for name in table if name not in removed])
+    if arguments.target is not None:
+        known[arguments.target] = KnownLabels.from_values(class_labels(model))
+    table, notes = read_labels(table, arguments.data, known)
+    if notes and not arguments.quiet:
+        write_line(one_line(f"agnostix: {_READ.lower()}: {'; '.join(notes)}"), sys.stderr)
+    return table, notes
 
 
 def make_explainer(name: str, model: Any) -> Any:
@@ -146,33 +167,42 @@ def split_table(table: pd.DataFrame, model: Any, arguments: argparse.Namespace) 
                 f"{option} {column!r} is not a column of {arguments.data}. {_list_columns(table)}"
             )
     _check_model_columns(table, model, arguments)
-    used = {str(name) for name in getattr(model, "feature_names_in_", ())}
     if arguments.by is not None and arguments.by == arguments.target:
         raise DataError(f"--by {arguments.by!r} is the target too; groups are made by another column.")
     sample_weight = None if arguments.weight is None else _weights(table[arguments.weight], arguments)
-    removed = [arguments.target] if arguments.target is not None else []
-    if arguments.weight is not None and arguments.weight not in used | {arguments.by, arguments.target}:
-        removed.append(arguments.weight)
     y = None if arguments.target is None else table[arguments.target]
-    X = table.drop(columns=removed)
+    X = table.drop(columns=_removed(model, arguments))
     _check_width(X, model, arguments.data)
     return Inputs(X, y, sample_weight)
 
 
-def check_scenarios(scenarios: list[Constraints], X: pd.DataFrame, path: Path) -> None:
-    """Raise ValueError, before the model runs, if a column or level of a scenario is not in the table."""
-    from agnostix.what_if import Column
+def _removed(model: Any, arguments: argparse.Namespace) -> list[str]:
+    """Columns that are no features: the target, and the weights unless they are used otherwise."""
+    used = set(_columns_of(model) or ())
+    removed = [arguments.target] if arguments.target is not None else []
+    if arguments.weight is not None and arguments.weight not in used | {arguments.by, arguments.target}:
+        removed.append(arguments.weight)
+    return removed
 
-    for name, target in (item for scenario in scenarios for item in scenario.items()):
-        if name not in X.columns:
-            raise DataError(f"--what-if: there is no column {name!r} in {path}. {_list_columns(X)}")
-        column = Column.from_series(name, X[name])
-        if isinstance(target, dict) and column.kind == "categorical":
-            for level in target:
-                try:
-                    column.level_code(level)
-                except ValueError as error:
-                    raise DataError(f"--what-if: {error}") from None
+
+def build_scenarios(
+    scenarios: list[ScenarioText], X: pd.DataFrame, path: Path, classes: Sequence[Any] = ()
+) -> list[Any]:
+    """Scenarios as the report takes them; DataError, before the model runs, if they do not fit the table."""
+    builder, built = ConstraintBuilder(X, path, classes), []
+    for one in scenarios:
+        if one.name is not None and [other.name for other in scenarios].count(one.name) > 1:
+            raise DataError(f"--what-if: two scenarios have the name {one.name!r}; rename one.")
+        for word in {statement.subject for statement in one.statements}.intersection(map(str, X.columns)):
+            warnings.warn(
+                f'--what-if: {word} is that of the model. For the column of this name, write "{word}" in '
+                "double quotes.",
+                UserWarning,
+                stacklevel=2,
+            )
+        constraints = builder.build(one)
+        built.append(constraints if one.name is None else {one.name: constraints})
+    return built
 
 
 def find_rows(texts: list[str], X: pd.DataFrame) -> list[int]:
@@ -189,9 +219,16 @@ def find_rows(texts: list[str], X: pd.DataFrame) -> list[int]:
         raise DataError(f"--row: {error}") from None
 
 
+def _columns_of(model: Any) -> tuple[str, ...] | None:
+    """Names of the columns that the model was fitted on, if it has them."""
+    from agnostix.core.models import fitted_columns
+
+    return fitted_columns(model)
+
+
 def _check_model_columns(table: pd.DataFrame, model: Any, arguments: argparse.Namespace) -> None:
-    names = [str(name) for name in getattr(model, "feature_names_in_", ())]
-    missing = [name for name in names if name not in table.columns]
+    names = _columns_of(model) or ()
+    missing = [name for name in names if table_name(name, list(table.columns)) is None]
     if missing:
         raise DataError(
             f"{arguments.data} lacks {len(missing)} of the {len(names)} columns that the model needs: "
@@ -207,7 +244,7 @@ def _check_model_columns(table: pd.DataFrame, model: Any, arguments: argparse.Na
 def _check_width(X: pd.DataFrame, model: Any, path: Path) -> None:
     """A model that was fitted on an array knows its columns only by their number."""
     expected = getattr(model, "n_features_in_", None)
-    if hasattr(model, "feature_names_in_") or expected is None or expected == X.shape[1]:
+    if _columns_of(model) is not None or expected is None or expected == X.shape[1]:
         return
     raise DataError(
         f"The model was fitted on {expected} columns without names, but {path} has {X.shape[1]} besides the "
@@ -233,23 +270,6 @@ def _weights(column: pd.Series, arguments: argparse.Namespace) -> Floats:
 
 def _list_columns(table: pd.DataFrame) -> str:
     return f"It has: {', '.join(map(str, table.columns))}."
-
-
-def _join_sentences(part: dict[str, Any]) -> str:
-    """Sentences of an explanation, the fidelity of a surrogate first."""
-    fidelity = part["fidelity"]
-    first = [] if fidelity is None else [fidelity["sentence"], *fidelity["warnings"]]
-    return " ".join([*first, *part["sentences"]])
-
-
-def _lines(summary: dict[str, Any]) -> list[str]:
-    """What is printed of a report, line by line."""
-    scenarios = [f"What if {one['description']}? {one['sentence']}" for one in summary["scenarios"]]
-    rules = [summary["rules"]["sentence"]] if summary["rules"] else []
-    rows = [
-        " ".join([row["sentence"], *map(_join_sentences, row["explanations"])]) for row in summary["rows"]
-    ]
-    return [*summary["findings"][:2], *scenarios, *rules, *rows]
 
 
 def _file_line(arguments: argparse.Namespace, n_rows: int, seconds: float) -> str:

@@ -12,16 +12,17 @@ import numpy as np
 import pandas as pd
 from sklearn.base import clone
 
-from agnostix.core.explanation import Scenario, WhatIfCurves
+from agnostix.core.explanation import WhatIfCurves
 from agnostix.core.frames import as_table
 from agnostix.core.models import as_predictor, is_fitted
 from agnostix.core.reproducibility import one_blas_thread
 from agnostix.core.typing import Floats
-from agnostix.exceptions import DataError, InfeasibleTargetError
+from agnostix.exceptions import DataError
 from agnostix.metrics import ComparisonResult
 from agnostix.report.formatting import Scale
 from agnostix.report.inputs import ReportInputs
 from agnostix.report.pictures import MethodMaps, check_pictures, method_maps
+from agnostix.report.scenarios import ScenarioResult, solve_scenario
 from agnostix.report.single_rows import ExplainedRow, explain_rows, used_columns
 from agnostix.report.trust import MeasuredRows
 from agnostix.surrogate_tree import MimicTree
@@ -34,15 +35,6 @@ MAX_FEATURES = 24
 MAX_LEVELS = 12
 """Levels of a column with a curve of their own: the most frequent."""
 _ERROR_NAMES = {"error_rate": "error rate", "mean_absolute_error": "mean absolute error"}
-
-
-@dataclass(frozen=True)
-class ScenarioResult:
-    """A scenario and its result, or why no reweighting reaches it."""
-
-    constraints: Mapping[str, Any]
-    scenario: Scenario | None
-    problem: str | None = None
 
 
 @dataclass(frozen=True)
@@ -184,7 +176,7 @@ def compute_report_data(inputs: ReportInputs) -> ReportData:
 
 def _population_data(inputs: ReportInputs, projection: EntropicProjection) -> ReportData:
     output = _select_output(projection, inputs.output)
-    scenarios = [_solve_scenario(projection, constraints) for constraints in inputs.what_if]
+    scenarios = [solve_scenario(projection, one) for one in inputs.scenarios]
     metrics = default_metrics(projection.predictions_)
     ranked = projection.rank(EQUAL_KL, metric=["prediction", *_error_metric(metrics)])
     if ranked.empty:
@@ -231,13 +223,6 @@ def _select_output(projection: EntropicProjection, output: str | None) -> str:
     if len(names) <= 2:
         return names[-1]
     return names[int(predictions.values.mean(0).argmax())]
-
-
-def _solve_scenario(projection: EntropicProjection, constraints: Mapping[str, Any]) -> ScenarioResult:
-    try:
-        return ScenarioResult(constraints, projection.what_if(constraints))
-    except InfeasibleTargetError as error:
-        return ScenarioResult(constraints, None, str(error))
 
 
 def _by_change(ranking: pd.DataFrame) -> list[str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from numbers import Integral
 from typing import Any
 
@@ -12,11 +13,12 @@ import pandas as pd
 
 from agnostix.core.base import AttributionExplainer
 from agnostix.core.features import read_like
-from agnostix.core.frames import as_table, is_frame
+from agnostix.core.frames import as_table, column_names, is_frame
 from agnostix.exceptions import DataError
 from agnostix.metrics import ComparisonResult
 from agnostix.report.pictures import check_pictures
 from agnostix.report.pictures_trust import check_comparison
+from agnostix.report.scenarios import StatedScenario, read_scenarios
 from agnostix.surrogate_tree import MimicTree
 
 MAX_ROWS = 20
@@ -31,7 +33,7 @@ class ReportInputs:
     model: Any
     X: Any
     y: Any = None
-    what_if: Sequence[Mapping[str, Any]] = ()
+    what_if: Any = ()
     by: str | None = None
     output: str | None = None
     sample_weight: Any = None
@@ -43,9 +45,16 @@ class ReportInputs:
     mimic: Any = None
     pictures: Any = None
     pictures_comparison: Any = None
+    data_notes: Any = ()
+
+    @cached_property
+    def scenarios(self) -> list[StatedScenario]:
+        """The scenarios, by name if they have some."""
+        return read_scenarios(self.what_if, column_names(as_table(self.X)))
 
     def check(self) -> SelectedRows | None:
-        """Refuse bad rows, explainers, trees or pictures; the selected rows, None if there are none."""
+        """Refuse bad scenarios, rows, explainers, trees, pictures; the rows that are selected, or None."""
+        self.scenarios  # noqa: B018 - raises for what is none
         selected = self._select_rows()
         self.checked_comparison()
         if self.explainers is not None:

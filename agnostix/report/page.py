@@ -32,8 +32,8 @@ from agnostix.report.data import ReportData
 from agnostix.report.formatting import Scale, count, distinguishing_digits, number, percent
 from agnostix.report.pictures import MethodMaps
 from agnostix.report.sentences_pictures import figure_title
-from agnostix.report.sentences_population import describe_constraints
 from agnostix.report.sentences_rows import row_name
+from agnostix.report.sentences_scenarios import scenario_heading
 from agnostix.report.single_rows import ExplanationView
 from agnostix.report.summary import explanation_views
 from agnostix.surrogate_tree import MimicTree
@@ -115,9 +115,10 @@ def draw_figures(data: ReportData) -> dict[str, str]:
         for feature in data.features:
             figures[f"feature:{feature}"] = _feature(data, feature)
         for j, result in enumerate(data.scenarios):
-            if result.scenario is not None:
-                display = ShiftDisplay.from_explanation(result.scenario, max_features=10)
-                title = f"Shifts of all features: {describe_constraints(result.constraints, data)}"
+            shown = result if result.scenario is not None else result.nearest
+            if shown is not None and shown.scenario is not None:
+                display = ShiftDisplay.from_explanation(shown.scenario, max_features=10)
+                title = f"Shifts of all features: {scenario_heading(shown, data)}"
                 figures[f"scenario:{j}"] = _svg(display.plot(_axes(5.2, 3.2)), title)
         if data.surrogate_tree is not None:
             figures["rules"] = _tree(data.surrogate_tree)

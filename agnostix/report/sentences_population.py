@@ -13,7 +13,7 @@ from agnostix.core.models import as_predictor
 from agnostix.core.names import label_text
 from agnostix.plotting.fidelity import CLOSE, POOR_LEAF, ROUGH, how_closely
 from agnostix.plotting.tree import LEVEL
-from agnostix.report.data import ReportData, ScenarioResult
+from agnostix.report.data import ReportData
 from agnostix.report.formatting import (
     MINUS,
     THIN_SPACE,
@@ -25,6 +25,7 @@ from agnostix.report.formatting import (
     number,
     percent,
 )
+from agnostix.report.sentences_scenarios import instead, scenario_heading
 from agnostix.surrogate_tree import MimicTree
 
 _N_FINDINGS = 3
@@ -42,7 +43,7 @@ def headline_findings(data: ReportData) -> list[str]:
     """Three to five sentences for a reader who reads nothing else."""
     base_ess = data.projection.table_.base_ess
     sentences = [
-        f"{_shifted(row, data)}, the {data.outcome_name} is {_instead(row, data.scale)}. "
+        f"{_shifted(row, data)}, the {data.outcome_name} is {instead(row, data.scale)}. "
         + describe_ess(row["ess"] / base_ess)
         for row in distinct_changes(data)
     ]
@@ -52,11 +53,6 @@ def headline_findings(data: ReportData) -> list[str]:
             "shifted equally far."
         ]
     return sentences + _error_findings(data) + _small_changes(data)
-
-
-def _instead(row: Mapping[Any, Any], scale: Scale) -> str:
-    interval = scale.interval(row["low"], row["high"])
-    return f"{scale.value(row['value'])} ({interval}) instead of {scale.value(row['base'])}"
 
 
 def _certain_changes(ranking: pd.DataFrame, most: int) -> list[dict[Any, Any]]:
@@ -106,7 +102,7 @@ def _error_findings(data: ReportData) -> list[str]:
         ]
     (row,) = largest
     return [
-        f"{_shifted(row, data)}, the model's {name} is {_instead(row, scale)}: the largest increase that is "
+        f"{_shifted(row, data)}, the model's {name} is {instead(row, scale)}: the largest increase that is "
         "certain."
     ]
 
@@ -186,42 +182,6 @@ def levels_sentence(feature: str, ranking: pd.DataFrame, name: str, scale: Scale
     ]
     these = "this level becomes" if len(levels) == 1 else "these levels become"
     return f"The {name} changes most as {these} more frequent: {join_words(levels)}."
-
-
-def scenario_sentence(result: ScenarioResult, data: ReportData) -> str:
-    """The outcome in a scenario, or why it cannot be reached."""
-    scenario = result.scenario
-    if scenario is None:
-        return f"This population cannot be reached. {result.problem}"
-    row = scenario.outcomes[scenario.outcomes["output"] == data.output].iloc[0].to_dict()
-    scale = Scale.from_interval([row["value"]], float(row["high"] - row["low"]) / 2.0, data.in_percent)
-    sentences = [f"The {data.outcome_name} is {_instead(row, scale)}.", describe_ess(scenario.ess_fraction)]
-    if scenario.status == "thin":
-        sentences.append("Support is thin: the interval may be too narrow.")
-    if scenario.status == "boundary":
-        sentences.append("The targets are on the boundary of the data: only some rows keep any weight.")
-    return " ".join(sentences)
-
-
-def describe_constraints(constraints: Mapping[str, Any], data: ReportData | None = None) -> str:
-    """A scenario in words, as after "What if"."""
-    parts = []
-    for feature, target in constraints.items():
-        if isinstance(target, Mapping):
-            levels = [str(level) if data is None else data.level_text(feature, level) for level in target]
-            pairs = zip(levels, target.values(), strict=True)
-            parts += [f"{feature} = {level} in {_proportion(share)} of the rows" for level, share in pairs]
-        elif isinstance(target, tuple | list):
-            parts.append(f"an average {feature} between {target[0]:.12g} and {target[1]:.12g}")
-        else:
-            parts.append(f"an average {feature} of {target:.12g}")
-    return join_words(parts, most=12)
-
-
-def _proportion(target: Any) -> str:
-    if isinstance(target, tuple | list):
-        return f"{percent(float(target[0]))} to {percent(float(target[1]))}"
-    return percent(float(target))
 
 
 def rules_sentence(tree: MimicTree) -> str:
@@ -336,7 +296,7 @@ def caveats(data: ReportData) -> list[str]:
             for name, proportion in _missing(data)
         ),
         *(
-            f"Not reached: {describe_constraints(result.constraints, data)}. {result.problem}"
+            f"Not reached: {scenario_heading(result, data)}. {result.problem}"
             for result in data.scenarios
             if result.problem is not None
         ),

@@ -8,16 +8,14 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from agnostix.core.models import as_predictor
 from agnostix.plotting.fidelity import POOR_LEAF
 from agnostix.plotting.words import format_value, is_missing
-from agnostix.report.data import EQUAL_KL, MomentCurve, ReportData, ScenarioResult
+from agnostix.report.data import EQUAL_KL, MomentCurve, ReportData
 from agnostix.report.formatting import (
     Scale,
     count,
-    is_known,
     percent,
     plain,
     records,
@@ -25,16 +23,15 @@ from agnostix.report.formatting import (
     significant_digits,
 )
 from agnostix.report.pictures_summary import summarize_pictures
+from agnostix.report.scenario_summary import of_output, result_of, summarize_scenario
 from agnostix.report.sentences_population import (
     caveats,
     curve_sentence,
-    describe_constraints,
     headline_findings,
     levels_sentence,
     rules_note,
     rules_sentence,
     rules_warnings,
-    scenario_sentence,
 )
 from agnostix.report.sentences_rows import (
     explanation_note,
@@ -52,11 +49,10 @@ from agnostix.report.single_rows import ExplainedRow, ExplanationView, RowRecord
 from agnostix.report.trust_summary import summarize_faithfulness, trust_of_row
 from agnostix.surrogate_tree import MimicTree
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 _N_SHIFTS = 3
 """Correlated shifts at each target of a curve: the largest."""
 _LEAST_SHIFT = 0.05
-_METRIC_NAMES = {"brier_score": "Brier score", "roc_auc": "ROC AUC", "r2": "R\u00b2"}
 
 
 def summarize(data: ReportData) -> dict[str, Any]:
@@ -78,9 +74,9 @@ def summarize(data: ReportData) -> dict[str, Any]:
         "ranking": records(data.ranking),
         "features": [_feature(data, feature) for feature in data.features],
         "curves": [_curve(moment, data) for moment in data.moment_curves],
-        "scenarios": [_scenario(result, data) for result in data.scenarios],
-        "baseline": [_result(row, data) for row in records(_of_output(data.baseline, data))],
-        "groups": [_result(row, data) for row in records(data.groups)],
+        "scenarios": [summarize_scenario(result, data) for result in data.scenarios],
+        "baseline": [result_of(row, data) for row in records(of_output(data.baseline, data))],
+        "groups": [result_of(row, data) for row in records(data.groups)],
         "quality": _quality(data),
         "rules": {} if tree is None else _rules(tree, data),
         "rows": [_row(j, row, data) for j, row in enumerate(data.rows)],
@@ -113,6 +109,8 @@ def _metadata(data: ReportData) -> list[tuple[str, str]]:
         ("Confidence", percent(data.inputs.confidence_level)),
         ("Made", datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z")),
     ]
+    if data.inputs.data_notes:
+        lines.insert(3, ("Read", " ".join(map(str, data.inputs.data_notes))))
     if data.inputs.sample_weight is not None:
         lines.insert(3, ("Weights", f"{count(table.base_ess)} effective rows"))
     return lines
@@ -180,49 +178,6 @@ def _curve(moment: MomentCurve, data: ReportData) -> dict[str, Any]:
         "status": curve["status"].tolist(),
         "correlated_shifts": shifts,
     }
-
-
-def _scenario(result: ScenarioResult, data: ReportData) -> dict[str, Any]:
-    scenario = result.scenario
-    summary = {
-        "description": describe_constraints(result.constraints, data),
-        "sentence": scenario_sentence(result, data),
-        "problem": result.problem,
-    }
-    if scenario is None:
-        return summary | {"outcomes": [], "shifts": [], "conditions": []}
-    return summary | {
-        "kl": rounded(scenario.kl),
-        "ess_fraction": rounded(scenario.ess_fraction),
-        "max_weight": rounded(scenario.max_weight),
-        "status": scenario.status,
-        "n_rows": scenario.n_rows,
-        "outcomes": [_result(row, data) for row in records(_of_output(scenario.outcomes, data))],
-        "shifts": records(scenario.shifts),
-        "conditions": records(scenario.conditions),
-    }
-
-
-def _of_output(results: pd.DataFrame, data: ReportData) -> pd.DataFrame:
-    """Results without the outputs that the report is not about."""
-    return results[results["output"].isna() | (results["output"] == data.output)]
-
-
-def _result(row: dict[str, Any], data: ReportData) -> dict[str, Any]:
-    """A row of results with its numbers as text beside them."""
-    quantity, low, high = row["quantity"], row["low"], row["high"]
-    in_percent = quantity in ("accuracy", "error_rate") or (quantity == "prediction" and data.in_percent)
-    half_width = (high - low) / 2.0 if is_known(low) and is_known(high) else 0.0
-    scale = Scale.from_interval([row["value"]], half_width, in_percent)
-    name = _METRIC_NAMES.get(quantity, quantity.replace("_", " "))
-    text = {
-        "name": data.outcome_name if quantity == "prediction" else name,
-        "value": scale.value(row["value"]),
-        "interval": scale.interval(low, high),
-    }
-    if "base" in row:
-        text |= {"base": scale.value(row["base"]), "change": scale.change(row["change"])}
-    return row | {"text": text}
 
 
 def _quality(data: ReportData) -> dict[str, Any]:

@@ -43,9 +43,12 @@ class WhatIfReport:
     y : array-like of shape (n_rows,), default=None
         The observed outcome. Without it, the report states no metric of the
         model.
-    what_if : sequence of mapping, default=()
-        Scenarios, as for `EntropicProjection.what_if`. One that no reweighting
-        reaches is reported with the reason.
+    what_if : scenario, sequence of scenarios or mapping of these, default=()
+        Scenarios, each as for `EntropicProjection.what_if`: a mapping of
+        columns, a list of constraints such as `Mean("age", "+5")`, or a table
+        or its averages. A mapping without a column among its keys has scenarios
+        by name: ``{"recession": {"income": "*0.9"}}``. Of one that no reweighting
+        reaches, the report gives the reason, and the nearest that one does.
     by : str, default=None
         Column whose groups get a curve each.
     output : str, default=None
@@ -80,6 +83,8 @@ class WhatIfReport:
         What was measured of these pictures, or of more that include them: a result of
         `compare_explainers` with the names in `pictures`, or one or more results of
         metrics by these names.
+    data_notes : sequence of str, default=()
+        Sentences on how the data were read, which the page has beside their size.
 
     Attributes
     ----------
@@ -100,6 +105,12 @@ class WhatIfReport:
     >>> report.summary["scenarios"][0]["description"]
     'an average petal width (cm) of 1.5'
 
+    Scenarios may have names, and targets may be relative to the data:
+
+    >>> report = WhatIfReport(model, X, y, output="2", what_if={"wider": {"petal width (cm)": "+0.1"}})
+    >>> report.summary["scenarios"][0]["description"]
+    'an average petal width (cm) 0.1 higher than in the data'
+
     Single rows are explained, and compared with their nearest neighbors:
 
     >>> report = WhatIfReport(model, X, y, output="2", rows=[100])
@@ -113,7 +124,7 @@ class WhatIfReport:
         X: Any,
         y: Any = None,
         *,
-        what_if: Sequence[Mapping[str, Any]] = (),
+        what_if: Any = (),
         by: str | None = None,
         output: str | None = None,
         sample_weight: Any = None,
@@ -125,13 +136,13 @@ class WhatIfReport:
         mimic: Any = None,
         pictures: Mapping[str, Explanation] | None = None,
         pictures_comparison: ComparisonResult | Mapping[str, Any] | None = None,
+        data_notes: Sequence[str] = (),
     ) -> None:
-        scenarios = [what_if] if isinstance(what_if, Mapping) else list(what_if)
         self._inputs = ReportInputs(
             model,
             X,
             y,
-            scenarios,
+            what_if,
             by,
             output,
             sample_weight,
@@ -143,6 +154,7 @@ class WhatIfReport:
             mimic,
             pictures,
             pictures_comparison,
+            data_notes,
         )
         self._drawing = 0.0
 

@@ -79,7 +79,7 @@ def test_demo_explain_option(run_once) -> None:
 def test_demo_json_output(run_once) -> None:
     ran = run_once("demo", "--quiet", "--row", "5", "--row", "132", suffix=".json")
     assert (ran.status, ran.out, ran.err, ran.written) == (0, "", "", ["out.json"])
-    assert json.loads(ran.page.read_text(encoding="utf-8"))["schema_version"] == 2
+    assert json.loads(ran.page.read_text(encoding="utf-8"))["schema_version"] == 3
 
 
 def test_demo_checks_output_first(

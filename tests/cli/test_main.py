@@ -14,8 +14,11 @@ from types import SimpleNamespace
 import joblib
 import pandas as pd
 import pytest
+from sklearn.compose import make_column_transformer
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
 
 from agnostix.cli import main
 from agnostix.cli.arguments import EXPLAINERS
@@ -278,3 +281,62 @@ def test_report_mimic_option(run_once) -> None:
     assert "\nA surrogate tree of " in ran.out
     assert '<section id="rules">' in ran.page.read_text(encoding="utf-8")
     assert "A surrogate tree of " not in run_once("report", "--row", "17", "--explain", "lime").out
+
+
+def test_scenarios_have_names_and_the_nearest_of_one_that_is_not_reached_is_an_option(run_once) -> None:
+    scenarios = ("recession: hours-=2,sex=Female:45%", "age=500,sex[age=40..50]=Male:0.5")
+    options = [word for text in scenarios for word in ("--what-if", text)]
+    ran = run_once("report", "--target", "income", *options, suffix=".json")
+    assert (ran.status, ran.err) == (0, "")
+    assert "recession: What if an average hours 2 lower than in the data and sex = Female in 45" in ran.out
+    (line,) = [line for line in ran.out.splitlines() if line.startswith("The nearest that can: ")]
+    text = re.search(r"As an option: --what-if '(.*)'$", line)[1]
+    again = run_once("report", "--target", "income", "--what-if", text, suffix=".json")
+    first, second = (json.loads(one.page.read_text())["scenarios"] for one in (ran, again))
+    assert first[0]["name"] == "recession"
+    assert first[1]["nearest"]["outcomes"] == second[0]["outcomes"]
+
+
+def test_scenarios_on_the_outcome(run_once) -> None:
+    options = ("--what-if", "prediction[>50K]=0.6", "--what-if", "error_rate[sex=Male]+=2%,keep(age)")
+    ran = run_once("report", "--target", "income", *options, suffix=".json")
+    first, second = json.loads(ran.page.read_text())["scenarios"]
+    assert first["outcomes"][0]["value"] == pytest.approx(0.6)
+    reached = {row["label"]: row["reached"] - row["before"] for row in second["conditions"]}
+    assert reached == {"error rate where sex = Male": pytest.approx(0.02), "mean of age": pytest.approx(0)}
+
+
+def test_two_scenarios_of_one_name_are_refused(report) -> None:
+    _failed(report("--what-if", "a: age=50", "--what-if", "a: age=51"), "--what-if", "two scenarios", "'a'")
+
+
+@pytest.mark.filterwarnings("always:--what-if")
+def test_a_column_with_the_name_of_a_word_is_told_apart(files, model, people, capsys) -> None:
+    people.assign(error_rate=people["age"] / 100).to_csv(files.data, index=False)
+    options = ["--target", "income", "-o", str(files.folder / "r.json"), "--what-if"]
+    command = ["report", str(files.model), str(files.data), *options]
+    assert main([*command, "error_rate=0.3"]) == 0
+    assert_states(capsys.readouterr().err, "warning", "error_rate is that of the model", '"error_rate"')
+    assert main([*command, '"error_rate"=0.5']) == 0
+    assert capsys.readouterr().err == ""
+    (scenario,) = json.loads((files.folder / "r.json").read_text())["scenarios"]
+    assert [row["label"] for row in scenario["conditions"]] == ["mean of error_rate"]
+
+
+@pytest.mark.parametrize("quiet", [(), ("--quiet",)])
+def test_what_was_read_is_said_unless_quiet(tmp_path: Path, capsys, quiet: tuple) -> None:
+    towns = pd.DataFrame({"zip": ["01", "02", "NA"] * 20, "x": range(60)})
+    model = make_pipeline(make_column_transformer((OneHotEncoder(), ["zip"])), LinearRegression())
+    joblib.dump(model.fit(towns, towns["x"]), tmp_path / "m.joblib")
+    towns.to_csv(tmp_path / "a.csv", index=False)
+    page = tmp_path / "r.md"
+    options = ["--trust-pickle", "-o", str(page), "--what-if", "zip=01:0.5;NA:0.2", *quiet]
+    assert main(["report", str(tmp_path / "m.joblib"), str(tmp_path / "a.csv"), *options]) == 0
+    err = capsys.readouterr().err
+    if quiet:
+        assert err == ""
+    else:
+        assert_states(
+            err, "labels are read as the model has them", "zip as texts such as '01'", "'NA' in zip"
+        )
+    assert_states(page.read_text(), "Read", "zip as texts such as '01'", "zip = NA")

@@ -14,7 +14,7 @@ from sklearn.base import clone
 from agnostix import MimicTree, OcclusionExplainer, WhatIfReport, as_predictor
 from agnostix.exceptions import DataError
 from agnostix.report.formatting import Scale
-from agnostix.report.sentences_population import curve_sentence, describe_constraints, levels_sentence
+from agnostix.report.sentences_population import curve_sentence, levels_sentence
 from tests.messages import refuses
 
 SCALE = Scale(False, 1)
@@ -176,46 +176,6 @@ def test_levels_sentence_orders_by_certain_change(binary: WhatIfReport) -> None:
     assert "smith" not in sentence
     assert "judge" not in sentence
     assert levels_sentence("job", ranking.iloc[2:], "outcome", SCALE).startswith("No level of job")
-
-
-@pytest.mark.parametrize(
-    ("constraints", "text"),
-    [
-        ({"age": 50}, "an average age of 50"),
-        ({"age": 1234567.0}, "an average age of 1234567"),
-        ({"age": 50, "hours": (35, 40.5)}, "an average age of 50 and an average hours between 35 and 40.5"),
-        ({"sex": {"Female": 0.5}}, "sex = Female in 50\u202f% of the rows"),
-        ({"sex": {"Female": (0.2, 0.5)}}, "sex = Female in 20\u202f% to 50\u202f% of the rows"),
-        ({"a": 1, "b": 2, "c": 3}, "an average a of 1, an average b of 2 and an average c of 3"),
-    ],
-)
-def test_describe_constraints_wording(constraints: dict, text: str) -> None:
-    assert describe_constraints(constraints) == text
-
-
-def test_scenario_sentence_matches_table(binary: WhatIfReport) -> None:
-    reached = binary.summary["scenarios"][0]
-    row = reached["outcomes"][0]
-    assert row["text"]["value"] in reached["sentence"]
-    text = row["text"]
-    assert f"{text['value']} ({text['interval']}) instead of {text['base']}" in reached["sentence"]
-
-
-def test_scenario_infeasible_reason_in_sentence_and_caveats(binary: WhatIfReport) -> None:
-    unreached = binary.summary["scenarios"][2]
-    assert "No row has age above" in unreached["problem"]
-    assert unreached["sentence"].endswith(unreached["problem"])
-    assert any(
-        "an average age of 200" in text and unreached["problem"] in text for text in binary.summary["caveats"]
-    )
-
-
-def test_scenario_sentence_states_thin_and_boundary_support(people: pd.DataFrame) -> None:
-    report = _report(people, lambda X: X["age"].to_numpy(), what_if=[{"age": 62}, {"sex": {"Male": 1.0}}])
-    thin, boundary = report.summary["scenarios"]
-    assert (thin["status"], boundary["status"]) == ("thin", "boundary")
-    assert "Support is thin" in thin["sentence"]
-    assert "boundary of the data" in boundary["sentence"]
 
 
 def test_caveats_share_of_thin_points(binary: WhatIfReport) -> None:

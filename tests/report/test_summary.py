@@ -31,7 +31,7 @@ def _walk(value: Any) -> list[Any]:
 def test_summary_is_json(name: str, request: pytest.FixtureRequest) -> None:
     report = request.getfixturevalue(name)
     read = json.loads(report.json(), parse_constant=_no_constant)
-    assert read["schema_version"] == 2
+    assert read["schema_version"] == 3
     assert json.loads(json.dumps(report.summary)) == read
     assert {type(leaf) for leaf in _walk(read)} <= {str, int, float, bool, type(None)}
 

@@ -31,7 +31,9 @@ from agnostix import (
     WhatIfReport,
 )
 from agnostix.cli import main
+from agnostix.cli.labels import KnownLabels
 from agnostix.cli.loading import load_model, load_table
+from agnostix.cli.read_labels import read_labels
 from agnostix.core.explanation import Detail, storage
 from agnostix.maskers import SegmentMasker, TextMasker
 from tests.slow.hostile import Case, assert_well
@@ -557,7 +559,8 @@ def tables(files, folder):
         expected = {"must_refuse": kind in MUST_FAIL, "must_answer": known is not None, "facts": (path.name,)}
 
         def call(path=path):
-            return load_table(path, files.levels)
+            known = {name: KnownLabels(labels) for name, labels in files.levels.items()}
+            return read_labels(load_table(path), path, known)[0]
 
         yield Case(f"{kind}, {number}", call, check, watched=(path,), **expected)
 

@@ -8,7 +8,7 @@
 
 from agnostix.core.models.capabilities import Differentiable, MaskComposer
 from agnostix.core.models.failures import NamedFailure
-from agnostix.core.models.predictor import Predictor, as_predictor, is_fitted, wants_to_write
+from agnostix.core.models.predictor import Predictor, as_predictor, fitted_columns, is_fitted, wants_to_write
 
 __all__ = [
     "Differentiable",
@@ -16,6 +16,7 @@ __all__ = [
     "NamedFailure",
     "Predictor",
     "as_predictor",
+    "fitted_columns",
     "is_fitted",
     "wants_to_write",
 ]

@@ -303,7 +303,7 @@ def _from_estimator(
             f"The model {name} is a clusterer that does not say which clusters it has. Pass an indicator for "
             "each: lambda X: np.stack([model.predict(X) == label for label in labels], axis=1)."
         )
-    columns = getattr(model, "feature_names_in_", None)
+    columns = fitted_columns(model)
     n_features = getattr(model, "n_features_in_", None)
     return Predictor(
         getattr(model, response),
@@ -312,10 +312,20 @@ def _from_estimator(
         response=response,
         classes=None if task == "regression" else classes,
         output_names=names,
-        columns=None if columns is None else tuple(str(column) for column in columns),
+        columns=columns,
         wants_array=columns is None and n_features is not None,
         exclusive=False if has_independent_labels(model) else None,
     )
+
+
+def fitted_columns(model: Any) -> tuple[str, ...] | None:
+    """Names of the columns that a model was fitted on, None for an array, or if it does not keep them."""
+    names = getattr(model, "feature_names_in_", None)
+    if names is None:  # CatBoost's name for it; it numbers the columns of an array
+        names = getattr(model, "feature_names_", None)
+        if names is not None and [str(name) for name in names] == [str(j) for j in range(len(names))]:
+            return None
+    return None if names is None else tuple(str(name) for name in names)
 
 
 def _default_response(model: Any, kind: str | None, task: Task | None) -> str:

@@ -119,7 +119,7 @@
       feature: curve.feature, level: curve.level, target, value: curve.value[i], std_error: curve.std_error[i], low: curve.low[i], high: curve.high[i],
       slope: curve.slope[i], kl: curve.kl[i], ess_fraction: curve.ess_fraction[i], max_weight: curve.max_weight[i], status: curve.status[i],
     }))),
-    scenarios: () => summary.scenarios.flatMap((s) => flat(s.outcomes).map((row) => ({ scenario: s.description, ...row, kl: s.kl, ess_fraction: s.ess_fraction, status: s.status }))),
+    scenarios: () => summary.scenarios.flatMap((s) => flat(s.outcomes).map((row) => ({ scenario: s.name ?? s.description, ...row, kl: s.kl, ess_fraction: s.ess_fraction, status: s.status }))),
     rules: () => flat(summary.rules.leaves),
     rows: () => summary.rows.flatMap((row) => row.explanations.flatMap((part) => flat(part.values).map((value) => ({
       row: row.name, position: row.position, method: part.method, ...value, base_value: part.base_value, surrogate_output: part.fidelity?.surrogate_output, r2: part.fidelity?.r2, output: part.output, confidence_level: part.confidence_level,
@@ -128,7 +128,7 @@
       row: row.name, rank, position: near.position, label: near.label, distance: near.distance, prediction: near.prediction, observed: near.observed,
     }, near.values))),
     maps: () => summary.pictures.images.flatMap((image) => flat(image.maps).map((map) => ({ image: image.name, position: image.position, ...map }))),
-    shifts: () => summary.scenarios.flatMap((s) => s.shifts.map((row) => ({ scenario: s.description, ...row }))),
+    shifts: () => summary.scenarios.flatMap((s) => s.shifts.map((row) => ({ scenario: s.name ?? s.description, ...row }))),
   };
   const cell = (value) => {
     if (value === null || value === undefined) return "";

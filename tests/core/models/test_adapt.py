@@ -1,4 +1,5 @@
 import functools
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -45,6 +46,22 @@ def mixed():
 @pytest.fixture(scope="module")
 def pipeline():
     return mixed().fit(FRAME, ANSWER)
+
+
+@pytest.mark.parametrize(
+    ("kept", "columns"),
+    [
+        ({"feature_names_": ["x 1", "zip"]}, ("x 1", "zip")),  # as CatBoost has them
+        ({"feature_names_": ["0", "1"]}, None),
+        ({"feature_names_": ["0", "1"], "feature_names_in_": ["a", "b"]}, ("a", "b")),
+        ({}, None),
+    ],
+)
+def test_columns_that_a_model_was_fitted_on(kept: dict, columns: tuple | None) -> None:
+    model = SimpleNamespace(predict=lambda X: np.zeros(len(X)), n_features_in_=2, **kept)
+    predictor = as_predictor(model, task="regression")
+    assert predictor.columns == columns
+    assert predictor.wants_array == (columns is None)
 
 
 def test_as_predictor_pipeline_name_columns_classes(pipeline):
