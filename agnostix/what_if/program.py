@@ -52,7 +52,7 @@ class Program:
         if not self.compiled.scalars:
             conditions = self.compiled.conditions(np.empty(0))
             return Solution(self, np.empty(0), conditions, self.project(self.linear(conditions)))
-        results = [(fixed, self._search(fixed)) for fixed in self._combinations()]
+        results = [(fixed, self._search(fixed)) for fixed in self.combinations()]
         fixed, found = min(results, key=lambda pair: pair[1].value)
         counts = sum(result.n_solves for _, result in results), found.n_minima
         return Solution.from_search(self, fixed, found, counts)
@@ -85,7 +85,7 @@ class Program:
         scalars = self.compiled.scalars
         return np.array([not one.choices and one.low < one.high for one in scalars], dtype=bool)
 
-    def _combinations(self) -> Iterator[Floats]:
+    def combinations(self) -> Iterator[Floats]:
         """Values of all scalars (n_scalars,) for each combination of choices, the others at the data's."""
         scalars = self.compiled.scalars
         numbers = [range(len(one.choices)) if one.choices else [0] for one in scalars]
