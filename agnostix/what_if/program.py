@@ -159,7 +159,7 @@ class Solution:
         conditions = program.compiled.conditions(values)
         return cls(program, values, conditions, result.best.projection, result, counts)
 
-    @property
+    @cached_property
     def linear(self) -> LinearConditions:
         """The conditions as arrays, in standard deviations."""
         return self.program.linear(self.conditions)
