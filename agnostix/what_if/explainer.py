@@ -26,7 +26,8 @@ from agnostix.what_if.joint import sweep_joint
 from agnostix.what_if.metrics import Metric, quantities_for, scenario_quantities
 from agnostix.what_if.predictions import check_sizes
 from agnostix.what_if.sample import ProjectionConfig, Sample
-from agnostix.what_if.scenario import Closeness, solve_scenario
+from agnostix.what_if.scenario import solve_scenario
+from agnostix.what_if.solving import Closeness
 from agnostix.what_if.sweeps import compute_histograms, sweep_curves, sweep_ranking
 from agnostix.what_if.table import Table
 
@@ -98,6 +99,7 @@ class EntropicProjection(PopulationExplainer):
     See Also
     --------
     agnostix.WhatIfReport : Curves, ranking and scenarios on one page.
+    agnostix.PixelProjection : The same for the pixels of a set of pictures.
 
     Notes
     -----

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +17,7 @@ from agnostix.what_if.calibration import Projection
 from agnostix.what_if.constraints.averages import Average
 from agnostix.what_if.constraints.base import Compiled, Condition, Context, Relative
 from agnostix.what_if.constraints.compilation import compile_constraints
-from agnostix.what_if.inference import Influence, interval
+from agnostix.what_if.inference import AnyInfluence, Influence, interval
 from agnostix.what_if.inference.batch import DrawSolver
 from agnostix.what_if.inference.bootstrap import Replicates, lost_draws, replicate
 from agnostix.what_if.inference.resampling import Resampling
@@ -24,6 +26,7 @@ from agnostix.what_if.program import Program, Solution
 from agnostix.what_if.replicate_weights import ManySolver
 from agnostix.what_if.sample import ProjectionConfig, Sample, Statistic
 from agnostix.what_if.scenario_influence import follows
+from agnostix.what_if.solving import Solved
 
 Part = list[tuple[Statistic, Bools | None]]
 """Averages and proportions, each with the rows that have a value, None for all."""
@@ -72,6 +75,25 @@ class SingleDraws:
         except (ConvergenceError, DataError, ValueError):  # no row of a group, or one value, is left
             return None
         return None if projection.status == "infeasible" else projection.weights
+
+
+class ScenarioSolver:
+    """Solves a scenario again in draws, prepared when the first are asked for."""
+
+    def __init__(self, solved: Solved) -> None:
+        self._solved = solved
+
+    def solve(self, counts: Floats) -> tuple[Floats, Floats, Bools]:
+        """Weights and base weights (n_draws, n_rows) of draws, and which reach the targets."""
+        return self._prepared.solve(counts)
+
+    @cached_property
+    def _prepared(self) -> DrawSolver | SingleDraws:
+        return draw_solver(self._solved.context, self._solved.solution)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What is prepared are arrays, which a process can be sent.
+        return {"_prepared": self._prepared}
 
 
 def draw_solver(context: Context, solution: Solution) -> DrawSolver | SingleDraws:
@@ -138,7 +160,7 @@ class PartShifts:
         share = self.shares(weights)
         return weights @ self.z / np.where(share > 0.0, share, np.nan)
 
-    def influences(self, influence: Influence) -> tuple[Floats, Floats]:
+    def influences(self, influence: AnyInfluence) -> tuple[Floats, Floats]:
         """What `Influence.parts` takes of the averages at the weights and at the base weights."""
         psi = self.z - self.means(influence.weights)
         for j, there in enumerate(self.there):

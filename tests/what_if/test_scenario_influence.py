@@ -20,7 +20,7 @@ from agnostix import (
     TruePositiveRate,
     Variance,
 )
-from agnostix.what_if import scenario as module
+from agnostix.what_if import solving as module
 from agnostix.what_if.scenario_influence import compute_influence
 from tests.what_if.doubles import chance, people, truth
 

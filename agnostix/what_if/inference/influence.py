@@ -50,7 +50,7 @@ class Influence:
     ) -> Influence:
         """Of exponential tilting along statistics minus their targets, (n_rows, n_constraints)."""
         moment = (centered * weights[:, None]).T @ centered
-        inverse = np.asarray(np.linalg.pinv(moment, rcond=_RANK, hermitian=True), dtype=np.float64)
+        inverse = invert_moment(moment)
         return cls._from_centered(weights, base, weights, centered, centered, None, inverse, design)
 
     @classmethod
@@ -186,6 +186,11 @@ class Influence:
         if drift is not None:
             change += drift[:, None] * self.slopes(psi)[0]
         return own, change
+
+
+def invert_moment(moment: Floats) -> Floats:
+    """Inverse of second moments (n_constraints, n_constraints), of those that are not dependent."""
+    return np.asarray(np.linalg.pinv(moment, rcond=_RANK, hermitian=True), dtype=np.float64)
 
 
 def unit_errors(influences: Floats, design: Design | None) -> Floats:
