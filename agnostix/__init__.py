@@ -4,7 +4,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from agnostix.core.explanation import Explanation, GapExplanation, Scenario, WhatIfCurves
+    from agnostix.core.explanation import (
+        Explanation,
+        GapExplanation,
+        PixelEffects,
+        PixelShifts,
+        Scenario,
+        WhatIfCurves,
+    )
     from agnostix.core.models import as_predictor
     from agnostix.exceptions import InfeasibleTargetError
     from agnostix.lime import LimeExplainer, submodular_pick
@@ -34,6 +41,7 @@ if TYPE_CHECKING:
         Keep,
         Margins,
         Mean,
+        PixelProjection,
         Prediction,
         Proportion,
         Quantile,
@@ -71,6 +79,9 @@ __all__ = [
     "Mean",
     "MimicTree",
     "OcclusionExplainer",
+    "PixelEffects",
+    "PixelProjection",
+    "PixelShifts",
     "Prediction",
     "Proportion",
     "Quantile",
@@ -114,6 +125,9 @@ _MODULES = {
     "Mean": "what_if",
     "MimicTree": "surrogate_tree",
     "OcclusionExplainer": "occlusion",
+    "PixelEffects": "core.explanation",
+    "PixelProjection": "what_if",
+    "PixelShifts": "core.explanation",
     "Prediction": "what_if",
     "Proportion": "what_if",
     "Quantile": "what_if",

@@ -11,6 +11,7 @@ from agnostix.plotting.heatmap import HeatmapDisplay
 from agnostix.plotting.joint_map import WhatIfMapDisplay
 from agnostix.plotting.leaves import LeavesDisplay
 from agnostix.plotting.metrics import MetricCurveDisplay, MetricScoresDisplay
+from agnostix.plotting.pixel_effects import PixelEffectDisplay
 from agnostix.plotting.pixels import PixelsDisplay
 from agnostix.plotting.pixels_grid import PixelsGridDisplay
 from agnostix.plotting.pruning_path import PruningPathDisplay
@@ -34,6 +35,7 @@ __all__ = [
     "LeavesDisplay",
     "MetricCurveDisplay",
     "MetricScoresDisplay",
+    "PixelEffectDisplay",
     "PixelsDisplay",
     "PixelsGridDisplay",
     "PruningPathDisplay",

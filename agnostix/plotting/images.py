@@ -171,7 +171,7 @@ def show_pale(ax: Any, image: Any) -> None:
     ax.imshow(np.broadcast_to(shade, (*shade.shape[:2], 3)), interpolation="nearest")
 
 
-def hatch(ax: Any, mask: Bools) -> None:
+def hatch(ax: Any, mask: Bools, pattern: str = "///") -> None:
     """Hatch the pixels of a mask (height, width)."""
     from matplotlib.colors import to_rgba
 
@@ -180,6 +180,6 @@ def hatch(ax: Any, mask: Bools) -> None:
     times = max(1, _FINE // max(mask.shape))
     fine = mask.repeat(times, axis=0).repeat(times, axis=1).astype(float)
     x, y = ((np.arange(n * times) + 0.5) / times - 0.5 for n in mask.shape[::-1])
-    filled = ax.contourf(x, y, fine, levels=[0.5, 1.5], colors="none", hatches=["///"])
+    filled = ax.contourf(x, y, fine, levels=[0.5, 1.5], colors="none", hatches=[pattern])
     filled.set_edgecolor(to_rgba(INK, 0.35))
     filled.set_linewidth(0.0)

@@ -219,6 +219,14 @@ def _check_images(explainer: Any) -> None:
     for case, images, word in invalid:
         with assert_raises(f"fit on {case}", word):
             fit_clone(explainer, model, images)
+    if explains_population(explainer):
+        with assert_raises("explain before fit", kinds=NotFittedError):
+            clone_with_model(explainer, model).explain()
+        with assert_raises("what_if before fit", kinds=NotFittedError):
+            clone_with_model(explainer, model).what_if(prediction=0.0)
+        with assert_raises("what_if on an unknown output", "unknown"):
+            fit_clone(explainer, model, X).what_if(prediction={"unknown": 0.0})
+        return
     with assert_raises("explain before fit", kinds=NotFittedError):
         clone_with_model(explainer, model).explain(X)
     fitted = fit_clone(explainer, model, X)

@@ -18,7 +18,9 @@ from agnostix.testing.harness import (
     explanation_arrays,
     fit_clone,
     make_rows,
+    population_frame,
     results,
+    takes_tables,
 )
 from agnostix.testing.tables import named, numbers
 
@@ -55,6 +57,11 @@ def check_constant_feature_is_zero(explainer: Any) -> None:
     X = make_rows(explainer)
     X.reshape(len(X), -1)[:, 1] = 0.1
     fitted = fit_clone(explainer, InteractionModel(), X)
+    if explains_population(explainer) and not takes_tables(explainer):
+        effects = fitted.explain()
+        assert effects.status.flat[1] == "not determined", "a constant pixel has an effect"
+        assert np.isnan(effects.values[..., 0, 1]).all(), "a constant pixel has a value"
+        return
     if explains_population(explainer):
         curves = fitted.explain()
         assert "x1" not in set(curves.frame["feature"]), "a constant column has a curve"
@@ -112,7 +119,10 @@ def check_values_sum_to_zero_over_outputs(explainer: Any) -> None:
     X = make_rows(explainer)
     for n_outputs in (2, 3):
         fitted = fit_clone(explainer, ProbabilityModel(n_outputs), X)
-        if explains_population(explainer):
+        if explains_population(explainer) and not takes_tables(explainer):
+            gap = np.abs(fitted.explain().values.sum(axis=0)).max()
+            assert gap <= 1e-9, f"effects on outputs that sum to 1 sum to {gap:.3g}"
+        elif explains_population(explainer):
             _assert_curves_sum_to_one(fitted.explain().frame)
         else:
             exp = fitted.explain(X)
@@ -147,10 +157,12 @@ def check_constant_model_is_zero(explainer: Any) -> None:
     for value in (0.1, -7.0):
         fitted = fit_clone(explainer, ConstantModel(value), X)
         if explains_population(explainer):
-            frame = fitted.explain().frame.dropna(subset="value")
-            gap = np.abs(frame[["value", "std_error", "slope"]].to_numpy() - [value, 0.0, 0.0])
+            frame = population_frame(fitted).dropna(subset="value")
+            numbers_of = ["value", "std_error", *(["slope"] if takes_tables(explainer) else [])]
+            expected = [value if takes_tables(explainer) else 0.0, *[0.0] * (len(numbers_of) - 1)]
+            gap = np.abs(frame[numbers_of].to_numpy() - expected)
             assert (gap <= 1e-12 * abs(value)).all(), (
-                f"curves of a constant model vary by up to {gap.max():.3g}"
+                f"results of a constant model vary by up to {gap.max():.3g}"
             )
             continue
         with warnings.catch_warnings():
@@ -175,7 +187,7 @@ def check_std_errors(explainer: Any) -> None:
     if not explains_population(explainer):
         assert_valid_std_errors(fitted.explain(X))
         return
-    frame = fitted.explain().frame
+    frame = population_frame(fitted)
     solved = frame[frame["status"].isin(["ok", "thin"])]
     errors = solved["std_error"].to_numpy()
     assert np.isfinite(errors).all(), "a standard error is NaN or infinite where the value is finite"

@@ -82,7 +82,9 @@ def explanation_arrays(exp: Any) -> Arrays:
 
 
 def _population_arrays(fitted: Any, X: Any) -> Arrays:
-    """The curves of an explainer of populations, and one scenario."""
+    """The curves of an explainer of populations, or its maps of pictures, and one scenario."""
+    if not takes_tables(fitted):
+        return _picture_arrays(fitted)
     arrays = _frame_arrays("curves", fitted.explain().frame)
     constraint = feasible_constraint(X)
     if constraint:
@@ -91,6 +93,25 @@ def _population_arrays(fitted: Any, X: Any) -> Arrays:
         for name in ("conditions", "outcomes", "shifts"):
             arrays |= _frame_arrays(name, getattr(scenario, name))
     return arrays
+
+
+def _picture_arrays(fitted: Any) -> Arrays:
+    """The maps of an explainer of sets of pictures, and those of one scenario."""
+    effects = fitted.explain()
+    arrays = {f"effects.{name}": getattr(effects, name) for name in effects.axes}
+    outputs = np.sort(fitted.predictions_.values[:, -1])  # the same mean to the bit in any order
+    if np.ptp(outputs) > 0:
+        target = float(0.8 * outputs.mean() + 0.2 * outputs[-1])
+        shifts = fitted.what_if(prediction={fitted.predictions_.output_names[-1]: target})
+        arrays |= {f"shifts.{name}": getattr(shifts, name) for name in shifts.axes if name != "weights"}
+        arrays["weights"] = shifts.weights[0, 1]
+    return arrays
+
+
+def population_frame(fitted: Any) -> pd.DataFrame:
+    """All values of an explainer of populations, with std_error, low, high and status."""
+    result = fitted.explain()
+    return result.frame if takes_tables(fitted) else result.to_frame()
 
 
 def _frame_arrays(name: str, frame: pd.DataFrame) -> Arrays:

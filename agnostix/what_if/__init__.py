@@ -12,7 +12,7 @@ Solver           Several moments: `calibration.project`, a proximal Newton metho
                  over `distinct_values`: equal rows merged, or Chebyshev nodes of a continuous column.
 Standard error   `inference`: the delta method with leverage (`Influence`) for means and for metrics with a
                  known derivative (`metrics`), a jackknife over blocks of rows for the others, Student's t
-                 (`interval`). For curves the same in sums over distinct values: `response_curves._respond`.
+                 (`interval`). For curves the same in sums over distinct values: `response_curves`.
 Fill             None: no value is replaced. A row counts where the shifted column has a value
                  (`sample.keep_complete_rows`).
 Support          "thin" and "boundary": `inference.classify_support`. Infeasible targets, why and the nearest
@@ -20,6 +20,7 @@ Support          "thin" and "boundary": `inference.classify_support`. Infeasible
 What is shifted  `moments`: averages and proportions, their default targets. `constraints`: a scenario's,
                  compiled to linear conditions on the weights (`constraints.base`).
 Results          `response_curves`, `sweeps`: curves, rankings, the baseline. `scenario`: scenarios, grids.
+Pictures         `pixels`: `PixelProjection`, each pixel a column, all of them stacked.
 Drift            Two tables: `drift`, the parts of a gap in prediction, error or rate between them.
 Rows             `table` and `predictions` in a canonical order; `sample`: some of them, standardized.
 """
@@ -47,6 +48,7 @@ from agnostix.what_if.constraints import (
 from agnostix.what_if.drift import explain_gap
 from agnostix.what_if.explainer import EntropicProjection
 from agnostix.what_if.metrics import default_metrics
+from agnostix.what_if.pixels import PixelProjection
 from agnostix.what_if.response_curves import CorrelatedShifts
 from agnostix.what_if.sample import Sample, movable
 from agnostix.what_if.table import Column
@@ -66,6 +68,7 @@ __all__ = [
     "Keep",
     "Margins",
     "Mean",
+    "PixelProjection",
     "Prediction",
     "Proportion",
     "Quantile",

@@ -1,4 +1,4 @@
-"""Checks of what is asked of a population: quantiles, columns, and values that they lack; light rows."""
+"""Checks of what is asked of a population: quantiles, columns, and values that they lack."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LIGHT = 1e-12
 """Weight of the lightest row, of the heaviest, down to which targets are reached whatever the rows."""
 
 
-def parse_quantiles(quantiles: Any) -> tuple[float, float]:
+def parse_quantiles(quantiles: Any, owner: str = "EntropicProjection") -> tuple[float, float]:
     """Two numbers 0 <= low < high <= 1; ValueError for others."""
     try:
         low, high = (float(q) for q in quantiles)
@@ -27,7 +27,7 @@ def parse_quantiles(quantiles: Any) -> tuple[float, float]:
         low, high = np.nan, np.nan
     if not 0.0 <= low < high <= 1.0:
         raise ValueError(
-            "The 'quantiles' parameter of EntropicProjection must be two numbers 0 <= low < high <= 1, "
+            f"The 'quantiles' parameter of {owner} must be two numbers 0 <= low < high <= 1, "
             f"got {quantiles!r}."
         )
     return low, high

@@ -3,12 +3,16 @@
 A reweighting that depends on one statistic alone gives equal rows equal weights, so rows with the same
 value enter every sum together. A continuous statistic has no equal rows; there a few Chebyshev nodes per
 bin carry the same sums of every smooth function of the statistic, to rounding error.
+
+Columns of equally many points are stacked in one `DistinctValues`, whose arrays then have a first axis of
+columns, or none where all columns share them.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from scipy.sparse import csc_array
@@ -26,6 +30,8 @@ _FEW_OUTCOMES = 2
 class DistinctValues:
     """Distinct values of a statistic (or Chebyshev nodes) with the sums over their rows."""
 
+    # Of stacked columns every array but `bin_widths`, which they lack, may have a first axis of columns.
+
     points: Floats  # (n_points,), values of the standardized statistic
     mass: Floats  # (n_points,), sum of base weights b
     first: Floats  # (n_points, n_outcomes), sums of b * outcome
@@ -34,18 +40,31 @@ class DistinctValues:
     second_sq: Floats  # (n_points, n_outcomes), sums of b^2 * outcome^2
     row_mass: Floats  # (n_points,), mean base weight of a row, weighted by itself
     row_top: Floats  # (n_points,), largest base weight of a row
-    extremes: tuple[float, float]  # smallest and largest value over the rows
+    extremes: tuple[Any, Any]  # smallest and largest value over the rows, each a float or (n_columns,)
     bin_widths: Floats | None = None  # (n_points,), of each node's bin; None for distinct values
 
     @cached_property
-    def mean(self) -> float:
-        """Base mean of the statistic."""
-        return float(self.mass @ self.points)
+    def mean(self) -> Any:
+        """Base mean of the statistic, a float or (n_columns,)."""
+        if self.points.ndim == 1:
+            return float(self.mass @ self.points)
+        return weigh_columns(self.points, self.mass)
 
     @property
-    def span(self) -> tuple[float, float]:
+    def span(self) -> tuple[Any, Any]:
         """Smallest and largest point; for nodes a little inside the extremes."""
-        return float(self.points.min()), float(self.points.max())
+        return self.points.min(-1), self.points.max(-1)
+
+
+def weigh(terms: Floats, sums: Floats) -> Floats:
+    """Terms ([n_columns,] n_targets, n_points) by each point's sum ([n_columns,] n_points), added up."""
+    return terms @ sums if sums.ndim == 1 else (terms @ sums[..., None])[..., 0]
+
+
+def weigh_columns(terms: Floats, sums: Floats) -> Floats:
+    """Terms (n_columns, n_points) by each point's sum ([n_columns,] n_points), added up, (n_columns,)."""
+    total: Floats = (terms * sums).sum(1)  # a product of matrices would round by how many columns there are
+    return total
 
 
 def is_spread(z: Floats) -> bool:

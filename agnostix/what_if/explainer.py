@@ -12,20 +12,17 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from agnostix.core.base import BaseExplainer
-from agnostix.core.base.explainer import take_examples
 from agnostix.core.explanation import Scenario, WhatIfCurves
 from agnostix.core.frames import as_table
-from agnostix.core.models import NamedFailure
-from agnostix.core.models.outputs import varying_outputs
 from agnostix.core.reproducibility import one_blas_thread
 from agnostix.core.row_order import check_row_order
 from agnostix.core.sklearn_compat import Interval, StrOptions
+from agnostix.what_if.base import PopulationExplainer
 from agnostix.what_if.checks import light_weights_named, parse_quantiles, select_columns, warn_of_missing
 from agnostix.what_if.constraints.short_forms import read_statement
 from agnostix.what_if.joint import sweep_joint
 from agnostix.what_if.metrics import Metric, quantities_for, scenario_quantities
-from agnostix.what_if.predictions import check_sizes, from_model, from_outcome, from_predictions
+from agnostix.what_if.predictions import check_sizes
 from agnostix.what_if.sample import ProjectionConfig, Sample
 from agnostix.what_if.scenario import Closeness, solve_scenario
 from agnostix.what_if.sweeps import compute_histograms, measure_baseline, sweep_curves, sweep_ranking
@@ -34,7 +31,7 @@ from agnostix.what_if.table import Table
 _LOGGER = logging.getLogger("agnostix")
 
 
-class EntropicProjection(BaseExplainer):
+class EntropicProjection(PopulationExplainer):
     """Average prediction of a model if the population were different.
 
     The observed rows are reweighted so that a column's average (or a label's
@@ -368,6 +365,7 @@ class EntropicProjection(BaseExplainer):
         error_rate: Any = None,
         divergence: str = "kullback_leibler",
         weight_bounds: tuple[float, float] | None = None,
+        gap_weights: Mapping[str, float] | None = None,
         metric: Metric | Sequence[Metric] | None = None,
     ) -> Scenario:
         """Outcome in a population that meets several constraints at once.
@@ -394,6 +392,10 @@ class EntropicProjection(BaseExplainer):
         weight_bounds : tuple of float, default=None
             Least and largest ratio of a row's weight to its base weight, such as
             (0.2, 5). None: weights only stay above 0.
+        gap_weights : mapping, default=None
+            What a gap of one standard deviation costs in the nearest scenario,
+            if the constraints cannot be met: by column or label, as in
+            ``{"age": 5}``, 1 for the others. Those that cost little are moved.
         metric : str, callable or list, default=None
             Quantities in ``outcomes`` besides the predictions; by default
             those that suit the model, if y is known.
@@ -417,7 +419,7 @@ class EntropicProjection(BaseExplainer):
         statement = read_statement(self.table_, constraints, prediction, error_rate, closeness.options)
         sample = Sample.from_table(self.table_, scenario_quantities(metric, predictions))
         with light_weights_named(self.table_.base):
-            scenario = solve_scenario(sample, statement, predictions, self.config_, closeness)
+            scenario = solve_scenario(sample, statement, predictions, self.config_, closeness, gap_weights)
         warn_of_missing(self.table_, self.config_.missing, statement.features)
         return scenario
 
@@ -455,22 +457,3 @@ class EntropicProjection(BaseExplainer):
         shifted = [one[0] if isinstance(one, tuple) else one for one in (first, second)]
         warn_of_missing(self.table_, self.config_.missing, shifted)
         return frame
-
-    def _predict(self, table: Any, y: Any, sample_weight: Any, predictions: Any) -> Any:
-        n_rows, self.n_model_rows_ = table.shape[0], 0
-        if self.model is not None and predictions is not None:
-            raise ValueError("Pass either a model or predictions, not both.")
-        if self.model is not None:
-            predictor = self._fit_predictor(table, y, sample_weight)
-            with NamedFailure(predictor.name, n_rows):
-                outputs = predictor.predict(table)
-            predictor, tried, n_trial_rows = predictor.trial(take_examples(table))
-            if tried.shape[1] != outputs.shape[1]:
-                raise varying_outputs(predictor.name, outputs.shape, tried.shape)
-            self.n_model_rows_ = n_rows + n_trial_rows
-            return from_model(predictor, outputs, y)
-        if predictions is not None:
-            return from_predictions(predictions, y, n_rows)
-        if y is None:
-            raise ValueError("There is no outcome: pass a model, predictions, or y.")
-        return from_outcome(y, n_rows)

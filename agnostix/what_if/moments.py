@@ -11,7 +11,7 @@ import numpy as np
 from agnostix.core.typing import Floats
 from agnostix.what_if.distinct_values import DistinctValues, collapse, collapse_levels, is_spread
 from agnostix.what_if.sample import Missing, Sample, Statistic, keep_complete_rows
-from agnostix.what_if.tilting import largest_kl, solve_kl
+from agnostix.what_if.tilting import each_target, largest_kl, solve_kl
 
 MAX_KL = 0.5
 """Largest divergence, in nats, of default targets for proportions and zero-inflated columns."""
@@ -84,24 +84,27 @@ def default_targets(
     taus = np.concatenate([below, [0.0], above])
     if statistic.level is not None:
         return taus, _by_divergence(distinct, taus)
-    low, high = _ends(statistic.z, distinct, base, quantiles)
-    return taus, np.where(taus < 0.0, -taus * low, taus * high)
+    ends = quantile_ends(distinct, *_quantiles(statistic.z, distinct, base, quantiles))
+    return taus, np.where(taus < 0.0, -taus * ends[0], taus * ends[1])
+
+
+def quantile_ends(distinct: DistinctValues, low: Any, high: Any) -> Floats:
+    """Lowest and highest default target of a mean ([n_columns,] 2), by quantiles, floats or (n_columns,)."""
+    ends = np.stack([low, high], axis=-1)
+    least, most = (_SHORT_OF_EXTREME * extreme for extreme in distinct.extremes)
+    clipped = np.stack([np.maximum(low, least), np.minimum(high, most)], axis=-1)
+    is_beyond = np.stack([ends[..., 0] >= 0.0, ends[..., 1] <= 0.0], axis=-1)
+    if not is_beyond.any():
+        return clipped
+    return np.where(is_beyond, _by_divergence(distinct, np.where(is_beyond, [-1.0, 1.0], 0.0)), clipped)
 
 
 def _by_divergence(distinct: DistinctValues, taus: Floats) -> Floats:
-    low, high = (min(MAX_KL, _SHORT_OF_EDGE * largest_kl(distinct, sign)) for sign in (-1, 1))
+    low, high = (
+        each_target(np.minimum(MAX_KL, _SHORT_OF_EDGE * largest_kl(distinct, sign))) for sign in (-1, 1)
+    )
     up = taus > 0.0
     return solve_kl(distinct, taus * taus * np.where(up, high, low), np.where(up, 1, -1)).targets
-
-
-def _ends(
-    z: Floats, distinct: DistinctValues, base: Floats, quantiles: tuple[float, float]
-) -> tuple[float, float]:
-    low, high = _quantiles(z, distinct, base, quantiles)
-    least, most = (_SHORT_OF_EXTREME * extreme for extreme in distinct.extremes)
-    low = max(low, least) if low < 0.0 else _by_divergence(distinct, np.array([-1.0]))[0]
-    high = min(high, most) if high > 0.0 else _by_divergence(distinct, np.array([1.0]))[0]
-    return float(low), float(high)
 
 
 def _quantiles(z: Floats, distinct: DistinctValues, base: Floats, quantiles: tuple[float, float]) -> Floats:

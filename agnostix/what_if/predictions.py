@@ -66,7 +66,7 @@ _SIZES = 1e-151, 1e151
 """Sizes of predictions whose squares, and sums of these, double precision holds."""
 
 
-def check_sizes(predictions: Predictions) -> None:
+def check_sizes(predictions: Predictions, owner: str = "EntropicProjection") -> None:
     """DataError if standard errors, which take squares of predictions, would be infinite or falsely 0."""
     for name, values in zip(predictions.output_names, predictions.values.T, strict=True):
         largest = np.abs(values).max()
@@ -74,7 +74,7 @@ def check_sizes(predictions: Predictions) -> None:
         if is_small or largest > _SIZES[1]:
             what = f"those of output {name!r}" if predictions.predicted else f"the values of {name!r}"
             raise DataError(
-                f"EntropicProjection squares predictions, which must be between {_SIZES[0]:g} and "
+                f"{owner} squares predictions, which must be between {_SIZES[0]:g} and "
                 f"{_SIZES[1]:g} in size, and {what} reach {largest:.3g}. Divide them by "
                 f"1e{int(np.floor(np.log10(largest)))} first."
             )

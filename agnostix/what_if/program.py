@@ -37,7 +37,7 @@ def solve_program(
 
 @dataclass(frozen=True)
 class Program:
-    """What a solver is asked for: conditions, given scalars, and how far weights are from the base weights."""
+    """What a solver is asked for: the least divergence under conditions, given scalars."""
 
     compiled: Compiled
     base: Floats  # (n_rows,), summing to 1
@@ -50,9 +50,9 @@ class Program:
             conditions = self.compiled.conditions(np.empty(0))
             return Solution(self, np.empty(0), conditions, self.project(self.linear(conditions)))
         results = [(fixed, search(self.given(fixed))) for fixed in self._combinations()]
-        fixed, best = min(results, key=lambda pair: pair[1].value)
-        counts = sum(result.n_solves for _, result in results), best.n_minima
-        return Solution.from_search(self, fixed, best, counts)
+        fixed, found = min(results, key=lambda pair: pair[1].value)
+        counts = sum(result.n_solves for _, result in results), found.n_minima
+        return Solution.from_search(self, fixed, found, counts)
 
     def linear(self, conditions: Sequence[Condition]) -> LinearConditions:
         """The conditions as arrays, in standard deviations."""
@@ -91,8 +91,8 @@ class Program:
             names = ", ".join(f"{one.name} ({len(one.choices)})" for one in scalars if one.choices)
             raise ValueError(
                 f"The constraints leave {n_combinations} cases to be solved one by one, and at most "
-                f"{_MAX_COMBINATIONS} are: {names}. Compare fewer groups at a time, with compared=[...], or state "
-                "one-sided ranges."
+                f"{_MAX_COMBINATIONS} are: {names}. Compare fewer groups at a time, with compared=[...], or "
+                "state one-sided ranges, such as (0.8, inf)."
             )
         start = np.array([min(max(one.start, one.low), one.high) for one in scalars])
         has_choice = np.array([bool(one.choices) for one in scalars])
@@ -100,7 +100,7 @@ class Program:
             yield np.where(has_choice, chosen, start)
 
     def given(self, fixed: Floats, rows: Bools | None = None) -> ParametricProblem:
-        """The problem in the scalars that are searched, the others fixed (n_scalars,), on some of the rows."""
+        """The problem in the scalars that are searched, the others (n_scalars,) fixed, on some rows."""
         free, compiled = self.is_searched, self.compiled
         part = self if rows is None else replace(self, base=self.base[rows] / self.base[rows].sum())
 
@@ -192,7 +192,7 @@ class Solution:
         pairs = [
             (one.name, value, one.low, one.high)
             for one, value in zip(self.program.compiled.scalars, self.values.tolist(), strict=True)
-            if not one.choices
+            if not one.choices and one.low < one.high
         ]
         frame = pd.DataFrame(pairs, columns=["name", "value", "low", "high"])
         return frame.astype({"name": object, "value": float, "low": float, "high": float})
@@ -203,17 +203,20 @@ class Solution:
         notes = list(self.program.compiled.notes)
         if self.result is not None and len(self.searched):
             rows = self.searched.to_dict("records")
-            what = "; ".join(
-                f"{row['name']}, from {round(row['low'], 6):g} to {round(row['high'], 6):g}: {row['value']:.6g}"
+            what = " and ".join(
+                f"the {row['name']} ({row['value']:.6g}, searched from {round(row['low'], 6):g} to "
+                f"{round(row['high'], 6):g})"
                 for row in rows
             )
-            minima = f"{self.counts[1]} local minim{'um' if self.counts[1] == 1 else 'a'}"
+            minima = f", {self.counts[1]} local minima compared" if self.counts[1] > 1 else ""
             notes.append(
-                f"Searched over what the conditions are linear given, by {self.result.method}: {what}. "
-                f"{self.counts[0]} linear problems were solved and {minima} compared."
+                f"The conditions are linear only given {what}. Searched by {self.result.method}: "
+                f"{self.counts[0]} linear problems solved{minima}."
             )
         pairs = zip(self.program.compiled.scalars, self.values.tolist(), strict=True)
         notes += [
-            f"Of what may bind, {one.name} is {one.choices[round(v)]}." for one, v in pairs if one.choices
+            f"{one.name}: {one.choices[round(v)]}, the closest of {len(one.choices)} cases."
+            for one, v in pairs
+            if one.choices
         ]
         return tuple(notes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,10 +13,9 @@ from agnostix.core.typing import Bools, Floats
 from agnostix.exceptions import ConvergenceError
 from agnostix.what_if.calibration import DIVERGENCES, KULLBACK_LEIBLER, Divergence, project
 from agnostix.what_if.condition_table import describe_conditions
-from agnostix.what_if.conflicts import explain_conflict, keeps_groups
+from agnostix.what_if.conflicts import explain_conflict, keeps_groups, read_gap_weights
 from agnostix.what_if.constraints.base import Condition, Constraint, Context
 from agnostix.what_if.constraints.compilation import compile_constraints
-from agnostix.what_if.constraints.moments import check_blocks
 from agnostix.what_if.constraints.short_forms import Statement
 from agnostix.what_if.inference import Influence, WeightDiagnostics
 from agnostix.what_if.outcomes import compute_outcomes
@@ -75,21 +74,38 @@ def solve_scenario(
     predictions: Predictions,
     config: ProjectionConfig,
     closeness: Closeness | None = None,
+    gap_weights: Mapping[str, float] | None = None,
 ) -> Scenario:
     """The closest weights that meet all constraints, with outcomes, shifts and diagnostics."""
+    solved = solve_constraints(sample, statement, predictions, config, closeness, gap_weights)
+    return build_scenario(*solved, config)
+
+
+def solve_constraints(
+    sample: Sample,
+    statement: Statement,
+    predictions: Predictions,
+    config: ProjectionConfig,
+    closeness: Closeness | None = None,
+    gap_weights: Mapping[str, float] | None = None,
+) -> tuple[Context, Solution]:
+    """The closest weights that meet all constraints; InfeasibleTargetError if none do."""
     near = closeness or Closeness()
     sample = keep_complete_rows(sample, statement.shifted, config.missing, statement.features)
     context = statement.in_context(Context(sample, predictions))
+    read_gap_weights(gap_weights, context.constraints)  # raises for names that there are not
     solution = near.solve(context)
     if not _is_solved(solution, context):
         raise explain_conflict(
-            solution.conditions,
+            solution.program.compiled,
+            solution.values,
             context,
             lambda parts: _is_met(context, parts, near),
             lambda phi, low, high: _calibrate(phi, low, high, context, near),
             weight_bounds=near.weight_bounds,
+            gap_weights=gap_weights,
         )
-    return _build_scenario(context, solution, config)
+    return context, solution
 
 
 def _is_solved(solution: Solution, context: Context) -> bool:
@@ -103,10 +119,9 @@ def _is_solved(solution: Solution, context: Context) -> bool:
 def _is_met(context: Context, constraints: Sequence[Constraint], near: Closeness) -> bool:
     """Whether some weights meet these constraints, in place of those of the context."""
     try:
-        check_blocks(constraints, context)
         other = replace(context, constraints=tuple(constraints))
         return _is_solved(near.solve(other), other)
-    except ConvergenceError:
+    except (ConvergenceError, ValueError):
         return False
 
 
@@ -119,7 +134,8 @@ def _calibrate(phi: Floats, low: Floats, high: Floats, context: Context, near: C
     return None if projection.status == "infeasible" else projection.weights
 
 
-def _build_scenario(context: Context, solution: Solution, config: ProjectionConfig) -> Scenario:
+def build_scenario(context: Context, solution: Solution, config: ProjectionConfig) -> Scenario:
+    """Outcomes, shifts and diagnostics of a solution."""
     sample, projection = context.sample, solution.projection
     weights, base = projection.weights, sample.base
     on_edge = projection.status == "boundary"

@@ -32,7 +32,7 @@ _EXACT = 2.0**53
 _SMALLEST = 1e-292
 """Largest number of a column whose every digit double precision holds."""
 
-_N_ROUNDINGS = 8
+N_ROUNDINGS = 8
 """Steps of double precision within which values differ by rounding, as sums of shares do."""
 
 
@@ -41,7 +41,7 @@ def is_constant(values: Numbers) -> bool:
     low, high = values.min(), values.max()
     if values.dtype.kind != "f":
         return bool(low == high)
-    return bool(high - low <= _N_ROUNDINGS * np.spacing(max(abs(low), abs(high))) if high > low else True)
+    return bool(high - low <= N_ROUNDINGS * np.spacing(max(abs(low), abs(high))) if high > low else True)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import pytest
 from matplotlib.figure import Figure
 
 import agnostix.plotting as plotting
-from agnostix import EntropicProjection, GapExplanation, explain_gap
+from agnostix import EntropicProjection, GapExplanation, PixelEffects, PixelProjection, explain_gap
 from agnostix.metrics import ComparisonResult, MetricCurve, MetricResult, UnreliableResult
 from agnostix.plotting import (
     ComparisonDisplay,
@@ -20,6 +20,7 @@ from agnostix.plotting import (
     LeavesDisplay,
     MetricCurveDisplay,
     MetricScoresDisplay,
+    PixelEffectDisplay,
     PixelsDisplay,
     PixelsGridDisplay,
     PruningPathDisplay,
@@ -49,6 +50,7 @@ MAKERS: dict[str, Maker] = {
     ),
     "SegmentsDisplay": lambda p: SegmentsDisplay.from_explanation(picture()),
     "PixelsDisplay": lambda p: PixelsDisplay.from_explanation(pixels()),
+    "PixelEffectDisplay": lambda p: PixelEffectDisplay.from_explanation(_effects()),
     "PixelsGridDisplay": lambda p: PixelsGridDisplay.from_explanation(layered()),
     "TextDisplay": lambda p: TextDisplay.from_explanation(text()),
     "TreeDisplay": lambda p: TreeDisplay.from_estimator(fitted_mimic()),
@@ -68,6 +70,12 @@ def _gap(projection: EntropicProjection) -> GapExplanation:
     is_odd, p = np.arange(len(X)) % 2 == 1, X.iloc[:, -1].to_numpy()
     A, B = (EntropicProjection().fit(X[rows], predictions=p[rows]) for rows in (~is_odd, is_odd))
     return explain_gap(A, B)
+
+
+def _effects() -> PixelEffects:
+    pictures = np.random.default_rng(0).integers(0, 5, (60, 3, 4))
+    predictions = pd.DataFrame({WILD: pictures[:, 1, 1] / 5.0})
+    return PixelProjection().fit(pictures, predictions=predictions).explain()
 
 
 def _metric() -> MetricResult:
@@ -176,6 +184,7 @@ def test_plot_long_names_leave_room(name: str) -> None:
         ),
         "SegmentsDisplay": lambda p: SegmentsDisplay.from_explanation(picture(output_names=("o" * 200,))),
         "PixelsDisplay": lambda p: PixelsDisplay.from_explanation(pixels(output_names=("o" * 200,))),
+        "PixelEffectDisplay": lambda p: PixelEffectDisplay.from_explanation(_effects()),
         "PixelsGridDisplay": lambda p: PixelsGridDisplay.from_explanation(
             layered(
                 1, output_names=("o" * 200,), coords={"layer": np.array(["l" * 200, "m" * 200, "n" * 200])}

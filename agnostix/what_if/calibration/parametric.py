@@ -1,12 +1,12 @@
-"""Conditions that are linear in the weights once a few scalars are given, and the least divergence at each.
+"""Conditions that are linear in the weights given a few scalars, and the least divergence as their function.
 
-Given the scalars theta, the closest weights are those of a linear problem: w_i = b_i F(alpha + xi' phi_i(theta)),
-with means t(theta) where a condition binds. By the envelope theorem the least divergence V(theta) has the slope
+Given the scalars theta, the closest weights are w_i = b_i F(alpha + xi' phi_i(theta)), with means t(theta)
+where a condition binds. By the envelope theorem the least divergence V(theta) has the slope
 
     dV/dtheta = sum_j xi_j (dt_j/dtheta - E_w[dphi_j/dtheta])
 
-and its curvature follows from the derivative of the optimality conditions. Where statistics and targets are at
-most quadratic in a scalar, as in all means and rates, their central differences are exact with wide steps.
+and its curvature follows from the derivative of the optimality conditions. Where statistics and targets are
+at most quadratic in a scalar, as in all means and rates, central differences are exact with wide steps.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class ParametricProblem:
         return ParametricSolution(self, theta, linear, self._project(linear, start))
 
     def _project(self, linear: LinearConditions, start: Floats | None) -> Projection:
-        """The projection; where the solver does not converge, or a statistic has no values, none is feasible."""
+        """The projection; infeasible where the solver does not converge, or a statistic has no values."""
         n_rows, k = linear.phi.shape
         if np.isfinite(linear.phi).all() and not np.isnan(linear.low + linear.high).any():
             for first in (start, None):
@@ -204,7 +204,7 @@ class ParametricSolution:
 
     @cached_property
     def jacobian(self) -> Floats:
-        """Derivative of the estimating functions' weighted sums by multipliers and scalars, the intercept fixed."""
+        """Derivative of the estimating functions' weighted sums by multipliers and scalars."""
         tangent, k = self.projection.tangent, self.xi.size
         jacobian = (self.estimating * tangent[:, None]).T @ self.directions
         jacobian[:k, :k] += np.diag(1.0 / self.linear.penalty[self.active])
@@ -235,7 +235,7 @@ class ParametricSolution:
         return self.problem.steps(self.theta)
 
     @cached_property
-    def _nearby(self) -> list[tuple[_Look, _Look]]:
+    def _nearby(self) -> list[tuple[_Nearby, _Nearby]]:
         """The active conditions a step below and above in each scalar."""
         return [(self._look(self.theta - s), self._look(self.theta + s)) for s in np.diag(self._steps)]
 
@@ -247,7 +247,7 @@ class ParametricSolution:
 
     @cached_property
     def _second(self) -> Floats:
-        """Second derivatives (n_scalars, n_scalars) of xi' (targets less means), weights and multipliers fixed."""
+        """Second derivatives (n_scalars, n_scalars) of xi' (targets less means), the weights fixed."""
         steps, here = self._steps, self._look(self.theta).gap @ self.xi
         ends = [(below.gap @ self.xi, above.gap @ self.xi) for below, above in self._nearby]
         second = np.diag([(one - 2.0 * here + two) / s**2 for (one, two), s in zip(ends, steps, strict=True)])
@@ -257,17 +257,17 @@ class ParametricSolution:
             second[a, b] = second[b, a] = sum(corners) / (4.0 * steps[a] * steps[b])
         return second.reshape(steps.size, steps.size)
 
-    def _look(self, theta: Floats) -> _Look:
+    def _look(self, theta: Floats) -> _Nearby:
         """The active conditions at other scalars, under the same weights and multipliers."""
         linear, active = self.problem.conditions(theta), self.active
         phi = linear.phi[:, active]
-        # A positive multiplier raises a mean to the low end of its range, a negative one lowers it to the high.
+        # A positive multiplier raises a mean to the low end of its range.
         target = np.where(self.xi >= 0.0, linear.low[active], linear.high[active])
-        return _Look(phi @ self.xi, target, target - self.projection.weights @ phi)
+        return _Nearby(phi @ self.xi, target, target - self.projection.weights @ phi)
 
 
 @dataclass(frozen=True)
-class _Look:
+class _Nearby:
     """Active conditions at some scalars."""
 
     exponent: Floats  # (n_rows,), phi @ xi

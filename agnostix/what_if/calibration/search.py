@@ -1,9 +1,9 @@
 """Outer loop over scalars: the least divergence V(theta) where conditions are linear only given theta.
 
-One scalar: V and its slope on a grid over the range, graded towards the data's value and the hints. An interval
-in which the slope turns from negative to positive holds a minimum; the most promising are refined by safeguarded
-Newton steps. Where no point of the grid is feasible, the certificate of infeasibility at a point rules out an
-interval around it, until a feasible point is found or none is left.
+One scalar: V and its slope on a grid over the range, graded towards the data's value and the hints. An
+interval in which the slope turns from negative to positive holds a minimum; the most promising are refined by
+safeguarded Newton steps. Where no point of the grid is feasible, the certificate of infeasibility at a point
+rules out an interval around it, until a feasible point is found or none is left.
 
 Several scalars: Newton's method with a line search, from the best points of a low-discrepancy sample.
 
@@ -278,14 +278,14 @@ def _find_feasible(tried: _Tried) -> tuple[float, float] | None:
             return None
         left.sort(key=lambda interval: interval[1] - interval[0])
         start, end = left.pop()
-        if end - start <= _NARROWEST * (high - low):
-            return None
         middle = 0.5 * (start + end)
         solution = tried.solve(np.array([middle]))
         if solution.is_feasible:
             return start, end
+        if end - start <= _NARROWEST * (high - low):
+            continue
         below, above = solution.ruled_out
-        left += [part for part in ((start, middle - below), (middle + above, end)) if part[0] < part[1]]
+        left += [part for part in ((start, middle - below), (middle + above, end)) if part[0] <= part[1]]
     return None
 
 

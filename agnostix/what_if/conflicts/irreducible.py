@@ -16,9 +16,10 @@ from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.what_if.conflicts.least_gaps import LeastGaps, least_gaps
 from agnostix.what_if.conflicts.reachable_means import ReachableMeans
 
-_CONFLICT = 1e-8
+CONFLICT = 1e-8
 """Standard deviations by which conditions must be missed together to be in conflict."""
-_CONFLICT_IN_GROUPS = 1e-9
+_IN_GROUPS = 0.1
+"""The same where groups may have little weight, of that."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class ConflictFinder:
     implied: Bools  # (n_conditions,), what travels with the user's own conditions
     always: Bools  # (n_conditions,), what must hold and is not named: weight in the groups that are spoken of
     always_low: tuple[float, ...] = ()  # lower ends of these, of which any will do
+    least: float = CONFLICT
 
     def find(self) -> Conflict | None:
         """An irreducible conflict, of the user's own conditions if there is one; None if there is none."""
@@ -68,11 +70,11 @@ class ConflictFinder:
             return None
         reach = self.bounded if with_bounds and self.bounded is not None else self.free
         if not self.always.any():
-            return self._prove(reach, places, self.low, _CONFLICT)
+            return self._prove(reach, places, self.low, self.least)
         proof = None
         for end in self.always_low:
             low = np.where(self.always, end, self.low)
-            proof = self._prove(reach, places, low, _CONFLICT_IN_GROUPS)
+            proof = self._prove(reach, places, low, _IN_GROUPS * self.least)
             if proof is None:
                 return None
         return proof

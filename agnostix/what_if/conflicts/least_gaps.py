@@ -147,7 +147,7 @@ def reachable_fraction(reach: ReachableMeans, low: Floats, high: Floats) -> floa
     steps = np.r_[low[below] - from_low, from_high - high[above]]
     for _ in range(_MAX_ROUNDS):
         n, n_below = len(reach.points), below.size
-        program = solve_program(
+        program = linprog(
             np.r_[np.zeros(n), -1.0],
             A_ub=np.hstack(
                 [np.vstack([-reach.points[:, below].T, reach.points[:, above].T]), steps[:, None]]
@@ -156,7 +156,11 @@ def reachable_fraction(reach: ReachableMeans, low: Floats, high: Floats) -> floa
             A_eq=np.r_[np.ones(n), 0.0][None],
             b_eq=[1.0],
             bounds=[(0.0, None)] * n + [(0.0, 1.0)],
+            method="highs-ds",
+            options=_OPTIONS,
         )
+        if program.status != 0:  # ranges that are missed by a rounding error leave no way at all
+            return 0.0
         direction = np.zeros(low.size)
         marginals = -program.ineqlin.marginals
         np.add.at(direction, below, marginals[:n_below])

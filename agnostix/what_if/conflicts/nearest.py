@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from agnostix.core.typing import Bools, Floats
+from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.what_if.conflicts.least_gaps import LeastGaps, least_gaps
 from agnostix.what_if.conflicts.reachable_means import ReachableMeans
 
@@ -29,7 +29,7 @@ Calibrate = Callable[[Floats, Floats, Floats], Floats | None]
 
 
 @dataclass(frozen=True)
-class LinearConditions:
+class ElasticConditions:
     """Ranges in which means must lie, what a gap costs, and what they are about."""
 
     phi: Floats  # (n_rows, n_conditions)
@@ -45,23 +45,23 @@ class LinearConditions:
         """The groups that conditions are about."""
         return list({group.tobytes(): group for group in self.groups if group is not None}.values())
 
-    def keep(self, some: Bools) -> LinearConditions:
-        """Some of the conditions (n_conditions,)."""
-        groups = tuple(group for group, is_kept in zip(self.groups, some, strict=True) if is_kept)
+    def keep(self, some: Codes) -> ElasticConditions:
+        """The conditions in some places, in their order."""
+        groups = tuple(self.groups[j] for j in some)
         parts = (self.phi[:, some], self.low[some], self.high[some], self.costs[some])
-        return LinearConditions(*parts, groups, self.base, self.weight_bounds)
+        return ElasticConditions(*parts, groups, self.base, self.weight_bounds)
 
-    def with_groups_present(self) -> LinearConditions:
+    def with_groups_present(self) -> ElasticConditions:
         """The same where every group keeps some weight: without, any mean in a group is reached by none."""
         shares = [float(self.base @ group) for group in self.distinct_groups]
         return self._with_shares([LEAST_SHARES[0] * share for share in shares], None)
 
-    def with_shares_of(self, weights: Floats) -> LinearConditions:
+    def with_shares_of(self, weights: Floats) -> ElasticConditions:
         """The same where every group has the weight that it has under weights (n_rows,)."""
         shares = [float(weights @ group) for group in self.distinct_groups]
         return self._with_shares(shares, shares)
 
-    def _with_shares(self, low: list[float], high: list[float] | None) -> LinearConditions:
+    def _with_shares(self, low: list[float], high: list[float] | None) -> ElasticConditions:
         groups = self.distinct_groups
         if not groups:
             return self
@@ -84,23 +84,31 @@ class LinearConditions:
         return float(gaps[may] @ self.costs[may])
 
 
-def nearest_weights(linear: LinearConditions, calibrate: Calibrate) -> Floats:
+def nearest_weights(linear: ElasticConditions, calibrate: Calibrate) -> Floats:
     """Weights (n_rows,) with the least sum of gaps, closest to the base weights among those."""
-    anchor = linear.base
-    if linear.distinct_groups:
-        # A mean in a group is linear only at a given weight of the group: that of the nearest weights
-        # without the conditions on groups.
-        over_all = np.array([group is None for group in linear.groups])
-        if over_all.any():
-            anchor = nearest_weights(linear.keep(over_all), calibrate)
-        linear = linear.with_shares_of(anchor)
+    anchor = weights_over_all(linear, calibrate)
+    linear = linear.with_shares_of(anchor)
     reach = ReachableMeans(linear.phi, linear.base, linear.weight_bounds, anchor)
     gaps = least_gaps(reach, linear.low, linear.high, linear.costs, np.arange(linear.low.size))
-    exact = reach.mixture(gaps.factors)
-    return _closest(linear, gaps, exact, calibrate)
+    return _closest(linear, gaps, reach.mixture(gaps.factors), calibrate)
 
 
-def _closest(linear: LinearConditions, gaps: LeastGaps, exact: Floats, calibrate: Calibrate) -> Floats:
+def weights_over_all(linear: ElasticConditions, calibrate: Calibrate) -> Floats:
+    """The nearest weights (n_rows,) without the conditions on groups, at whose weights these are linear."""
+    over_all = np.flatnonzero([group is None for group in linear.groups])
+    if not linear.distinct_groups or over_all.size == 0:
+        return linear.base
+    return nearest_weights(linear.keep(over_all), calibrate)
+
+
+def least_cost(linear: ElasticConditions, anchor: Floats) -> float:
+    """The least sum of gaps at the groups' weights under an anchor (n_rows,)."""
+    linear = linear.with_shares_of(anchor)
+    reach = ReachableMeans(linear.phi, linear.base, linear.weight_bounds, anchor)
+    return least_gaps(reach, linear.low, linear.high, linear.costs, np.arange(linear.low.size)).cost
+
+
+def _closest(linear: ElasticConditions, gaps: LeastGaps, exact: Floats, calibrate: Calibrate) -> Floats:
     """The weights closest to the base weights that have the least sum of gaps, or hardly more."""
     moved = np.isfinite(linear.costs) & (np.abs(gaps.multipliers) >= (1.0 - 1e-6) * linear.costs)
     up, down = moved & (gaps.multipliers > 0.0), moved & (gaps.multipliers < 0.0)
@@ -130,7 +138,7 @@ def _closest(linear: LinearConditions, gaps: LeastGaps, exact: Floats, calibrate
 
 
 def _limit_one(
-    linear: LinearConditions, low: Floats, high: Floats, moved: Bools, limit: float, calibrate: Calibrate
+    linear: ElasticConditions, low: Floats, high: Floats, moved: Bools, limit: float, calibrate: Calibrate
 ) -> Floats | None:
     """The closest weights where only one mean is off, by no more than up to a limit."""
     low = np.where(moved & np.isneginf(low), limit, low)
@@ -138,7 +146,7 @@ def _limit_one(
     return calibrate(linear.phi, low, high)
 
 
-def farthest_mean(linear: LinearConditions, place: int, sign: float) -> tuple[float, Floats]:
+def farthest_mean(linear: ElasticConditions, place: int, sign: float) -> tuple[float, Floats]:
     """How far one mean goes, up or down by the sign, where all others are met; weights (n_rows,) there."""
     part = linear.with_groups_present()
     costs = np.where(np.arange(part.low.size) == place, 1.0, np.inf)
@@ -150,7 +158,7 @@ def farthest_mean(linear: LinearConditions, place: int, sign: float) -> tuple[fl
     return float(gaps.means[place]), reach.mixture(gaps.factors)
 
 
-def farthest_in_group(linear: LinearConditions, place: int, sign: float, numbers: Floats) -> float:
+def farthest_in_group(linear: ElasticConditions, place: int, sign: float, numbers: Floats) -> float:
     """How far the mean of numbers (n_rows,) in a group goes, where all other conditions are met."""
     # A ratio of means: the ratio that some weights have is raised by weights of a larger
     # E[1_G (numbers - ratio)], until none are (Dinkelbach, 1967).

@@ -8,7 +8,7 @@ import numpy as np
 
 from agnostix.core.typing import Floats
 from agnostix.what_if.conflicts.least_gaps import least_gaps, least_over_ranges
-from agnostix.what_if.conflicts.nearest import LinearConditions
+from agnostix.what_if.conflicts.nearest import ElasticConditions
 from agnostix.what_if.conflicts.reachable_means import ReachableMeans, extreme_weights
 
 _MET = 1e-8
@@ -20,21 +20,23 @@ _MOST = 1e9
 Bounds = tuple[float, float]
 
 
-def bounds_that_do(linear: LinearConditions) -> Bounds | None:
+def bounds_that_do(linear: ElasticConditions) -> Bounds | None:
     """The bounds with the least cap at the same floor, else with the largest floor; None if none would do."""
     assert linear.weight_bounds is not None
     low, high = linear.weight_bounds
     if _shortfall(linear, (low, np.inf)) is None:
         cap = _least_size(linear, high, lambda size: (low, size))
-        return None if cap is None else (low, cap)
+        return None if cap is None else (low, _three_digits(cap, np.ceil))
     if low > 0.0 and _shortfall(linear, (0.0, high)) is None:
         size = _least_size(linear, 1.0 / low, lambda size: (1.0 / size, high))
         return None if size is None else (_three_digits(1.0 / size, np.floor), high)
     return None
 
 
-def _least_size(linear: LinearConditions, start: float, bounds_at: Callable[[float], Bounds]) -> float | None:
-    """The least size, rounded up to three digits, at whose bounds some weights meet the conditions."""
+def _least_size(
+    linear: ElasticConditions, start: float, bounds_at: Callable[[float], Bounds]
+) -> float | None:
+    """The least size at whose bounds some weights meet the conditions, up to a thousandth; None if none."""
     # Every direction in which weights fall short proves a size too small: the one at which they no longer
     # do. From one to the next sizes rise to the least (Newton's method).
     size = start
@@ -49,7 +51,7 @@ def _least_size(linear: LinearConditions, start: float, bounds_at: Callable[[flo
     return None
 
 
-def _shortfall(linear: LinearConditions, bounds: Bounds) -> Floats | None:
+def _shortfall(linear: ElasticConditions, bounds: Bounds) -> Floats | None:
     """Multipliers (n_conditions,) that prove that no weights within bounds meet the conditions, if so."""
     reach = ReachableMeans(linear.phi, linear.base, bounds)
     costs = np.where(np.isinf(linear.costs), np.inf, 1.0)
@@ -59,7 +61,7 @@ def _shortfall(linear: LinearConditions, bounds: Bounds) -> Floats | None:
 
 
 def _size_reaching(
-    linear: LinearConditions, direction: Floats, size: float, bounds_at: Callable[[float], Bounds]
+    linear: ElasticConditions, direction: Floats, size: float, bounds_at: Callable[[float], Bounds]
 ) -> float | None:
     """The size at whose bounds weights go as far in a direction as the ranges ask for."""
     heights = linear.phi @ direction

@@ -9,7 +9,7 @@ import numpy as np
 
 from agnostix.core.typing import Floats
 from agnostix.what_if.conflicts.irreducible import Conflict
-from agnostix.what_if.conflicts.nearest import LinearConditions, farthest_in_group, farthest_mean
+from agnostix.what_if.conflicts.nearest import ElasticConditions, farthest_in_group, farthest_mean
 from agnostix.what_if.conflicts.shares import apart, describe_block, describe_sums
 from agnostix.what_if.constraints.averages import Average, moments_in_group
 from agnostix.what_if.constraints.base import Condition, Constraint, Context
@@ -22,7 +22,7 @@ class ConflictWords:
     """What there is to say about a conflict."""
 
     conflict: Conflict
-    linear: LinearConditions
+    linear: ElasticConditions
     conditions: Sequence[Condition]  # as many as the linear ones: those that must hold
     context: Context
 
@@ -42,8 +42,11 @@ class ConflictWords:
     def label(self, place: int) -> str:
         """Name of a condition, and where it is held if it was not stated."""
         condition = self.conditions[place]
-        held = f" (held at {self._end_text(place)})" if condition.role == "held" else ""
-        return self.constraint(place).label + held
+        if condition.role != "held":
+            return self.constraint(place).label
+        if condition.held is None:
+            return f"{condition.statistic.label} (held at {condition.statistic.text(condition.low)})"
+        return f"{condition.held.label} (held at {condition.held.target:.6g})"
 
     def sentence(self) -> str:
         """The reason why no weights meet the conditions."""
@@ -66,7 +69,7 @@ class ConflictWords:
     def _beyond(self, place: int) -> str | None:
         """Of an average whose target is beyond the value of every row."""
         constraint = self.constraint(place)
-        if not isinstance(constraint, Average):
+        if not isinstance(constraint, Average) or _needs_others(constraint, self.context):
             return None
         member = constraint.members(self.context)
         numbers = np.asarray(constraint.numbers(self.context), dtype=float)
@@ -117,7 +120,10 @@ class ConflictWords:
 
     def _farthest(self, places: Sequence[int], last: int) -> tuple[float, float]:
         """How far an average goes where the others are met, and its standard deviation."""
-        part, place, sign = self._only(places), places.index(last), self.conflict.multipliers[last]
+        source = self.conditions[last].source
+        held = [j for j, one in enumerate(self.conditions) if one.role == "held" and one.source == source]
+        kept = [*places, *(j for j in held if j not in places)]  # a variance is one at its mean alone
+        part, place, sign = self._only(kept), places.index(last), self.conflict.multipliers[last]
         group, statistic = self.linear.groups[last], self.conditions[last].statistic
         if group is None:
             return float(statistic.from_z(farthest_mean(part, place, sign)[0])), statistic.scale
@@ -133,8 +139,7 @@ class ConflictWords:
         if condition.role == "held":
             return False
         if self.linear.groups[place] is not None:
-            needed = getattr(constraint, "needed", None)
-            return isinstance(constraint, Average) and not (needed and needed(self.context))
+            return isinstance(constraint, Average) and not _needs_others(constraint, self.context)
         return (condition.low, condition.high) == constraint.bounds(self.context)
 
     def _stated_end(self, place: int) -> float:
@@ -142,11 +147,9 @@ class ConflictWords:
         low, high = self.constraint(place).bounds(self.context)
         return low if self.conflict.multipliers[place] > 0.0 else high
 
-    def _only(self, places: Sequence[int]) -> LinearConditions:
+    def _only(self, places: Sequence[int]) -> ElasticConditions:
         """The conditions in conflict, and bounds on the weights if they are."""
-        some = np.zeros(self.linear.low.size, dtype=bool)
-        some[list(places)] = True
-        part = self.linear.keep(some)
+        part = self.linear.keep(np.asarray(places))
         return part if self.conflict.with_bounds else replace(part, weight_bounds=None)
 
     def _contradiction(self) -> str:
@@ -191,10 +194,6 @@ class ConflictWords:
         condition = self.conditions[place]
         return condition.low if self.conflict.multipliers[place] > 0.0 else condition.high
 
-    def _end_text(self, place: int) -> str:
-        condition = self.conditions[place]
-        return condition.statistic.text(self._end(place))
-
     def _target_text(self, place: int) -> str:
         """What was stated for a condition, as it was stated."""
         if self.conditions[place].role == "held":
@@ -219,3 +218,8 @@ class ConflictWords:
 def _term(factor: float, label: str) -> str:
     size = "" if abs(factor) == 1.0 else f"{abs(factor):.6g}*"
     return f"{'-' if factor < 0 else '+'} {size}({label})"
+
+
+def _needs_others(constraint: Average, context: Context) -> bool:
+    """Whether other quantities are held for an average."""
+    return bool(constraint.needed(context))

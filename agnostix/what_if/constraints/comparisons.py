@@ -1,4 +1,4 @@
-"""What constraints on group rates share: the rates, the group that the target binds, the scalars searched over."""
+"""What constraints on group rates share: the rates, the group that the target binds, what is searched."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _NEAR_END = 1e-9
 
 
 class Extreme(NamedTuple):
-    """A rate and a group, and the sign of its difference, that may be the largest: what the target then binds."""
+    """A rate, a group and the sign of its difference: one of those that the target may bind."""
 
     rate: int
     group: str
@@ -98,15 +98,17 @@ class GroupComparison(Constraint):
         groups = list_groups(context.sample, self.columns, self.reference, self.compared, rows)
         rates = []
         for kind in self.kinds:
-            among = {**groups[0], **(self.where or {})}
-            of_reference = kind(0.5, positive=self.favorable, threshold=self.threshold, where=among)
             eligible = np.ones(context.base.size, dtype=bool) if rows is None else rows
             if kind is not SelectionRate:
                 eligible = eligible & (is_of_class(context, self.favorable) == (kind is TruePositiveRate))
             decisions = decide(context, self.favorable, self.threshold)
-            named = [Where(tuple(levels.items())) for levels in groups]
-            members = {one.label: eligible & one.members(context.sample) for one in named}
-            rates.append(GroupRate(of_reference, decisions, members))
+            members, constraints = {}, {}
+            for levels in groups:
+                group, among = Where(tuple(levels.items())), {**levels, **(self.where or {})}
+                members[group.label] = eligible & group.members(context.sample)
+                options = {"positive": self.favorable, "threshold": self.threshold, "where": among}
+                constraints[group.label] = kind(0.5, **options)
+            rates.append(GroupRate(decisions, members, constraints))
         return tuple(rates)
 
     def by_group(self, context: Context, weights: Floats) -> dict[str, float]:
@@ -129,10 +131,10 @@ class GroupComparison(Constraint):
         return float(values[0]) if values.size == 1 else float(np.abs(values).max())
 
     def bounds(self, context: Context) -> tuple[float, float]:
-        """The ends of the range it must lie in; a ratio, and the largest of several differences, is not negative."""
+        """The ends of the range it must lie in; only the difference of two groups may be negative."""
         low, high = super().bounds(context)
         if low < 0.0 and (self.is_ratio or len(list_extremes(self.rates(context), self.is_ratio)) > 1):
-            if self._target.tolerance and high >= 0.0:
+            if low < high and high >= 0.0:
                 return 0.0, high
             what = "A ratio of rates" if self.is_ratio else "The largest of several differences"
             raise ValueError(f"{what} is 0 or more, and the target of {self.label!r} is {self.target!r}.")
@@ -143,8 +145,7 @@ class GroupComparison(Constraint):
         rates = self.rates(context)
         for rate in rates:
             rate.check_varies()
-        holds = tuple(Hold.from_context(context, rate.of_reference, is_free=True) for rate in rates)
-        conditions = ComparisonConditions(self, rates, holds, self.bounds(context), context.base)
+        conditions = ComparisonConditions(self, rates, self.bounds(context), context)
         penalty_of = conditions.penalty_of if self.is_soft else None
         return Compiled(conditions.given, conditions.scalars, penalty_of, conditions.notes)
 
@@ -158,13 +159,23 @@ def list_extremes(rates: Sequence[GroupRate], is_ratio: bool) -> tuple[Extreme, 
 
 @dataclass(frozen=True)
 class ComparisonConditions:
-    """Conditions of a comparison, given what is searched: reference rates, a soft target's value, the extreme."""
+    """Conditions of a comparison, given reference rates, a soft target's value and the extreme."""
 
     constraint: GroupComparison
     rates: tuple[GroupRate, ...]
-    holds: tuple[Hold, ...]  # the reference group's rates: searched over, or stated
     target: tuple[float, float]
-    base: Floats  # (n_rows,)
+    context: Context
+
+    @property
+    def base(self) -> Floats:
+        """Base weights (n_rows,)."""
+        return self.context.base
+
+    @cached_property
+    def holds(self) -> tuple[Hold, ...]:
+        """The reference group's rates: searched over, or stated."""
+        constraints = (rate.constraints[rate.reference] for rate in self.rates)
+        return tuple(Hold.from_context(self.context, one, is_free=True) for one in constraints)
 
     @cached_property
     def extremes(self) -> tuple[Extreme, ...]:
@@ -192,28 +203,37 @@ class ComparisonConditions:
         if constraint.is_soft:
             found.append(Scalar(constraint.label, self.data, *self._reach))
         if self.has_choice:
-            choices = tuple(self._choice(extreme) for extreme in self.extremes)
-            found.append(Scalar(f"what binds in {constraint.label}", 0.0, 0.0, len(choices) - 1.0, choices))
+            name, choices = f"What binds in the {constraint.label}", tuple(map(self._choice, self.extremes))
+            found.append(Scalar(name, 0.0, 0.0, len(choices) - 1.0, choices))
         return tuple(found)
 
     @cached_property
     def _reference_scalars(self) -> dict[int, Scalar]:
         """The reference group's rates that are searched over, by the rate."""
-        low, high = self._rate_range
-        scalars = {k: hold.scalar for k, hold in enumerate(self.holds) if hold.scalar is not None}
-        return {
-            k: one._replace(low=max(one.low, low), high=min(one.high, high)) for k, one in scalars.items()
-        }
+        scalars = {}
+        for k, hold in enumerate(self.holds):
+            if (one := hold.scalar) is not None:
+                low, high = self._rate_range(k)
+                scalars[k] = one._replace(low=max(one.low, low), high=min(one.high, high))
+        return scalars
 
-    @property
-    def _rate_range(self) -> tuple[float, float]:
-        """Reference rates at which the rates of the others stay between 0 and 1, as far as the target tells."""
-        least, most = 0.0, 1.0
-        if not self.constraint.is_soft and self.constraint.is_ratio:
-            most = min(1.0, 1.0 / max(self.target[0], _NEAR_END))
-        elif not self.constraint.is_soft and len(self.extremes) == 1:
-            least, most = max(0.0, -self.target[1]), min(1.0, 1.0 - self.target[0])
-        return least + _NEAR_END, most - _NEAR_END
+    def _rate_range(self, k: int) -> tuple[float, float]:
+        """Reference rates that the target leaves room for, given where other groups' rates may be."""
+        least, most = _NEAR_END, 1.0 - _NEAR_END
+        if self.constraint.is_soft:
+            return least, most
+        low, high = self.target
+        is_one, is_ratio = len(self.extremes) == 1, self.constraint.is_ratio
+        for group in self.rates[k].compared:
+            stated = self.context.stated(self.rates[k].constraints[group].key)
+            is_hard = stated is not None and not stated.is_soft
+            a, b = stated.bounds(self.context) if stated is not None and is_hard else (least, most)
+            if is_ratio:
+                most = min(most, b / low) if low > 0.0 else most
+                least = max(least, a / high) if is_one else least
+            else:
+                least, most = max(least, a - high), min(most, b - low if is_one else b + high)
+        return least, most
 
     @property
     def notes(self) -> tuple[str, ...]:

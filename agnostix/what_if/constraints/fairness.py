@@ -237,10 +237,10 @@ class EqualOpportunity(GroupComparison):
     >>> hired = [1] * 10 + [0] * 30 + [1] * 30 + [0] * 30
     >>> able = [1] * 20 + [0] * 20 + [1] * 40 + [0] * 20
     >>> projection = EntropicProjection().fit(X, able, predictions=hired)
-    >>> equal = EqualOpportunity(0.0, group="sex", reference="Male")
-    >>> projection.what_if([equal]).conditions[["before", "reached"]].round(3)
+    >>> nearly = EqualOpportunity(-0.1, group="sex", reference="Male")
+    >>> projection.what_if([nearly]).conditions[["before", "reached"]].round(3)
        before  reached
-    0   -0.25      0.0
+    0   -0.25     -0.1
     """
 
     kind = "equal opportunity"

@@ -30,14 +30,14 @@ _MAX_NUMBERS = 20
 class GroupRate:
     """A rate of decisions in several groups, the reference group first."""
 
-    of_reference: Average  # the constraint on the reference group's rate, its target left aside
     decisions: Floats  # (n_rows,), 1 for the favorable decision
     groups: Mapping[str, Bools]  # the rows (n_rows,) that it is taken over, by group
+    constraints: Mapping[str, Average]  # on the rate of each group, targets left aside
 
     @property
     def name(self) -> str:
         """Its name: "selection rate"."""
-        return self.of_reference.kind
+        return self.constraints[self.reference].kind
 
     @property
     def reference(self) -> str:
@@ -100,23 +100,23 @@ class GroupConditions:
     def given(self, references: Floats, bounds: Sequence[RateBound]) -> Iterator[Condition]:
         """The conditions, given the reference group's rates (n_rates,)."""
         for k, rate in enumerate(self.rates):
-            yield Condition(self._at(k, rate.reference, float(references[k])), 0.0, 0.0)
+            yield self._condition(k, rate.reference, float(references[k]), 0.0, 0.0)
         for bound in bounds:
             c = float(references[bound.rate])
             low, high = (slope * c + shift for slope, shift in (bound.low, bound.high))
             if low == high:
-                yield Condition(self._at(bound.rate, bound.group, low), 0.0, 0.0)
+                yield self._condition(bound.rate, bound.group, low, 0.0, 0.0)
                 continue
             if np.isfinite(low):
-                yield Condition(self._at(bound.rate, bound.group, low), 0.0, np.inf)
+                yield self._condition(bound.rate, bound.group, low, 0.0, np.inf)
             if np.isfinite(high):
-                yield Condition(self._at(bound.rate, bound.group, high), -np.inf, 0.0)
+                yield self._condition(bound.rate, bound.group, high, -np.inf, 0.0)
 
-    def _at(self, k: int, group: str, value: float) -> Statistic:
-        """1_G (d - value), standardized as at the data's rate."""
-        rate = self.rates[k]
-        numbers = np.where(rate.groups[group], rate.decisions - value, 0.0)
-        return replace(self.statistics[k, group], values=numbers)
+    def _condition(self, k: int, group: str, value: float, low: float, high: float) -> Condition:
+        """The mean of 1_G (d - value), standardized as at the data's rate, from low to high."""
+        member = self.rates[k].groups[group]
+        numbers = np.where(member, self.rates[k].decisions - value, 0.0)
+        return Condition(replace(self.statistics[k, group], values=numbers), low, high, group=member)
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ class HeldShareConditions:
 def list_groups(
     sample: Sample, columns: Sequence[str], reference: Any, compared: Any, rows: Bools | None
 ) -> list[dict[str, Any]]:
-    """The level of each column in each group, the reference group first; crossed columns make one of each pair."""
+    """The level of each column in each group, the reference group first."""
     places = [_group_column(sample.column(name)) for name in columns]
     own = _find_group(places, reference, "reference")
     if compared is None:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from agnostix.exceptions import DataError
 from agnostix.what_if.constraints.base import Constraint, Context
 from agnostix.what_if.constraints.margins import Parts
-from agnostix.what_if.constraints.moments import Mean, Proportion, check_blocks
+from agnostix.what_if.constraints.moments import Mean, Proportion
 from agnostix.what_if.constraints.other_tables import is_table, read_table
 from agnostix.what_if.constraints.outcome import Prediction
 from agnostix.what_if.constraints.rates import ErrorRate
@@ -55,7 +55,6 @@ class Statement:
         statement = replace(self, items=items, notes=notes)
         _check_different(parts)
         context = replace(context, constraints=parts, statement=statement)
-        check_blocks(parts, context)
         return context
 
     def arguments(self, parts: Sequence[Constraint]) -> dict[str, Any]:

@@ -127,7 +127,7 @@ def test_points_that_certificate_rules_out_are_infeasible(ratio, theta):
 
 
 def test_ruled_out_interval_ends_where_plane_touches_a_row():
-    problem, z, _ = variance_problem(30.0, 30.0)
+    problem, _, _ = variance_problem(30.0, 30.0)
     solution = problem.at(np.array([0.0]))
     above = solution.ruled_out[1]
     assert np.isfinite(above)

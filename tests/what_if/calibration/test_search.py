@@ -157,7 +157,7 @@ def test_feasible_point_of_several_scalars_is_approached_by_soft_conditions():
         targets = [0.0, 0.0, reached @ z, reached @ (group * z)]
         return phi, targets, targets, [np.inf] * 4
 
-    low = np.array(rates) + [0.0, 0.0]
+    low = np.array(rates)
     problem = make(conditions, base, low - 0.6, low - 0.55, low + 0.004)
     found = search(problem)
     assert found.best.is_feasible

@@ -1,14 +1,29 @@
 """Scenarios that no weights meet: the reason, the nearest that some do, and ranges for the targets."""
 
 import pickle
+import re
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from agnostix import EntropicProjection
+from agnostix import (
+    Correlation,
+    EntropicProjection,
+    ExpectedShortfall,
+    Keep,
+    Margins,
+    Mean,
+    Proportion,
+    Quantile,
+    SelectionRate,
+    Variance,
+)
 from agnostix.exceptions import InfeasibleTargetError
 from tests.messages import assert_states, refuses
+from tests.reference.conflicts import is_feasible, is_irreducible, least_sum_of_gaps
+from tests.reference.what_if import standardize
+from tests.what_if.doubles import chance, people, truth
 
 N = 900
 
@@ -128,3 +143,158 @@ def test_error_pickles_with_ranges():
     error = refused(projection, {"sex": {"f": 0.5}}, prediction=0.52)
     again = pickle.loads(pickle.dumps(error))
     assert (str(again), again.nearest, again.ranges) == (str(error), error.nearest, error.ranges)
+
+
+# Constraints of all kinds ----------------------------------------------------------------------------------
+
+X = people(800)
+Y = truth(X)
+PEOPLE = EntropicProjection().fit(X, Y, predictions=chance(X))
+F, M = {"sex": "Female"}, {"sex": "Male"}
+
+
+@pytest.mark.parametrize(
+    ("constraints", "options", "facts"),
+    [
+        ([Mean("age", 95, where=F)], {}, ["No row where sex = Female has age above", "95"]),
+        ([Mean("age", 62, where=F), Mean("hours", 30, where=F)], {}, ["either alone", "goes down to"]),
+        ([Mean("age", 60), Mean("hours", 30), Mean("gain", 400)], {}, ["mean of age 60", "goes down to"]),
+        ([Mean("age", (62, 64)), Mean("hours", (20, 30))], {}, ["from 62 to 64", "from 20 to 30"]),
+        ([Variance("age", 2000)], {}, ["No weights reach variance of age 2000", "goes up to"]),
+        ([Mean("age", 62), Variance("age", 600)], {}, ["mean of age", "variance of age"]),
+        ([Correlation("age", "hours", -0.99), Mean("gain", 12_000)], {}, ["correlation of age and hours"]),
+        ([ExpectedShortfall("gain", 0.95, 1e5)], {}, ["0.95 quantile of gain (held at"]),
+        ([Quantile("age", 0.5, 60), Mean("age", 30)], {}, ["0.5 quantile of age", "mean of age 30"]),
+        ([SelectionRate(0.9, threshold=0.5, where=F), Mean("age", 30, where=F)], {}, ["selection rate"]),
+        ([Keep("age"), Mean("hours", 55)], {}, ["mean of age", "mean of hours"]),
+        ([Proportion("sex", {"Female": 0.6, "Male": 0.6})], {}, ["sum to 1.2", "Female 0.6, Male 0.6"]),
+        ({"age": 60}, {"weight_bounds": (0.2, 3)}, ["within 0.2 to 3 times the base weights", "least cap"]),
+        ({"age": 60}, {"weight_bounds": (0.6, 40)}, ["within 0.6 to 40 times", "largest floor"]),
+        ({"age": 95}, {"weight_bounds": (0.2, 3)}, ["No row has age above"]),
+        ({"age": 60}, {"weight_bounds": (0, 2), "divergence": "chi_square"}, ["of at most 2 times"]),
+        ({"age": 95}, {"divergence": "empirical_likelihood"}, ["No row has age above"]),
+        (
+            [
+                Mean("age", 60, where=F),
+                Mean("age", 30, where=M),
+                Mean("age", 41),
+                Proportion("sex", "Female", 0.2),
+            ],
+            {},
+            ["any 2 of them", "mean of age where sex = Male 30"],
+        ),
+    ],
+    ids=lambda part: re.sub(r"\W+", " ", str(part))[:40],
+)
+def test_every_kind_has_a_reason_and_remedies(constraints, options, facts):
+    error = refused(PEOPLE, constraints, **options)
+    assert_states(str(error), *facts)
+    assert str(error).startswith(error.reason)
+    assert error.conflict
+    assert 0.0 <= error.reachable <= 1.0
+    assert_both_remedies_work(PEOPLE, error)
+    assert {name: error.nearest[name] for name in options if name == "divergence"} == {
+        name: value for name, value in options.items() if name == "divergence"
+    }
+
+
+@pytest.mark.parametrize("bounds", [(0.2, 3.0), (0.6, 40.0)])
+def test_bounds_that_the_message_proposes_do(bounds):
+    error = refused(PEOPLE, {"age": 55, "hours": (45, 50)}, weight_bounds=bounds)
+    proposed = re.search(r"weight_bounds=\((\S+), (\S+)\)", error.reason)
+    scenario = PEOPLE.what_if(
+        {"age": 55, "hours": (45, 50)}, weight_bounds=tuple(map(float, proposed.groups()))
+    )
+    assert scenario.gap <= 1e-9
+    assert error.conflict[-1].startswith("weights within")
+    assert error.nearest["weight_bounds"] == bounds
+
+
+def test_conflict_is_irreducible_and_nearest_has_the_least_sum_of_gaps():
+    names = ["age", "hours", "gain"]
+    phi, base = standardize(X[names])
+    deviations = X[names].std(ddof=0)
+    for seed in range(6):
+        z = np.random.default_rng(seed).normal(0.0, 2.0, 3)
+        targets = {
+            name: float(X[name].mean() + t * deviations[name]) for name, t in zip(names, z, strict=True)
+        }
+        if is_feasible(phi, z, z, base):
+            assert PEOPLE.what_if(targets).gap <= 1e-9
+            continue
+        error = refused(PEOPLE, targets)
+        places = [names.index(label.removeprefix("mean of ")) for label in error.conflict]
+        assert is_irreducible(phi, z, z, base, places)
+        near = error.nearest["constraints"]
+        gaps = [abs(near[name] - targets[name]) / deviations[name] for name in names]
+        assert sum(gaps) == pytest.approx(least_sum_of_gaps(phi, z, z, base), abs=2e-4 * np.abs(z).sum())
+
+
+def test_relation_of_cells_of_two_tables_names_their_sums():
+    first = pd.crosstab(X["sex"], X["job"], normalize=True)
+    second = pd.crosstab(X["job"], X["member"], normalize=True)
+    first.iloc[0, 0] += 1e-4
+    first.iloc[1, 2] -= 1e-4
+    error = refused(PEOPLE, [Margins(first), Margins(second)])
+    assert_states(
+        error.reason,
+        "contradict each other",
+        "in the table of sex x job sum to",
+        "in the table of job x member",
+    )
+    assert len({label.split(", ")[0] for label in error.conflict}) > 1
+    assert_both_remedies_work(PEOPLE, error)
+
+
+def test_gap_weights_say_what_is_moved():
+    targets = {"age": 62, "hours": 30}
+    kept = {}
+    for name in targets:
+        error = refused(PEOPLE, targets, gap_weights={name: 50})
+        kept[name] = error.nearest["constraints"][name] == targets[name]
+        by_label = refused(PEOPLE, targets, gap_weights={f"mean of {name}": 50})
+        assert by_label.nearest == error.nearest
+    assert kept == {"age": True, "hours": True}
+
+
+@pytest.mark.parametrize(
+    ("gap_weights", "facts"),
+    [
+        ({"agee": 2}, ["gap_weights", "'agee'", "'age'", "Did you mean"]),
+        ({"age": 0}, ["'age'", "above 0", "0"]),
+        ({"age": "much"}, ["'age'", "'much'"]),
+        ({"age": np.inf}, ["'age'", "inf"]),
+        ([2.0], ["gap_weights must map"]),
+    ],
+)
+def test_bad_gap_weights_are_refused_whatever_the_constraints(gap_weights, facts):
+    with refuses(ValueError, *facts):
+        PEOPLE.what_if({"age": 41}, gap_weights=gap_weights)
+
+
+def test_others_are_said_and_nearest_meets_them_too():
+    error = refused(PEOPLE, {"age": 95, "gain": -3})
+    assert_states(error.reason, "other conflicts")
+    assert len(error.conflict) == 1
+    assert_both_remedies_work(PEOPLE, error)
+    assert "other conflicts" not in refused(PEOPLE, {"age": 95, "gain": 500}).reason
+
+
+def test_unmoved_targets_stay_as_they_were_stated():
+    error = refused(
+        PEOPLE, [Proportion("sex", "Female", "+0.1"), Mean("hours", "+90"), Mean("age", 41, penalty=2.0)]
+    )
+    sex, hours, age = error.nearest["constraints"]
+    assert hours.target == pytest.approx(X["hours"].max(), rel=0.1)
+    assert (sex.target, age.target, age.penalty) == ("+0.1", 41, 2.0)
+    low, high = error.ranges["constraints"][1].target
+    assert low < hours.target < high
+    assert high == pytest.approx(X["hours"].mean() + 90)
+
+
+def test_order_of_rows_does_not_matter():
+    shuffled = X.sample(frac=1.0, random_state=0)
+    other = EntropicProjection().fit(shuffled, Y[shuffled.index], predictions=chance(shuffled))
+    targets = {"age": 62, "hours": 30, "job": {"clerk": 0.1}}
+    one, two = refused(PEOPLE, targets), refused(other, targets)
+    assert (str(one), one.nearest, one.ranges) == (str(two), two.nearest, two.ranges)

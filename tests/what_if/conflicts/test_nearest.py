@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from agnostix.exceptions import ConvergenceError
 from agnostix.what_if.calibration import project
-from agnostix.what_if.conflicts.nearest import LinearConditions, nearest_weights
+from agnostix.what_if.conflicts.nearest import ElasticConditions, nearest_weights
 from tests.reference.conflicts import closest_with_gaps, least_sum_of_gaps, total_gap
 from tests.reference.what_if import divergence
 from tests.what_if.conflicts.conflict_cases import random_conditions
@@ -22,7 +22,7 @@ def nearest(phi, low, high, base, costs, groups=None, bounds=None):
         return None if projection.status == "infeasible" else projection.weights
 
     groups = (None,) * low.size if groups is None else groups
-    return nearest_weights(LinearConditions(phi, low, high, costs, groups, base, bounds), calibrate)
+    return nearest_weights(ElasticConditions(phi, low, high, costs, groups, base, bounds), calibrate)
 
 
 @given(seed=st.integers(0, 10_000), n_conditions=st.integers(1, 5))

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agnostix.what_if.conflicts.nearest import LinearConditions
+from agnostix.what_if.conflicts.nearest import ElasticConditions
 from agnostix.what_if.conflicts.weight_caps import bounds_that_do
 from tests.reference.conflicts import is_feasible, least_cap
 from tests.what_if.conflicts.conflict_cases import random_conditions
@@ -13,7 +13,7 @@ from tests.what_if.conflicts.conflict_cases import random_conditions
 
 def find(phi, low, high, base, bounds):
     k = low.size
-    return bounds_that_do(LinearConditions(phi, low, high, np.ones(k), (None,) * k, base, bounds))
+    return bounds_that_do(ElasticConditions(phi, low, high, np.ones(k), (None,) * k, base, bounds))
 
 
 @given(seed=st.integers(0, 10_000), floor=st.sampled_from([0.0, 0.2]))

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agnostix import EntropicProjection
-from agnostix.exceptions import DataError
+from agnostix.exceptions import DataError, InfeasibleTargetError
 from agnostix.what_if.constraints.fairness import (
     DisparateImpact,
     EqualizedOdds,
@@ -13,6 +13,7 @@ from agnostix.what_if.constraints.fairness import (
     StatisticalParity,
 )
 from agnostix.what_if.constraints.moments import Mean
+from agnostix.what_if.constraints.rates import SelectionRate
 from tests.messages import assert_states, refuses
 from tests.reference.fairness import closest_by_nlp, divergence_at_ratio, rate, ratio_grid
 from tests.reference.what_if import divergence, project_by_cone
@@ -162,7 +163,7 @@ def test_least_ratio_binds_only_groups_below():
     assert farmer / clerk >= 1.1 - 1e-9
     assert teacher / clerk >= 1.1 - 1e-9
     assert min(farmer, teacher) / clerk == pytest.approx(1.1, abs=1e-9)
-    assert not any("may bind" in note for note in scenario.notes)
+    assert not any("What binds" in note for note in scenario.notes)
 
 
 def test_target_that_holds_in_data_changes_nothing():
@@ -189,7 +190,7 @@ def test_crossed_groups_are_each_compared():
 
 def test_equalized_odds_is_larger_difference():
     scenario, weights = solve(EqualizedOdds(0.12, **SEX))
-    gaps = [np.subtract(*rates(weights, ["sex = Female", "sex = Male"], Y == one)) for one in (1, 0)]
+    gaps = [np.subtract(*rates(weights, ["sex = Female", "sex = Male"], one == Y)) for one in (1, 0)]
     assert np.abs(gaps).max() == pytest.approx(0.12, abs=1e-9)
     assert len(scenario.searched) == 2
 
@@ -254,7 +255,7 @@ def test_tolerance_is_range():
 @pytest.mark.parametrize("kind", [DisparateImpact, StatisticalParity])
 def test_soft_target_balances_divergence_and_gap(kind):
     target, penalty = {DisparateImpact: 1.2, StatisticalParity: 0.2}[kind], 4.0
-    soft, weights = solve(kind(target, **SEX, penalty=penalty))
+    soft, _ = solve(kind(target, **SEX, penalty=penalty))
     reached = soft.conditions["reached"][0]
     share, male = DECISION.mean(), DECISION[IS["sex = Male"]].mean()
     unit = np.sqrt(share * (1.0 - share)) / (male if kind is DisparateImpact else 1.0)
@@ -331,7 +332,7 @@ def test_order_of_rows_does_not_matter():
             ["reference", "sex", "job"],
         ),
         (DisparateImpact(0.8, **SEX, compared="Male"), ValueError, ["sex = Male", "reference", "compared"]),
-        (DisparateImpact((-0.5, 0.8), **SEX), ValueError, ["ratio", "0 or more", "(-0.5, 0.8)"]),
+        (DisparateImpact((-0.5, -0.1), **SEX), ValueError, ["ratio", "0 or more", "(-0.5, -0.1)"]),
         (StatisticalParity(-0.1, **JOB), ValueError, ["largest", "0 or more", "-0.1"]),
         (EqualizedOdds(-0.1, **SEX), ValueError, ["largest", "0 or more", "-0.1"]),
         (
@@ -375,3 +376,44 @@ def test_group_without_positives_is_named():
     projection = EntropicProjection().fit(X, y, predictions=SCORE)
     with refuses(DataError, "No row", "true positive rate", "sex = Female"):
         projection.what_if([EqualOpportunity(0.0, **SEX)])
+
+
+@pytest.mark.parametrize(
+    ("stated", "male"),
+    [
+        (SelectionRate(0.5, where={"sex": "Female"}), 0.5 / 0.9),
+        (SelectionRate(0.5, where={"sex": "Male"}), 0.5),
+        (SelectionRate((0.3, 0.45), where={"sex": "Female"}), None),
+    ],
+)
+def test_stated_rates_of_groups_leave_less_to_search(stated, male):
+    scenario, weights = solve(DisparateImpact(0.9, **SEX), stated)
+    reached = rates(weights, ["sex = Female", "sex = Male"])
+    assert reached[0] / reached[1] == pytest.approx(0.9, abs=1e-9)
+    if male is None:
+        assert 0.3 - 1e-9 <= reached[0] <= 0.45 + 1e-9
+        assert scenario.searched["high"][0] == pytest.approx(0.5)
+    else:
+        assert reached[1] == pytest.approx(male, abs=1e-9)
+    both = project_by_cone(*_both_stated(reached), equal=[0.0, 0.0])
+    assert scenario.kl == pytest.approx(divergence(both, np.full(len(X), 1.0 / len(X))), abs=1e-6)
+
+
+def _both_stated(reached):
+    """Statistics whose means are 0 where the rates of both sexes are these, and base weights."""
+    phi = [
+        IS[group] * (DECISION - r) for group, r in zip(("sex = Female", "sex = Male"), reached, strict=True)
+    ]
+    return np.column_stack(phi), np.full(len(X), 1.0 / len(X))
+
+
+def test_contradiction_is_named_and_nearest_is_reached():
+    with pytest.raises(InfeasibleTargetError) as caught:
+        PROJECTION.what_if([DisparateImpact(0.9, **SEX), Mean("age", 90.0)])
+    assert_states(str(caught.value), "age", "90")
+    again = PROJECTION.what_if(**caught.value.nearest)
+    assert again.conditions["reached"][0] == pytest.approx(0.9, abs=1e-9)
+    with pytest.raises(InfeasibleTargetError) as caught:
+        PROJECTION.what_if([DisparateImpact(5.0, **SEX), SelectionRate(0.5, where={"sex": "Male"})])
+    assert_states(str(caught.value), "disparate impact of sex", "5")
+    assert PROJECTION.what_if(**caught.value.nearest).status != "infeasible"
