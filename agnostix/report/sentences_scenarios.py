@@ -193,8 +193,12 @@ def _prediction(one: Prediction, data: ReportData | None) -> str:
     """A constraint on the prediction: on its mean, a quantile, or the share of rows above a threshold."""
     in_percent, name = False, "prediction"
     if data is not None:
-        is_own = one.output is None or str(one.output) == data.output
-        name, in_percent = data.prediction_name if is_own else f"prediction of {one.output}", data.in_percent
+        names = data.projection.predictions_.output_names
+        is_own = str(names[-1] if one.output is None else one.output) == data.output
+        name, in_percent = (
+            data.prediction_name if is_own else f"prediction of {one.output or names[-1]}",
+            data.in_percent,
+        )
     if one.above is not None:
         return f"{name} above {_plain(one.above, in_percent)} {_share(one.target, one)}"
     kind = "mean" if one.quantile is None else f"{100 * one.quantile:g}{THIN_SPACE}% quantile of the"
