@@ -74,6 +74,8 @@ def run_report(arguments: argparse.Namespace) -> Any:
     )
     report.save(arguments.output)
     if not arguments.quiet:
+        if notes:
+            write_line(one_line(f"agnostix: {_READ.lower()}: {'; '.join(notes)}"), sys.stderr)
         for line in [
             _file_line(arguments, len(inputs.X), time.perf_counter() - begin),
             *report_lines(report),
@@ -83,16 +85,13 @@ def run_report(arguments: argparse.Namespace) -> Any:
 
 
 def read_table(model: Any, arguments: argparse.Namespace) -> tuple[pd.DataFrame, list[str]]:
-    """The table with its labels as the model knows them, and what was read in this way; prints that."""
+    """The table with its labels as the model knows them, and what was read in this way."""
     table = load_table(arguments.data)
     removed = _removed(model, arguments)
     known = by_column(known_labels(model), [name for name in table if name not in removed])
     if arguments.target is not None:
         known[arguments.target] = KnownLabels.from_values(class_labels(model))
-    table, notes = read_labels(table, arguments.data, known)
-    if notes and not arguments.quiet:
-        write_line(one_line(f"agnostix: {_READ.lower()}: {'; '.join(notes)}"), sys.stderr)
-    return table, notes
+    return read_labels(table, arguments.data, known)
 
 
 def make_explainer(name: str, model: Any) -> Any:
