@@ -227,7 +227,7 @@ class PixelProjection(PopulationExplainer):
             shifts it to the pixel's `quantiles`, or where these do not enclose it to 0.5 nats.
         by : str or array-like of shape (n_rows,), default=None
             Attribute, or labels in the order of X, whose groups get maps of their own;
-            only pictures of the group are reweighted.
+            only pictures of the group are reweighted. Pictures without a label are in none.
         simultaneous : bool, default=False
             Whether the intervals hold simultaneously for all pixels and outputs of a
             group (Bonferroni).
@@ -351,6 +351,7 @@ class PixelProjection(PopulationExplainer):
         predictions = self.predictions_
         closeness = Closeness.parse(divergence, weight_bounds)
         statement = read_statement(self.table_, constraints, prediction, error_rate, closeness.options)
+        self._check_known(statement.features)
         n_intervals = self.pixels_.n_pixels if simultaneous else 1
         level = 1.0 - (1.0 - self.config_.confidence_level) / n_intervals
 
@@ -363,6 +364,16 @@ class PixelProjection(PopulationExplainer):
         means = self._quantities(None, None)
         arrays, shared = self._by_group(means, by, measure, constraints=constraints, **params)
         return PixelShifts(**arrays, **shared | {"output_names": ("scenario",)})
+
+    def _check_known(self, names: Sequence[str]) -> None:
+        """DataError for attributes that some pictures have no value of."""
+        for name in names:
+            lacking = int(self.table_.column(name).missing.sum())
+            if lacking:
+                raise DataError(
+                    f"The attribute {name!r} has no value for {lacking} of {self.table_.n_rows} pictures. "
+                    "Fill it in, or leave these pictures out of fit."
+                )
 
     def _quantities(self, outputs: Any, metric: Metric | Sequence[Metric] | None) -> list[MeanQuantity]:
         """Means of the selected outputs, or metrics that are means."""
