@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import product
 
 import numpy as np
@@ -140,7 +141,7 @@ class Solution:
         conditions = program.compiled.conditions(values)
         return cls(program, values, conditions, result.best.projection, result, counts)
 
-    @property
+    @cached_property
     def linear(self) -> LinearConditions:
         """The conditions as arrays, in standard deviations."""
         return self.program.linear(self.conditions)
@@ -194,8 +195,10 @@ class Solution:
             for one, value in zip(self.program.compiled.scalars, self.values.tolist(), strict=True)
             if not one.choices and one.low < one.high
         ]
-        frame = pd.DataFrame(pairs, columns=["name", "value", "low", "high"])
-        return frame.astype({"name": object, "value": float, "low": float, "high": float})
+        names, values, lows, highs = zip(*pairs, strict=True) if pairs else ((), (), (), ())
+        numbers = {"value": values, "low": lows, "high": highs}
+        columns = {name: np.array(column, dtype=np.float64) for name, column in numbers.items()}
+        return pd.DataFrame({"name": pd.Series(names, dtype=object)} | columns)
 
     @property
     def notes(self) -> tuple[str, ...]:
