@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeVar
 
 import numpy as np
@@ -312,11 +313,11 @@ class Constraint:
         self._target  # noqa: B018 - raises for a target that is none
         self._where  # noqa: B018
 
-    @property
+    @cached_property
     def _target(self) -> Target:
         return Target.parse(self.subject, self.target, self.tolerance, self.penalty)
 
-    @property
+    @cached_property
     def _where(self) -> Where | None:
         return Where.parse(self.where)
 
