@@ -102,8 +102,7 @@ def weights_over_all(linear: ElasticConditions, calibrate: Calibrate) -> Floats:
 
 
 def least_cost(linear: ElasticConditions, anchor: Floats) -> float:
-    """The least sum of gaps at the groups' weights under an anchor (n_rows,)."""
-    linear = linear.with_shares_of(anchor)
+    """The least sum of gaps; an anchor (n_rows,) are weights that meet what must hold."""
     reach = ReachableMeans(linear.phi, linear.base, linear.weight_bounds, anchor)
     return least_gaps(reach, linear.low, linear.high, linear.costs, np.arange(linear.low.size)).cost
 
