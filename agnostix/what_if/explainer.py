@@ -85,6 +85,7 @@ class EntropicProjection(PopulationExplainer):
     See Also
     --------
     agnostix.WhatIfReport : Curves, ranking and scenarios on one page.
+    agnostix.PixelProjection : The same for the pixels of a set of pictures.
 
     Notes
     -----

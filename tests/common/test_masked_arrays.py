@@ -98,6 +98,8 @@ def test_masked_pixels_are_refused_by_row(explainer, dtype):
     with refuses(DataError, "row 2 has masked values", "Fill these in"):
         fit_clone(explainer, InteractionModel(), masked)
     fitted = fit_clone(explainer, InteractionModel(), images)
+    if explains_population(explainer):  # which explains the images of fit
+        return
     with refuses(DataError, "row 2 has masked values", "Fill these in"):
         fitted.explain(masked)
     assert fitted.explain(masked.filled(0)).values.shape[0] == len(images)

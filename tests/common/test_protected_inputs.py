@@ -108,7 +108,7 @@ def test_explainers_protect_tables_of_fit_and_explain(explainer, make):
     actual = results(fitted, rows)
     np.testing.assert_array_equal(digest(X), before)
     np.testing.assert_array_equal(digest(rows), before)
-    name = "values" if "values" in actual else "curves.value"
+    name = next(name for name in ("values", "curves.value", "effects.values") if name in actual)
     np.testing.assert_array_equal(actual[name], expected[name])
 
 

@@ -18,6 +18,7 @@ from agnostix import (
     LimeExplainer,
     MimicTree,
     OcclusionExplainer,
+    PixelProjection,
     RiseExplainer,
 )
 from agnostix.core.frames import columns
@@ -134,6 +135,8 @@ def results(fitted, X):
     """All that an explainer gives, as arrays, frames and texts."""
     if isinstance(fitted, EntropicProjection):
         return [fitted.explain().frame, fitted.rank()]
+    if isinstance(fitted, PixelProjection):
+        return [fitted.explain().to_frame(), fitted.reverse().to_frame()]
     exp = fitted.explain(X)
     every = [exp.values, exp.std_errors, exp.base_values, exp.outputs, exp.to_frame(), exp.feature_names]
     if isinstance(fitted, MimicTree):
@@ -181,6 +184,13 @@ def test_explainers_of_pictures_explain_as_before(name):
     fitted = OF_PICTURES[name]().fit(pictures)
     fitted.explain(pictures[:1])  # what this keeps does not get in the way
     assert_same(fitted, pictures)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, float])
+def test_populations_of_pictures_explain_as_before(kind):
+    pictures = np.random.default_rng(0).integers(0, 5, (40, 8, 8)).astype(kind)
+    pictures = pictures if kind is np.uint8 else pictures + np.random.default_rng(1).random(pictures.shape)
+    assert_same(PixelProjection(upper).fit(pictures), None)
 
 
 @pytest.mark.parametrize(

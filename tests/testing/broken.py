@@ -16,7 +16,7 @@ from joblib import effective_n_jobs
 from sklearn import get_config
 from sklearn.exceptions import NotFittedError
 
-from agnostix import Explanation, OcclusionExplainer, as_predictor
+from agnostix import Explanation, OcclusionExplainer, PixelEffects, as_predictor
 from agnostix.core.explanation import Detail
 from agnostix.core.frames import is_frame
 
@@ -42,7 +42,7 @@ class Unbroken:
     def explain(self, *rows, **selection):
         result = super().explain(*rows, **selection)
         error = self.error(rows[0] if rows else self.fitted_on_)
-        if isinstance(result, Explanation):
+        if isinstance(result, Explanation | PixelEffects):
             return replace(result, values=result.values + error)
         return replace(result, frame=result.frame.assign(value=result.frame["value"] + error))
 
@@ -61,7 +61,7 @@ class AddsRoundingError(AddsToValues):
 class GivesInvalidStdErrors(Unbroken):
     def explain(self, *rows, **selection):
         result = super().explain(*rows, **selection)
-        if isinstance(result, Explanation):
+        if isinstance(result, Explanation | PixelEffects):
             return replace(result, std_errors=np.full(result.values.shape, np.inf))
         return replace(result, frame=result.frame.assign(std_error=np.nan))
 
@@ -247,6 +247,18 @@ class ClaimsSurrogateCompleteness(Unbroken):
 class HidesSkippedColumns(Unbroken):
     def explain(self, *rows, **selection):
         return replace(super().explain(*rows, **selection), skipped=())
+
+
+class DeterminesAllPixels(Unbroken):
+    def explain(self, **selection):
+        result = super().explain(**selection)
+        return replace(result, status=np.full(result.status.shape, "ok", dtype=object))
+
+
+class FillsConstantPixels(Unbroken):
+    def explain(self, **selection):
+        result = super().explain(**selection)
+        return replace(result, values=np.nan_to_num(result.values))
 
 
 class IgnoresOutputs(Unbroken):

@@ -7,7 +7,7 @@ from unittest import SkipTest
 
 import pytest
 
-from agnostix import EntropicProjection, OcclusionExplainer
+from agnostix import EntropicProjection, OcclusionExplainer, PixelProjection
 from agnostix.testing import (
     checks_errors,
     checks_estimator,
@@ -229,6 +229,41 @@ POPULATIONS = [
     (checks_errors.check_input_validation, broken.HidesCause, ["fit on a table without columns", "(24, 0)"]),
 ]
 
+PICTURES = [  # sets of images as a population
+    (checks_execution.check_batch_size_invariance, broken.DependsOnWorkingMemory, ["working_memory=", "MB"]),
+    (
+        checks_execution.check_row_subset_and_order_invariance,
+        broken.DependsOnFirstRow,
+        ["rows in another order"],
+    ),
+    (checks_execution.check_peak_memory, broken.HoldsMemory, ["n_jobs=1", "12.0 MB"]),
+    (
+        checks_execution.check_cost_bounds_model_rows,
+        broken.MiscountsModelRows,
+        ["model evaluated", "n_model_rows"],
+    ),
+    (checks_estimator.check_pickle_round_trip, broken.LosesStateInPickle, ["round trip through pickle"]),
+    (
+        checks_values.check_constant_feature_is_zero,
+        broken.DeterminesAllPixels,
+        ["constant pixel has an effect"],
+    ),
+    (
+        checks_values.check_constant_feature_is_zero,
+        broken.FillsConstantPixels,
+        ["constant pixel has a value"],
+    ),
+    (checks_values.check_values_sum_to_zero_over_outputs, broken.AddsToValues, ["sum to 1", "2e-06"]),
+    (checks_values.check_constant_model_is_zero, broken.AddsToValues, ["constant model", "1e-06"]),
+    (checks_values.check_std_errors, broken.GivesInvalidStdErrors, ["standard error", "NaN or infinite"]),
+    (
+        checks_errors.check_input_validation,
+        broken.ExplainsBeforeFit,
+        ["explain before fit", "no error was raised"],
+    ),
+    (checks_errors.check_model_failure_reported, broken.HidesCause, ["message does not state"]),
+]
+
 IMAGES = [
     (checks_execution.check_row_subset_and_order_invariance, broken.DependsOnFirstRow, ["values differs"]),
     (checks_inputs.check_input_unchanged, broken.WritesIntoImages, ["ndarray", "changed"]),
@@ -282,6 +317,11 @@ def test_check_catches_broken_attribution_explainer(check, broken_by, facts):
 @pytest.mark.parametrize(("check", "broken_by", "facts"), IMAGES, ids=_ids)
 def test_check_catches_broken_image_explainer(check, broken_by, facts):
     caught(check, Saliency, broken_by, facts)
+
+
+@pytest.mark.parametrize(("check", "broken_by", "facts"), PICTURES, ids=_ids)
+def test_check_catches_broken_explainer_of_sets_of_images(check, broken_by, facts):
+    caught(check, PixelProjection, broken_by, facts)
 
 
 @pytest.mark.parametrize(("check", "broken_by", "facts"), POPULATIONS, ids=_ids)

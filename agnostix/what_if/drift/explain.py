@@ -13,13 +13,14 @@ from agnostix.core.explanation import GapExplanation
 from agnostix.core.explanation.statistics import check_level
 from agnostix.core.reproducibility import one_blas_thread, seed_of
 from agnostix.exceptions import DataError
-from agnostix.what_if.constraints.base import Where
+from agnostix.what_if.constraints.base import Context, Where
 from agnostix.what_if.drift.comparison import Comparison, Options
 from agnostix.what_if.drift.margins import MATCHES
 from agnostix.what_if.drift.rates import rate_quantity
 from agnostix.what_if.drift.tables import Side, choose_columns, rows_where, share_columns
 from agnostix.what_if.explainer import EntropicProjection
 from agnostix.what_if.metrics import Metric
+from agnostix.what_if.sample import Sample
 
 
 @one_blas_thread
@@ -66,7 +67,7 @@ def explain_gap(
         pair (low, high) of numbers, as ``{"sex": "Female", "age": (30, 40)}``.
         Columns are matched within the group.
     positive : object, default=None
-        Class that the rates call positive; None: the last.
+        Class that the rates call positive; None: the second of two.
     threshold : float, default=None
         Score from which a row is selected; None: where the class is the most
         probable one.
@@ -165,7 +166,7 @@ def explain_gap(
         Side.from_table(
             name,
             one.table_,
-            rate_quantity(metric, one.predictions_, output, positive, threshold),
+            rate_quantity(metric, _context(one), output, positive, threshold),
             one.predictions_.values if one.predictions_.predicted else np.empty((one.table_.n_rows, 0)),
             rows_where(condition, one.table_, name),
         )
@@ -175,6 +176,11 @@ def explain_gap(
         sides[0], sides[1], chosen, shared, A.config_.min_ess_fraction, _notes_on_tables(A, B, lacking)
     )
     return comparison.explain(options, n_jobs, seed_of(random_state))
+
+
+def _context(projection: EntropicProjection) -> Context:
+    """All rows of a table, with their predictions."""
+    return Context(Sample.from_table(projection.table_, []), projection.predictions_)
 
 
 def _check(A: Any, B: Any) -> None:

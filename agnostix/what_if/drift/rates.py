@@ -10,6 +10,8 @@ import numpy as np
 from agnostix.core.names import did_you_mean
 from agnostix.core.typing import Bools, Floats
 from agnostix.exceptions import DataError
+from agnostix.what_if.constraints.base import Context
+from agnostix.what_if.constraints.decisions import decide, is_of_class
 from agnostix.what_if.metrics import ANY, UNIT, MeanQuantity, Metric, quantities_for
 from agnostix.what_if.predictions import Predictions
 
@@ -53,11 +55,12 @@ class RateQuantity:
 
 
 def rate_quantity(
-    metric: Metric | None, predictions: Predictions, output: Any, positive: Any, threshold: float | None
+    metric: Metric | None, context: Context, output: Any, positive: Any, threshold: float | None
 ) -> RateQuantity:
     """The quantity that a metric names; ValueError or DataError where it has no gap to take apart."""
+    predictions = context.predictions
     if isinstance(metric, str) and metric in RATES:
-        return _decision_rate(metric, predictions, positive, threshold)
+        return _decision_rate(metric, context, positive, threshold)
     for name, value in (("positive", positive), ("threshold", threshold)):
         if value is not None:
             raise ValueError(f"{name}= is for the metrics {', '.join(RATES)}; got metric={metric!r}.")
@@ -89,34 +92,13 @@ def _place(output: Any, predictions: Predictions) -> int:
     return names.index(str(output))
 
 
-def _decision_rate(
-    name: str, predictions: Predictions, positive: Any, threshold: float | None
-) -> RateQuantity:
-    if predictions.task != "classification" or not predictions.predicted:
-        raise DataError(f"The metric {name!r} needs a classifier, or recorded predictions of classes and y.")
-    place = _class_place(positive, predictions)
-    scores = predictions.class_scores
-    chosen = predictions.predicted_class == place if threshold is None else scores[:, place] >= threshold
-    selected = chosen.astype(float)
+def _decision_rate(name: str, context: Context, positive: Any, threshold: float | None) -> RateQuantity:
+    """A rate of decisions for the positive class, among all rows or those of its or another true class."""
+    if not context.predictions.predicted:
+        raise DataError(f"The metric {name!r} needs predictions: pass a model, or predictions to fit.")
+    selected = decide(context, positive, threshold, "positive")
     if name == "selection_rate":
         return RateQuantity(name, None, selected, np.ones(selected.size), True, UNIT, True)
-    if predictions.truth is None:
-        raise DataError(f"The metric {name!r} compares predictions with the truth: pass y to fit.")
-    is_positive = np.asarray(predictions.truth) == place
+    is_positive = is_of_class(context, positive, "positive")
     among = (is_positive if name == "true_positive_rate" else ~is_positive).astype(float)
     return RateQuantity(name, None, selected * among, among, False, UNIT, True)
-
-
-def _class_place(positive: Any, predictions: Predictions) -> int:
-    """The class that counts as positive: the last where none is named."""
-    classes = predictions.classes
-    n_classes = predictions.class_scores.shape[1]
-    if positive is None:
-        return n_classes - 1
-    if classes is None:
-        raise ValueError(f"positive={positive!r}, but the model does not name its classes.")
-    for place, label in enumerate(classes):
-        if label == positive or str(label) == str(positive):
-            return place
-    known = ", ".join(map(repr, classes))
-    raise ValueError(f"positive={positive!r} is none of the classes: {known}.")

@@ -31,6 +31,7 @@ from agnostix.what_if.pixels.population import PixelTable, picture_keys
 from agnostix.what_if.pixels.shifts import named_group, reverse_shifts, scenario_shifts
 from agnostix.what_if.predictions import check_sizes
 from agnostix.what_if.sample import ProjectionConfig, Sample, find_single_row_groups, iter_groups
+from agnostix.what_if.scenario import Closeness
 from agnostix.what_if.table import Column, Table
 
 _LOGGER = logging.getLogger("agnostix")
@@ -226,7 +227,7 @@ class PixelProjection(PopulationExplainer):
             shifts it to the pixel's `quantiles`, or where these do not enclose it to 0.5 nats.
         by : str or array-like of shape (n_rows,), default=None
             Attribute, or labels in the order of X, whose groups get maps of their own;
-            only pictures of the group are reweighted.
+            only pictures of the group are reweighted. Pictures without a label are in none.
         simultaneous : bool, default=False
             Whether the intervals hold simultaneously for all pixels and outputs of a
             group (Bonferroni).
@@ -307,6 +308,8 @@ class PixelProjection(PopulationExplainer):
         *,
         prediction: Any = None,
         error_rate: Any = None,
+        divergence: str = "kullback_leibler",
+        weight_bounds: tuple[float, float] | None = None,
         by: Any = None,
         simultaneous: bool = False,
     ) -> PixelShifts:
@@ -314,12 +317,18 @@ class PixelProjection(PopulationExplainer):
 
         Parameters
         ----------
-        constraints : mapping or list of constraints, default=None
+        constraints : mapping, list, DataFrame or Series, default=None
             On the columns of `attributes` and on the predictions, as for `EntropicProjection.what_if`.
-        prediction : float, pair or mapping, default=None
+        prediction : float, str, pair or mapping, default=None
             Mean prediction to reach, or a range for it: of the last class, or by output name.
         error_rate : float or pair, default=None
             Share of misclassified pictures to reach, likewise.
+        divergence : {"kullback_leibler", "chi_square", "empirical_likelihood"}, \
+                default="kullback_leibler"
+            What is least among all weights that meet the constraints.
+        weight_bounds : tuple of float, default=None
+            Least and largest ratio of a picture's weight to its base weight, such as
+            (0.2, 5). None: weights only stay above 0.
         by : str or array-like of shape (n_rows,), default=None
             As in `explain`: every group meets the constraints.
         simultaneous : bool, default=False
@@ -340,17 +349,31 @@ class PixelProjection(PopulationExplainer):
         """
         check_is_fitted(self, "table_")
         predictions = self.predictions_
-        statement = read_statement(self.table_, constraints, prediction, error_rate)
+        closeness = Closeness.parse(divergence, weight_bounds)
+        statement = read_statement(self.table_, constraints, prediction, error_rate, closeness.options)
+        self._check_known(statement.features)
         n_intervals = self.pixels_.n_pixels if simultaneous else 1
         level = 1.0 - (1.0 - self.config_.confidence_level) / n_intervals
 
         def measure(sample: Sample) -> Arrays:
-            return scenario_shifts(self.pixels_, sample, statement, predictions, self.config_, level)
+            parts = self.pixels_, sample, statement, predictions, self.config_, level, closeness
+            return scenario_shifts(*parts)
 
         params = {"prediction": prediction, "error_rate": error_rate, "simultaneous": simultaneous}
+        params |= closeness.options
         means = self._quantities(None, None)
         arrays, shared = self._by_group(means, by, measure, constraints=constraints, **params)
         return PixelShifts(**arrays, **shared | {"output_names": ("scenario",)})
+
+    def _check_known(self, names: Sequence[str]) -> None:
+        """DataError for attributes that some pictures have no value of."""
+        for name in names:
+            lacking = int(self.table_.column(name).missing.sum())
+            if lacking:
+                raise DataError(
+                    f"The attribute {name!r} has no value for {lacking} of {self.table_.n_rows} pictures. "
+                    "Fill it in, or leave these pictures out of fit."
+                )
 
     def _quantities(self, outputs: Any, metric: Metric | Sequence[Metric] | None) -> list[MeanQuantity]:
         """Means of the selected outputs, or metrics that are means."""

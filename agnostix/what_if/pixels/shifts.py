@@ -11,14 +11,14 @@ import numpy as np
 from agnostix.core.typing import Floats
 from agnostix.exceptions import InfeasibleTargetError
 from agnostix.what_if.constraints.short_forms import Statement
-from agnostix.what_if.inference import classify_support, interval
+from agnostix.what_if.inference import WeightDiagnostics, classify_support, interval
 from agnostix.what_if.pixels.columns import stack_rows, standardize_columns
 from agnostix.what_if.pixels.effects import NOT_DETERMINED, Arrays, worst
 from agnostix.what_if.pixels.population import PixelTable
 from agnostix.what_if.predictions import Predictions
 from agnostix.what_if.response_curves import Responses, compare_ends
 from agnostix.what_if.sample import ProjectionConfig, Sample
-from agnostix.what_if.scenario import build_scenario, compute_influence, solve_constraints
+from agnostix.what_if.scenario import Closeness, compute_influence, solve_constraints
 from agnostix.what_if.tilting import ExponentialTilts, density_ratio, solve_kl
 
 _MOST_TOGETHER = 64
@@ -63,18 +63,26 @@ def scenario_shifts(
     predictions: Predictions,
     config: ProjectionConfig,
     level: float,
+    closeness: Closeness,
 ) -> Arrays:
     """Arrays of `PixelShifts` of one group, one scenario that meets all constraints."""
-    context, solution = solve_constraints(sample, statement, predictions, config)
-    scenario = build_scenario(context, solution, config)
-    weights, influence = solution.projection.weights, compute_influence(context, solution)
+    context, solution = solve_constraints(sample, statement, predictions, config, closeness)
+    projection = solution.projection
+    diagnostics = WeightDiagnostics.from_weights(
+        projection.weights,
+        sample.base,
+        projection.status == "boundary",
+        config.min_ess_fraction * sample.base_ess,
+        sample.design,
+    )
+    influence = compute_influence(context, solution)
     out = _empty(1, pixels.n_pixels, sample)
-    both = np.stack([sample.base, weights])[None]
-    _write_weights(out, np.array([0]), both, sample)
-    out["kl"][0], out["ess"][0] = (0.0, scenario.kl), (sample.base_ess, scenario.ess)
-    out["status"][0] = scenario.status
-    if len(scenario.conditions) == 1:
-        out["targets"][0] = scenario.conditions.loc[0, ["before", "reached"]].to_numpy(float)
+    _write_weights(out, np.array([0]), np.stack([sample.base, projection.weights])[None], sample)
+    out["kl"][0], out["ess"][0] = (0.0, diagnostics.kl), (sample.base_ess, diagnostics.ess)
+    out["status"][0] = diagnostics.status
+    if len(context.constraints) == 1:
+        both = sample.base, projection.weights
+        out["targets"][0] = [context.constraints[0].measure(context, weights) for weights in both]
     for block in _iter_blocks(pixels, sample):
         change = block.unit * (influence.weights @ block.x)
         block.write(out, "spread", ..., block.unit)

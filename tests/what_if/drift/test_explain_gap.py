@@ -376,7 +376,8 @@ def test_row_that_decides_alone_leaves_no_error():
         ({"metric": "error_rate", "output": "1"}, ValueError, ("output=", "error_rate")),
         ({"metric": "error_rate", "positive": 1}, ValueError, ("positive=", "selection_rate")),
         ({"threshold": 0.5}, ValueError, ("threshold=", "selection_rate")),
-        ({"metric": "selection_rate", "positive": 2}, ValueError, ("positive=2", "0, 1")),
+        ({"metric": "selection_rate", "positive": 2}, ValueError, ("no class 2", "0, 1")),
+        ({"metric": "selection_rate", "threshold": "high"}, ValueError, ("threshold", "'high'")),
     ],
 )
 def test_wrong_parameters_are_refused(pair, options, error, facts):
@@ -403,8 +404,14 @@ def test_projections_that_cannot_be_compared_are_refused(pair):
     as_text = EntropicProjection().fit(people(50).assign(age="old"), predictions=chance(people(50)))
     with refuses(DataError, "'age'", "labels in B", "to_numeric"):
         explain_gap(mine, as_text)
-    with refuses(DataError, "true_positive_rate", "classifier"):
-        explain_gap(mine, mine, metric="true_positive_rate")
+    with refuses(DataError, "false positive rates", "pass y"):
+        explain_gap(mine, mine, metric="true_positive_rate", threshold=0.5)
+    with refuses(ValueError, "without classes", "threshold=0.5"):
+        explain_gap(mine, mine, metric="selection_rate")
+    gap = explain_gap(mine, mine, metric="selection_rate", threshold=0.5)
+    assert gap.totals.loc["A", "value"] == pytest.approx((chance(people(50)) >= 0.5).mean())
+    with refuses(DataError, "selection_rate", "needs predictions"):
+        explain_gap(other, other, metric="selection_rate")
 
 
 def test_unfitted_projection_is_refused(pair):

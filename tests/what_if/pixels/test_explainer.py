@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from agnostix import PixelProjection, as_predictor
+from agnostix import EntropicProjection, PixelProjection, as_predictor
 from agnostix.exceptions import DataError, EngineError
 from tests.messages import refuses
 from tests.what_if.pixels.doubles import digits, labels, scores, with_noise
@@ -276,6 +276,8 @@ def test_explain_refuses_groups_of_other_lengths():
         fitted(attributes=pd.DataFrame({"genders": SEX})).explain(by="gender")
     with refuses(DataError, "'only one'", "single picture"):
         fitted().explain(by=np.where(np.arange(N) == 5, "only one", "others"))
+    joined = fitted().explain(by=np.where(np.arange(N) < 2, "only one", "others"))
+    assert joined.n_rows == (2, N - 2)
     with refuses(ValueError, "24 groups", "at most 20"):
         fitted().explain(by=np.arange(N) % 24)
 
@@ -287,6 +289,21 @@ def test_fit_refuses_attributes_that_do_not_fit():
         fitted(attributes=list(SEX))
 
 
+def test_what_if_refuses_attributes_with_missing_values():
+    ages = np.where(np.arange(N) < 3, np.nan, np.arange(N) % 40)
+    projection = fitted(attributes=pd.DataFrame({"age": ages}))
+    with refuses(DataError, "attribute 'age'", f"3 of {N} pictures"):
+        projection.what_if({"age": 20})
+    known = PixelProjection().fit(
+        PICTURES[3:], predictions=SCORES[3:], attributes=pd.DataFrame({"age": ages[3:]})
+    )
+    assert known.what_if({"age": 20}).status[0] == "ok"
+    with refuses(ValueError, "no column 'sex'"):
+        projection.what_if({"sex": 1})
+    by_age = projection.explain(by=np.where(np.isnan(ages), None, np.where(ages > 20, "old", "young")))
+    assert sum(by_age.n_rows) == N - 3
+
+
 @pytest.mark.parametrize("outputs", ["7", 3, ["0", "0"], []])
 def test_explain_refuses_unknown_outputs(outputs):
     with refuses(ValueError, "output"):
@@ -294,14 +311,18 @@ def test_explain_refuses_unknown_outputs(outputs):
 
 
 def test_explain_refuses_predicted_output():
-    with refuses(ValueError, "'predicted'", "0, 1, 2"):
+    with refuses(ValueError, "'predicted'", "Name outputs: 0, 1, 2"):
         fitted().explain(outputs="predicted")
+    assert fitted().explain(outputs=["0", "1", "2"]).output_names == ("0", "1", "2")
 
 
 def test_explain_refuses_metrics_that_are_no_means():
     two = PixelProjection().fit(PICTURES, Y > 0, predictions=SCORES[:, 0])
     with refuses(ValueError, "'roc_auc'", "means alone", "error_rate", "EntropicProjection"):
         two.explain(metric="roc_auc")
+    flat = pd.DataFrame(PICTURES.reshape(N, -1)).add_prefix("p")[["p5", "p6"]]
+    columns = EntropicProjection(n_targets=3).fit(flat, Y > 0, predictions=SCORES[:, 0])
+    assert set(columns.explain(metric="roc_auc").frame["feature"]) == {"p5", "p6"}  # as the message says
     with refuses(ValueError, "no metric 'accurate'"):
         fitted().explain(metric="accurate")
     with refuses(DataError, "'accuracy'", "pass y to fit"):

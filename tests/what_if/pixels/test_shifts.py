@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from agnostix import EntropicProjection, PixelProjection
+from agnostix import EntropicProjection, PixelProjection, Prediction
 from agnostix.exceptions import InfeasibleTargetError
 from tests.messages import refuses
 from tests.reference import pixels as reference
@@ -26,6 +26,11 @@ CASES = {
     "a range that holds": {"prediction": {"0": (0.0, 0.9)}},
     "an error rate": {"error_rate": 0.5},
     "both": {"prediction": {"1": 0.3}, "error_rate": 0.5},
+    "relative": {"prediction": {"1": "*0.9"}},
+    "soft": {"constraints": [Prediction(0.25, output="1", penalty=3.0)]},
+    "chi-square": {"prediction": {"1": 0.3}, "divergence": "chi_square"},
+    "bounded weights": {"prediction": {"1": 0.17}, "weight_bounds": (0.5, 1.6)},
+    "a quantile": {"constraints": [Prediction(0.3, output="1", quantile=0.5)]},
 }
 
 
