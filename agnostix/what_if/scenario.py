@@ -13,7 +13,7 @@ from agnostix.core.typing import Bools, Floats
 from agnostix.exceptions import ConvergenceError
 from agnostix.what_if.calibration import DIVERGENCES, KULLBACK_LEIBLER, Divergence, project
 from agnostix.what_if.condition_table import describe_conditions
-from agnostix.what_if.conflicts import explain_conflict, keeps_groups, read_gap_weights
+from agnostix.what_if.conflicts import explain_conflict, keeps_groups, read_gap_weights, values_meeting
 from agnostix.what_if.constraints.base import Condition, Constraint, Context
 from agnostix.what_if.constraints.compilation import compile_constraints
 from agnostix.what_if.constraints.short_forms import Statement
@@ -59,7 +59,9 @@ class Closeness:
 
     def solve(self, context: Context) -> Solution:
         """The closest weights that meet the constraints of a context."""
-        return solve_program(compile_constraints(context), context.base, **self.keywords)
+        compiled = compile_constraints(context)
+        closest = values_meeting(context, compiled, self.weight_bounds)
+        return solve_program(compiled, context.base, closest=closest, **self.keywords)
 
     @property
     def options(self) -> dict[str, Any]:
@@ -111,9 +113,11 @@ def solve_constraints(
 def _is_solved(solution: Solution, context: Context) -> bool:
     """Whether weights meet the conditions, and leave weight in every group that these speak of."""
     projection = solution.projection
-    return projection.status != "infeasible" and keeps_groups(
-        solution.conditions, context, projection.weights
-    )
+    if projection.status == "infeasible" or any(
+        one.low > one.high for one in solution.program.compiled.scalars
+    ):
+        return False
+    return keeps_groups(solution.conditions, context, projection.weights)
 
 
 def _is_met(context: Context, constraints: Sequence[Constraint], near: Closeness) -> bool:

@@ -16,7 +16,7 @@ from agnostix.what_if.conflicts.linear import linear_conditions
 from agnostix.what_if.conflicts.nearby import Meets, NearbyConstraints
 from agnostix.what_if.conflicts.nearest import LEAST_SHARES, Calibrate, ElasticConditions, nearest_weights
 from agnostix.what_if.conflicts.reachable_means import ReachableMeans
-from agnostix.what_if.conflicts.searched import SearchedConditions, find_searched_conflict
+from agnostix.what_if.conflicts.searched import SearchedConditions, depends_on_others, find_searched_conflict
 from agnostix.what_if.conflicts.weight_caps import bounds_that_do
 from agnostix.what_if.conflicts.words import ConflictWords, describe_searched
 from agnostix.what_if.constraints.base import Compiled, Condition, Context
@@ -40,7 +40,8 @@ def explain_conflict(
     `values` (n_scalars,) are those of the compiled constraints' scalars at which a search for weights ended.
     """
     costs = read_gap_weights(gap_weights, context.constraints)
-    if compiled.scalars:
+    constraints = [one for one in context.constraints if not one.is_soft]
+    if len(constraints) > 1 and any(depends_on_others(one, context) for one in constraints):
         searched = SearchedConditions.from_context(context, costs, weight_bounds)
         hard, linear = searched.given(searched.closest_to(searched.shared(compiled, values), calibrate))
         hard = [replace(one, source=searched.places[one.source]) for one in hard]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
+from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize, minimize_scalar
@@ -25,8 +26,10 @@ from agnostix.what_if.conflicts.nearest import (
 from agnostix.what_if.constraints.base import Compiled, Condition, Constraint, Context
 from agnostix.what_if.constraints.compilation import compile_constraints
 
-_CONFLICT = 1e-6
+_CONFLICT = 1e-7
 """Least sum of gaps from which constraints are in conflict: values that are searched for are never exact."""
+_SHARES = (0.3, 1e-2)
+"""Weights of groups, of their base weights, of which any will do. Gaps are measured best at the first."""
 _MANY_TIMES = 1e3
 _N_GRID = 13
 _MAX_STEPS = 40
@@ -81,11 +84,7 @@ class SearchedConditions:
     def without_scalars(self) -> SearchedConditions | None:
         """The constraints that need no scalars, None if there are none."""
         context = self.context
-        places = [
-            j
-            for j, one in enumerate(context.constraints)
-            if not compile_constraints(replace(context, constraints=(one,))).scalars
-        ]
+        places = [j for j, one in enumerate(context.constraints) if not depends_on_others(one, context)]
         return self.only(places) if places else None
 
     def given(self, values: Floats) -> tuple[list[Condition], ElasticConditions]:
@@ -114,13 +113,31 @@ class SearchedConditions:
 
     def least_sum(self) -> float:
         """The least sum of gaps, whatever the scalars and the groups' weights."""
+        start = np.array([min(max(one.start, one.low), one.high) for one in self.compiled.scalars])
+        least = np.inf
+        for part in _SHARES:
+            sums = self._sums(part)
+            least = min(least, self._search(start, sums)[1] if start.size else sums(start))
+            if least <= _CONFLICT:
+                break
+        return least
 
-        def cost(values: Floats) -> float:
-            linear = self.given(values)[1].with_groups_present()
+    def meeting(self, fixed: Floats) -> Floats | None:
+        """Values of the scalars (n_scalars,) at which weights meet the conditions; None if there are none."""
+        for part in _SHARES:
+            values, least = self._search_numbers(fixed, self._sums(part))
+            if least <= _CONFLICT:
+                return values
+        return None
+
+    def _sums(self, part: float) -> Callable[[Floats], float]:
+        """The least sum of gaps by the scalars' values, where groups keep part of their weight."""
+
+        def sum_at(values: Floats) -> float:
+            linear = self.given(values)[1].with_groups_present(part)
             return least_cost(linear, linear.base)
 
-        start = np.array([min(max(one.start, one.low), one.high) for one in self.compiled.scalars])
-        return self._search(start, cost)[1] if start.size else cost(start)
+        return sum_at
 
     def _search(self, values: Floats, cost: Callable[[Floats], float]) -> tuple[Floats, float]:
         """The best values and their cost, for each combination of choices."""
@@ -172,9 +189,25 @@ def _on_line(
     found = minimize_scalar(
         lambda theta: cost(np.array([theta])), bounds=ends, method="bounded", options=steps
     )
-    if found.fun < costs[best]:
-        return np.array([found.x]), float(found.fun)
-    return grid[[best]], float(costs[best])
+    theta, least = (found.x, found.fun) if found.fun < costs[best] else (grid[best], costs[best])
+    return _to_the_kink(cost, np.array([theta]), float(least), float(high[0] - low[0]))
+
+
+def _to_the_kink(
+    cost: Callable[[Floats], float], theta: Floats, least: float, width: float
+) -> tuple[Floats, float]:
+    """The point (1,) where the lines on both sides of a minimum meet; sums of gaps are linear nearby."""
+    for step in (1e-6 * width, 1e-8 * width):
+        a, b, c, d = (cost(theta + side * step) for side in (-2.0, -1.0, 1.0, 2.0))
+        left, right = b - a, d - c  # slopes, times the step
+        if not (left < 0.0 < right and least > 0.0):
+            break
+        ahead = theta + step * ((b - c + left + right) / (left - right))
+        at = cost(ahead)
+        if at >= least:
+            break
+        theta, least = ahead, at
+    return theta, least
 
 
 def _in_box(
@@ -203,19 +236,38 @@ def find_searched_conflict(
     return part, _farthest(part, calibrate)
 
 
+def depends_on_others(constraint: Constraint, context: Context) -> bool:
+    """Whether the conditions of a constraint depend on what else is stated: a variance's on the mean."""
+    needed: Any = getattr(constraint, "needed", None)
+    alone = replace(context, constraints=(constraint,))
+    return bool(needed is not None and needed(context)) or bool(compile_constraints(alone).scalars)
+
+
 def _farthest(part: SearchedConditions, calibrate: Calibrate) -> tuple[Constraint, float] | None:
-    """The last constraint that needs scalars, and its value if the others are met."""
+    """The last constraint that depends on others, and its value if these are met."""
     constraints = part.context.constraints
-    needing = [
-        j
-        for j, one in enumerate(constraints)
-        if compile_constraints(replace(part.context, constraints=(one,))).scalars
-    ]
-    if not needing or len(constraints) == 1:
+    if len(constraints) == 1:
         return None
-    last = needing[-1]
+    last = [j for j, one in enumerate(constraints) if depends_on_others(one, part.context)][-1]
     costs = [1.0 if j == last else _MANY_TIMES for j in range(len(constraints))]
     one = SearchedConditions.from_context(part.context, costs, part.weight_bounds)
     start = np.array([min(max(s.start, s.low), s.high) for s in one.compiled.scalars])
     weights = nearest_weights(one.given(one.closest_to(start, calibrate))[1], calibrate)
     return constraints[last], constraints[last].measure(part.context, weights)
+
+
+def values_meeting(
+    context: Context, compiled: Compiled, weight_bounds: tuple[float, float] | None
+) -> Callable[[Floats], Floats | None]:
+    """A function that finds scalars (n_scalars,) at which weights meet compiled constraints, if any."""
+
+    def meeting(fixed: Floats) -> Floats | None:
+        costs = [1.0] * len(context.constraints)
+        searched = SearchedConditions.from_context(context, costs, weight_bounds)
+        values = searched.meeting(searched.shared(compiled, fixed))
+        if values is None:
+            return None
+        known = {one.name: v for one, v in zip(searched.compiled.scalars, values.tolist(), strict=True)}
+        return np.array([known.get(one.name, v) for one, v in zip(compiled.scalars, fixed, strict=True)])
+
+    return meeting
