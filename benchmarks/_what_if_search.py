@@ -218,7 +218,7 @@ def check_searches(n_problems: int, n_rows: int, n_points: int) -> None:
         rows,
     )
     print(
-        "\nThe gap is that of the stated value, recomputed from the weights, over the larger of 1 and its size."
+        "\nThe gap is that of the stated value, recomputed from the weights, over 1 or its size if larger."
         " Leads are differences of divergences in nats; one of the grid above rounding would be a miss."
     )
 

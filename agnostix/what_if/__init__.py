@@ -19,7 +19,8 @@ Support          "thin" and "boundary": `inference.classify_support`. Infeasible
                  feasible ones: `conflicts`.
 What is shifted  `moments`: averages and proportions, their default targets. `constraints`: a scenario's,
                  compiled to linear conditions on the weights (`constraints.base`).
-Results          `response_curves`, `sweeps`: curves, rankings, the baseline. `scenario`: scenarios, grids.
+Results          `response_curves`, `sweeps`: curves, rankings, the baseline. `scenario`: scenarios, solved in
+                 `solving`, with `condition_table`, `outcomes` and `shifts`. `joint`: grids.
 Pictures         `pixels`: `PixelProjection`, each pixel a column, all of them stacked.
 Drift            Two tables: `drift`, the parts of a gap in prediction, error or rate between them.
 Rows             `table` and `predictions` in a canonical order; `sample`: some of them, standardized.
@@ -45,11 +46,11 @@ from agnostix.what_if.constraints import (
     TruePositiveRate,
     Variance,
 )
+from agnostix.what_if.correlated_shifts import CorrelatedShifts
 from agnostix.what_if.drift import explain_gap
 from agnostix.what_if.explainer import EntropicProjection
 from agnostix.what_if.metrics import default_metrics
 from agnostix.what_if.pixels import PixelProjection
-from agnostix.what_if.response_curves import CorrelatedShifts
 from agnostix.what_if.sample import Sample, movable
 from agnostix.what_if.table import Column
 

@@ -177,7 +177,7 @@ class Solution:
         conditions = program.compiled.conditions(values)
         return cls(program, values, conditions, result.best.projection, result, counts)
 
-    @property
+    @cached_property
     def linear(self) -> LinearConditions:
         """The conditions as arrays, in standard deviations."""
         return self.program.linear(self.conditions)
@@ -255,8 +255,10 @@ class Solution:
             for one, value in zip(self.program.compiled.scalars, self.values.tolist(), strict=True)
             if not one.choices and one.low < one.high
         ]
-        frame = pd.DataFrame(pairs, columns=["name", "value", "low", "high"])
-        return frame.astype({"name": object, "value": float, "low": float, "high": float})
+        names, values, lows, highs = zip(*pairs, strict=True) if pairs else ((), (), (), ())
+        numbers = {"value": values, "low": lows, "high": highs}
+        columns = {name: np.array(column, dtype=np.float64) for name, column in numbers.items()}
+        return pd.DataFrame({"name": pd.Series(names, dtype=object)} | columns)
 
     @property
     def notes(self) -> tuple[str, ...]:

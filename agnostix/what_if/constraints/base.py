@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeVar
 
 import numpy as np
@@ -188,7 +189,7 @@ def _meets(column: Column, wanted: Any) -> Bools:
         raise DataError(f"Column {column.name!r} cannot be used in where: {column.immovable_reason()}.")
     if column.levels:
         levels = list(wanted) if isinstance(wanted, list | tuple | set | frozenset) else [wanted]
-        return np.isin(column.values, [column.level_code(level) for level in levels])
+        return _is_one_of(column.values, [column.level_code(level) for level in levels])
     if isinstance(wanted, tuple):
         try:
             low, high = (float(end) for end in wanted)
@@ -201,7 +202,11 @@ def _meets(column: Column, wanted: Any) -> Bools:
             )
         return (column.values >= low) & (column.values <= high)
     levels = list(wanted) if isinstance(wanted, list | set | frozenset) else [wanted]
-    return np.isin(column.values, [column.number(level) for level in levels])
+    return _is_one_of(column.values, [column.number(level) for level in levels])
+
+
+def _is_one_of(values: Any, wanted: list[Any]) -> Bools:
+    return np.asarray(values == wanted[0]) if len(wanted) == 1 else np.isin(values, wanted)
 
 
 @dataclass(frozen=True)
@@ -280,6 +285,7 @@ class Constraint:
     """A quantity of the reweighted rows and where it must lie: base class of all."""
 
     kind: ClassVar[str]
+    is_of_columns: ClassVar[bool] = False  # whether the columns that it needs determine its conditions
     target: Any
     tolerance: float | None
     penalty: float | None
@@ -307,11 +313,11 @@ class Constraint:
         self._target  # noqa: B018 - raises for a target that is none
         self._where  # noqa: B018
 
-    @property
+    @cached_property
     def _target(self) -> Target:
         return Target.parse(self.subject, self.target, self.tolerance, self.penalty)
 
-    @property
+    @cached_property
     def _where(self) -> Where | None:
         return Where.parse(self.where)
 

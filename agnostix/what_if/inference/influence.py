@@ -16,7 +16,7 @@ factors (`_without_cluster`). For a smooth function of the weights its influence
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -50,7 +50,7 @@ class Influence:
     ) -> Influence:
         """Of exponential tilting along statistics minus their targets, (n_rows, n_constraints)."""
         moment = (centered * weights[:, None]).T @ centered
-        inverse = np.asarray(np.linalg.pinv(moment, rcond=_RANK, hermitian=True), dtype=np.float64)
+        inverse = invert_moment(moment)
         return cls._from_centered(weights, base, weights, centered, centered, None, inverse, design)
 
     @classmethod
@@ -146,7 +146,12 @@ class Influence:
         return self._coefficients(psi - self.weights @ psi)
 
     def _coefficients(self, own: Floats) -> Floats:
-        return self.inverse.T @ ((self.directions * self.tangent[:, None]).T @ own)
+        return self.inverse.T @ (self._weighted_directions @ own)
+
+    @cached_property
+    def _weighted_directions(self) -> Floats:
+        """Directions times the tangent, (n_parameters, n_rows)."""
+        return (self.directions * self.tangent[:, None]).T
 
     def of_rows(self, psi: Floats) -> Floats:
         """Influence (n_rows, n_outcomes) of each row on weighted means of psi, with leverage."""
@@ -159,6 +164,10 @@ class Influence:
         level = self.tangent @ (psi - self.weights @ psi) / self._free if self._free > 0.0 else 0.0
         own = (own - level) * self.inflated[:, None]
         return own + self.base[:, None] * level - self.remainder @ slopes
+
+    def without_leverage(self) -> Influence:
+        """The derivatives themselves, of which the bootstrap takes its share of each draw."""
+        return replace(self, inflated=self.weights, one_row_dominates=False)
 
     def errors(
         self, psi: Floats, psi_base: Floats | None = None, drift: Floats | None = None
@@ -182,6 +191,11 @@ class Influence:
         if drift is not None:
             change += drift[:, None] * self.slopes(psi)[0]
         return own, change
+
+
+def invert_moment(moment: Floats) -> Floats:
+    """Inverse of second moments (n_constraints, n_constraints), of those that are not dependent."""
+    return np.asarray(np.linalg.pinv(moment, rcond=_RANK, hermitian=True), dtype=np.float64)
 
 
 def unit_errors(influences: Floats, design: Design | None) -> Floats:
