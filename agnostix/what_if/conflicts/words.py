@@ -201,12 +201,7 @@ class ConflictWords:
         """What was stated for a condition, as it was stated."""
         if self.conditions[place].role == "held":
             return ""
-        low, high = self.constraint(place).bounds(self.context)
-        if low == high:
-            return f"{low:.6g}"
-        if np.isinf(low):
-            return f"of {high:.6g} at most"
-        return f"of {low:.6g} at least" if np.isinf(high) else f"from {low:.6g} to {high:.6g}"
+        return _range_text(*self.constraint(place).bounds(self.context))
 
     def _bounds_text(self) -> str:
         assert self.linear.weight_bounds is not None
@@ -226,3 +221,31 @@ def _term(factor: float, label: str) -> str:
 def _needs_others(constraint: Average, context: Context) -> bool:
     """Whether other quantities are held for an average."""
     return bool(constraint.needed(context))
+
+
+def describe_searched(context: Context, farthest: tuple[Constraint, float] | None) -> str:
+    """Of constraints in conflict some of which are linear given scalars alone."""
+    named = ", ".join(f"{one.label} {_range_text(*one.bounds(context))}" for one in context.constraints)
+    n = len(context.constraints)
+    if n == 1:
+        return f"No weights reach {named}."
+    rest = "either alone" if n == 2 else f"any {n - 1} of them"
+    how_far = ""
+    if farthest is not None:
+        constraint, value = farthest
+        low, high = constraint.bounds(context)
+        edge_text, end_text = apart(value, low if value < low else high)
+        others = "other" if n == 2 else "others"
+        how_far = (
+            f" With the {others} met, the {constraint.label} goes {'up' if value < low else 'down'} to "
+            f"about {edge_text}, not to {end_text}."
+        )
+    return f"No weights meet these {n} together, though some meet {rest}: {named}.{how_far}"
+
+
+def _range_text(low: float, high: float) -> str:
+    if low == high:
+        return f"{low:.6g}"
+    if np.isinf(low):
+        return f"of {high:.6g} at most"
+    return f"of {low:.6g} at least" if np.isinf(high) else f"from {low:.6g} to {high:.6g}"
