@@ -13,6 +13,7 @@ from agnostix.what_if.conflicts.nearest import ElasticConditions, farthest_in_gr
 from agnostix.what_if.conflicts.shares import apart, describe_block, describe_sums
 from agnostix.what_if.constraints.averages import Average, moments_in_group
 from agnostix.what_if.constraints.base import Condition, Constraint, Context
+from agnostix.what_if.constraints.quantiles import ExpectedShortfall
 
 _CONSTANT = 1e-9
 
@@ -70,6 +71,8 @@ class ConflictWords:
         """Of an average whose target is beyond the value of every row."""
         constraint = self.constraint(place)
         if not isinstance(constraint, Average) or _needs_others(constraint, self.context):
+            return None
+        if isinstance(constraint, ExpectedShortfall):  # what is averaged are no values of rows
             return None
         member = constraint.members(self.context)
         numbers = np.asarray(constraint.numbers(self.context), dtype=float)
