@@ -27,9 +27,11 @@ def label_texts(labels: Iterable[Any]) -> list[str]:
 
 
 def label_text(label: Any, labels: Iterable[Any]) -> str:
-    """One of the labels as `label_texts` has it."""
-    text = str(label)
-    is_shared = any(type(one) is not type(label) and str(one) == text for one in labels)
+    """One of the labels as `label_texts` has it; a whole number of a column of numbers as users state it."""
+    known, text = list(labels), str(label)
+    if isinstance(label, float) and not known and label.is_integer():
+        return f"{label:.0f}"
+    is_shared = any(type(one) is not type(label) and str(one) == text for one in known)
     return repr(label) if is_shared else text
 
 

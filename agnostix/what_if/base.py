@@ -33,5 +33,8 @@ class PopulationExplainer(BaseExplainer):
         if predictions is not None:
             return from_predictions(predictions, y, n_rows)
         if y is None:
-            raise ValueError("There is no outcome: pass a model, predictions, or y.")
+            raise ValueError(
+                "There is no outcome: pass a model, predictions, or y. For weights alone, any column of X "
+                "will do as y."
+            )
         return from_outcome(y, n_rows)

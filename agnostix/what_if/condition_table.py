@@ -9,7 +9,9 @@ import pandas as pd
 
 from agnostix.core.typing import Floats
 from agnostix.what_if.calibration import Projection
+from agnostix.what_if.constraints.averages import Average, moments_in_group
 from agnostix.what_if.constraints.base import Condition, Constraint, Context
+from agnostix.what_if.constraints.comparisons import GroupComparison
 
 
 def describe_conditions(
@@ -20,7 +22,8 @@ def describe_conditions(
     held: dict[Any, list[Any]] = {}  # condition and multiplier of each quantity that is held
     for condition, xi in zip(conditions, projection.xi.tolist(), strict=True):
         if condition.role == "stated":
-            multipliers[condition.source] += xi
+            constraint = context.constraints[condition.source]
+            multipliers[condition.source] += xi * _target_moves(constraint, condition, context, projection)
             continue
         key = condition.statistic.key if condition.held is None else condition.held.key
         held.setdefault(key, [condition, 0.0])[1] += xi
@@ -35,6 +38,17 @@ def describe_conditions(
     names = ["feature", "level", "low", "high", "before", "reached", "multiplier", "kind", "where"]
     columns = {name: [row[name] for row in rows] for name in (*names, "penalty", "role", "label")}
     return pd.DataFrame(columns | {"level": pd.Series(columns["level"], dtype=object)})
+
+
+def _target_moves(one: Constraint, condition: Condition, context: Context, projection: Projection) -> float:
+    """How far a condition moves with the target in standard deviations; NaN where it moves several."""
+    if isinstance(one, GroupComparison):  # of which one target moves the conditions of several groups
+        return float("nan")
+    if not isinstance(one, Average) or (member := one.members(context)) is None:
+        return 1.0
+    # The mean of 1_G (x - t) moves by the group's weight: its units are not those of x among the group.
+    _, deviation = moments_in_group(one.numbers(context), member, context.base)
+    return float(projection.weights[member].sum()) * deviation / condition.statistic.scale
 
 
 def _describe(one: Constraint, context: Context, weights: Floats) -> dict[str, Any]:

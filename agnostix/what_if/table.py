@@ -168,7 +168,8 @@ class Column:
                 return codes[0]
         shown = ", ".join(repr(known) for known in self.levels[:12])
         more = f", ... ({len(self.levels)} in all)" if len(self.levels) > 12 else ""
-        raise ValueError(f"Column {self.name!r} has no level {level!r}. Its levels: {shown}{more}.")
+        hint = did_you_mean(level, map(str, self.levels))
+        raise ValueError(f"Column {self.name!r} has no level {level!r}. Its levels: {shown}{more}.{hint}")
 
 
 def _as_number(name: str, series: Any) -> str:

@@ -163,7 +163,9 @@ class Scenario:
         ``sample_weight``. 0 for rows that lack a value of a constrained column.
     conditions : DataFrame
         Constraints and what was reached: feature, level, low, high, before, reached,
-        multiplier (of the standardized statistic, 0 where a range does not bind),
+        multiplier (derivative of the divergence by the target in standard deviations,
+        within the group if it is about one; 0 where a range does not bind, NaN of
+        measures that compare groups; of a quantile, that of the share below it),
         kind, where, penalty (NaN where it must be met), role ("stated", or "held"
         where it travels with what is stated), label.
     outcomes : DataFrame

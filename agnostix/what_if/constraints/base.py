@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeVar
 
 import numpy as np
@@ -115,15 +116,22 @@ def _read_size(subject: str, name: str, value: Any, least: float) -> float:
 
 def _bad_target(subject: str, target: Any) -> ValueError:
     hint = ""
-    if isinstance(target, str):
+    if isinstance(target, str) and target.strip().endswith("%"):
+        hint = " For a share of the data's value, state a factor: '*1.05' is 5 % more, '*0.95' 5 % less."
+    elif isinstance(target, str):
         hint = (
             " Relative to the data: '+5', '-5' or '*1.1'."
             f" For a level's proportion: {{{subject.split(' = ')[0]!r}: {{{target!r}: 0.5}}}}."
         )
     return ValueError(
         f"The target of {subject!r} must be a number or a pair (low, high) with low <= high, "
-        f"got {target!r}.{hint}"
+        f"got {_in_one_line(target)}.{hint}"
     )
+
+
+def _in_one_line(value: Any) -> str:
+    """A value as text, cut where it is long, as a mask of rows is."""
+    return shorten(repr(value), 80, placeholder=" ...")
 
 
 @dataclass(frozen=True)
@@ -140,7 +148,7 @@ class Where:
         if not isinstance(where, Mapping) or not where:
             raise ValueError(
                 "where must map columns to a level, a list of levels or a range of numbers, such as "
-                f"{{'sex': 'Female', 'age': (30, 40)}}, got {where!r}."
+                f"{{'sex': 'Female', 'age': (30, 40)}}, got {_in_one_line(where)}."
             )
         return cls(tuple((str(name), wanted) for name, wanted in where.items()))
 
@@ -166,17 +174,20 @@ class Where:
             member &= _meets(sample.column(name), wanted)
         if not member.any():
             raise DataError(
-                f"No row meets where {self.label}, so nothing can be said of such rows. Widen the condition."
+                f"No row has {self.label}, so nothing can be said of such rows. Widen the condition."
             )
         return member
 
 
 def _describe(name: str, wanted: Any) -> str:
-    if isinstance(wanted, tuple):
-        return f"{name} {' to '.join(f'{end:g}' if _is_number(end) else str(end) for end in wanted)}"
-    if isinstance(wanted, list | set | frozenset):
-        return f"{name} in {', '.join(map(str, wanted))}"
-    return f"{name} = {wanted}"
+    if isinstance(wanted, tuple) and len(wanted) == 2 and all(map(_is_number, wanted)):
+        low, high = wanted
+        if low == -np.inf or high == np.inf:
+            return f"{name} {low:g} or more" if high == np.inf else f"{name} {high:g} or less"
+        return f"{name} {low:g} to {high:g}"
+    if isinstance(wanted, list | tuple | set | frozenset):
+        return f"{name} in {', '.join(label_text(one, ()) for one in wanted)}"
+    return f"{name} = {label_text(wanted, ())}"
 
 
 def _is_number(value: Any) -> bool:

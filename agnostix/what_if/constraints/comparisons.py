@@ -9,6 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from agnostix.core.names import label_text
 from agnostix.core.typing import Floats
 from agnostix.what_if.constraints.base import Compiled, Condition, Constraint, Context, Scalar, Where
 from agnostix.what_if.constraints.decisions import decide, is_of_class
@@ -85,7 +86,11 @@ class GroupComparison(Constraint):
     @property
     def label(self) -> str:
         """Its name: "disparate impact of sex, reference Male"."""
-        return self._with_where(f"{self.subject}, reference {self.reference}")
+        reference = self.named[1]
+        levels = reference if isinstance(reference, tuple) else (reference,)
+        return self._with_where(
+            f"{self.subject}, reference {' and '.join(label_text(level, ()) for level in levels)}"
+        )
 
     def rates(self, context: Context) -> tuple[GroupRate, ...]:
         """The rates in each group, the reference group first."""

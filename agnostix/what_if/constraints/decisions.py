@@ -35,6 +35,11 @@ def is_of_class(context: Context, favorable: Any, name: str = "favorable") -> Bo
         raise DataError(
             "True and false positive rates need the true classes: pass y, the labels of a classifier, to fit."
         )
+    if not predictions.predicted:
+        raise DataError(
+            "True and false positive rates compare predictions with y, and there is y alone: pass a model to "
+            "EntropicProjection, or predictions= to fit."
+        )
     is_of = np.asarray(predictions.truth) == class_code(predictions, favorable, name)
     return is_of if context.sample.rows is None else is_of[context.sample.rows]
 

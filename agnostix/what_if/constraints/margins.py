@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import combinations, product
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from agnostix.core.names import did_you_mean
+from agnostix.core.names import did_you_mean, label_text
 from agnostix.core.typing import Bools, Numbers
 from agnostix.what_if.constraints.averages import Average
 from agnostix.what_if.constraints.base import Constraint, Context, Target
@@ -19,6 +19,9 @@ from agnostix.what_if.sample import Statistic
 
 _NEARLY_ONE = 0.02
 """How far shares that were rounded one by one may sum from 1."""
+
+_FROM_ROWS = "table.set_index(['sex', 'job'])['n']"
+"""A Series of a frame with a row for each cell; polars has `to_pandas()` before."""
 
 
 @dataclass(frozen=True, init=False)
@@ -132,7 +135,8 @@ class Cell(Average):
     @property
     def subject(self) -> str:
         """The cell: "sex = Female, job = clerk"."""
-        return ", ".join(f"{name} = {level}" for name, level in zip(self.columns, self.levels, strict=True))
+        named = zip(self.columns, self.levels, strict=True)
+        return ", ".join(f"{name} = {label_text(level, ())}" for name, level in named)
 
     @property
     def shifted(self) -> tuple[str, ...]:
@@ -331,13 +335,15 @@ def _read_cells(table: Any) -> tuple[tuple[str, ...], dict[tuple[Any, ...], Any]
     if not isinstance(table, pd.Series | pd.DataFrame) or table.size == 0:
         raise ValueError(
             "Margins takes a Series or DataFrame of pandas with a number for each cell, such as "
-            f"pandas.crosstab(X['sex'], X['job']), got {type(table).__name__}."
+            f"pandas.crosstab(X['sex'], X['job']), got {type(table).__module__.partition('.')[0]}."
+            f"{type(table).__name__}. Of a table with a row for each cell: {_FROM_ROWS}."
         )
     names = [*table.index.names, *([] if table.ndim == 1 else table.columns.names)]
     if any(name is None for name in names):
         raise ValueError(
             "The index of Margins must have the name of a column, and so must the columns of a frame: got "
-            f"{names}. Name them, as table.rename_axis(index='sex', columns='job')."
+            f"{names}. Name them, as table.rename_axis(index='sex', columns='job'). Of a table with a row "
+            f"for each cell: {_FROM_ROWS}."
         )
     cells: dict[tuple[Any, ...], Any] = {}
     for row in range(table.shape[0]):
@@ -380,4 +386,22 @@ def _as_shares(
         )
     if abs(total - 1.0) <= 1e-12:
         return shares, None
+    _check_are_of_all(subject, shares)
     return {levels: value / total for levels, value in shares.items()}, total
+
+
+def _check_are_of_all(subject: str, shares: Mapping[tuple[Any, ...], float]) -> None:
+    """ValueError for shares within the levels of some columns, which say nothing of how many have these."""
+    n_columns = len(next(iter(shares)))
+    for given in (some for n in range(1, n_columns) for some in combinations(range(n_columns), n)):
+        sums: dict[tuple[Any, ...], float] = {}
+        for levels, share in shares.items():
+            at = tuple(levels[place] for place in given)
+            sums[at] = sums.get(at, 0.0) + share
+        if 1 < len(sums) < len(shares) and all(abs(one - 1.0) <= _NEARLY_ONE for one in sums.values()):
+            within = " and ".join(subject.split(", ")[place] for place in given)
+            raise ValueError(
+                f"The margins of {subject} sum to 1 within each level of {within}: they are shares in "
+                "groups, which do not say how large the groups are. State shares of all rows or totals, as "
+                "pandas.crosstab makes them with normalize='all' or without normalize."
+            )

@@ -226,8 +226,8 @@ def number_column(sample: Sample, name: str) -> Column:
     if column.kind == "categorical":
         example = column.levels[0]
         raise ValueError(
-            f"Column {name!r} holds labels, which have no average: state the proportion of a "
-            f"level, as {{{name!r}: {{{example!r}: 0.5}}}}."
+            f"Column {name!r} holds labels, which have no average, quantile or variance: state the "
+            f"proportion of a level, as {{{name!r}: {{{example!r}: 0.5}}}}."
         )
     return column
 

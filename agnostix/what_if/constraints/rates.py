@@ -335,6 +335,11 @@ class FalsePositiveRate(_RateAmongTruth):
 
 def errors_of(predictions: Predictions) -> Floats:
     """1 for misclassified rows, else 0, shape (n_rows,)."""
+    if predictions.truth is not None and predictions.task == "classification" and not predictions.predicted:
+        raise DataError(
+            "error_rate compares predictions with y, and there is y alone: pass a model to "
+            "EntropicProjection, or predictions= to fit."
+        )
     if predictions.truth is None or predictions.task != "classification" or not predictions.predicted:
         raise DataError(
             "error_rate needs a classifier's predictions and the true labels: pass y to fit. "

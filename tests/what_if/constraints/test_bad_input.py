@@ -89,7 +89,7 @@ def test_constraint_is_refused_where_it_is_stated(make, facts):
         (Correlation("age", "hour", 0.2), ["no column 'hour'", "Did you mean 'hours'?"]),
         (Mean("age", 50, where={"Sex": "Male"}), ["no column 'Sex'", "Did you mean 'sex'?"]),
         (Mean("age", 50, where={"sex": "male"}), ["'sex'", "no level 'male'", "'Female', 'Male'"]),
-        (Mean("age", 50, where={"hours": (90, 99)}), ["No row meets where hours 90 to 99", "Widen"]),
+        (Mean("age", 50, where={"hours": (90, 99)}), ["No row has hours 90 to 99", "Widen"]),
         (Mean("age", 50, where={"hours": (99, 90)}), ["'hours'", "low <= high", "(99, 90)"]),
         (Mean("age", 50, where={"hours": (1, 2, 3)}), ["'hours'", "(1, 2, 3)"]),
         (Mean("age", 50, where={"hours": "long"}), ["'hours'", "holds numbers", "'long'"]),
