@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from agnostix.core.typing import Floats
+from agnostix.core.typing import Bools, Floats
 from agnostix.what_if.conflicts.irreducible import Conflict
 from agnostix.what_if.conflicts.nearest import ElasticConditions, farthest_in_group, farthest_mean
 from agnostix.what_if.conflicts.shares import apart, describe_block, describe_sums
@@ -78,6 +78,10 @@ class ConflictWords:
         numbers = np.asarray(constraint.numbers(self.context), dtype=float)
         inside = numbers if member is None else numbers[member]
         low, high = constraint.bounds(self.context)
+        if member is None and low <= inside.max() and high >= inside.min():
+            return self._without_weight(
+                place, numbers == (inside.max() if low == inside.max() else inside.min())
+            )
         is_above = low > inside.max()
         edge, target = (inside.max(), low) if is_above else (inside.min(), high)
         rows = f" where {constraint.where_label}" if constraint.where_label else ""
@@ -87,6 +91,17 @@ class ConflictWords:
             f"No row{rows} has {what} {'above' if is_above else 'below'} {edge_text}, so no "
             f"reweighting reaches an average of {target_text}."
         )
+
+    def _without_weight(self, place: int, kept: Bools) -> str | None:
+        """Of a target that leaves weight to some rows (n_rows,) alone, and a group that is not among them."""
+        for other, group in enumerate(self.linear.groups):
+            if group is not None and not (group & kept).any():
+                one = self.constraint(other)
+                return (
+                    f"With the {self.label(place)} {self._target_text(place)}, no weight is left for the "
+                    f"{one.label}, an average of rows without weight. Leave one of the two out."
+                )
+        return None
 
     def _together(self) -> str:
         """Of conditions that exclude each other."""

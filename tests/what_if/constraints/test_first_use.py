@@ -9,6 +9,7 @@ from agnostix import (
     DisparateImpact,
     EntropicProjection,
     EqualOpportunity,
+    InfeasibleTargetError,
     Margins,
     Mean,
     Prediction,
@@ -183,3 +184,22 @@ def test_conditions_of_a_quantile_of_predictions_in_a_group(projection):
     conditions = projection.what_if([Prediction(0.5, quantile=0.5, where={"sex": "F"})]).conditions
     assert conditions["reached"][0] == pytest.approx(0.5)
     assert np.isfinite(conditions["multiplier"][0])
+
+
+def test_an_average_of_rows_without_weight_is_named(projection):
+    none_left = [Proportion("sex", "F", 0), Mean("age", 40, where={"sex": "F"})]
+    facts = "the proportion of sex = F 0, no weight is left for the mean of age where sex = F", "Leave one"
+    with refuses(InfeasibleTargetError, *facts) as caught:
+        projection.what_if(none_left)
+    assert projection.what_if(**caught.value.nearest).gap < 1e-9
+    assert all(projection.what_if([one]).gap < 1e-9 for one in none_left)
+    with refuses(InfeasibleTargetError, "No row has sex = F above 1"):
+        projection.what_if([Mean("age", 40, where={"sex": "M"}), Proportion("sex", "F", 1.2)])
+
+
+def test_margins_take_counts_of_one_row_each(projection):
+    counts = pd.DataFrame({"F": [1, 0], "M": [0, 1]}, index=["clerk", "farmer"])
+    counts = counts.rename_axis(index="job", columns="sex")
+    assert projection.what_if([Margins(counts)]).conditions["reached"].tolist() == pytest.approx(
+        [0.5, 0, 0, 0.5]
+    )
