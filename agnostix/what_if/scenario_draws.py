@@ -72,9 +72,17 @@ class SingleDraws:
         """Weights (n_rows,) with what is held, and what targets are relative to, of the draw's rows."""
         context = replace(self.context, sample=replace(self.context.sample, base=base))
         try:
-            program = replace(self.program, compiled=compile_constraints(context), base=base)
-            projection = Solution(program, self.values, [], self.projection).resolve(base)
-        except (ConvergenceError, DataError, ValueError):  # no row of a group, or one value, is left
+            compiled = compile_constraints(context)
+        except DataError:  # no row of a group, or a single value, is left
+            return None
+        program = replace(self.program, compiled=compiled, base=base)
+        solution = Solution(program, self.values, compiled.conditions(self.values), self.projection)
+        linear = solution.linear
+        if np.isnan(linear.phi).any() or np.isnan(linear.low + linear.high).any():
+            return None  # what the draw has no row for has no value
+        try:
+            projection = solution.resolve(base)
+        except ConvergenceError:
             return None
         return None if projection.status == "infeasible" else projection.weights
 
