@@ -135,7 +135,7 @@ class Moment:
             ]
             if self.member is None:
                 return [self.over_all(moved[0])]
-            return [Condition(one, *sides) for one, (_, *sides) in zip(moved, targets, strict=True)]
+            return [Condition(one, low, high) for one, (_, low, high) in zip(moved, targets, strict=True)]
 
         return Compiled(conditions, tuple(scalars))
 
