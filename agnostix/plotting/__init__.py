@@ -10,6 +10,7 @@ from agnostix.plotting.gap import GapDisplay
 from agnostix.plotting.heatmap import HeatmapDisplay
 from agnostix.plotting.joint_map import WhatIfMapDisplay
 from agnostix.plotting.leaves import LeavesDisplay
+from agnostix.plotting.love import LoveDisplay
 from agnostix.plotting.metrics import MetricCurveDisplay, MetricScoresDisplay
 from agnostix.plotting.pixel_effects import PixelEffectDisplay
 from agnostix.plotting.pixels import PixelsDisplay
@@ -33,6 +34,7 @@ __all__ = [
     "GapDisplay",
     "HeatmapDisplay",
     "LeavesDisplay",
+    "LoveDisplay",
     "MetricCurveDisplay",
     "MetricScoresDisplay",
     "PixelEffectDisplay",

@@ -45,11 +45,11 @@ from agnostix.what_if.constraints import (
     TruePositiveRate,
     Variance,
 )
+from agnostix.what_if.correlated_shifts import CorrelatedShifts
 from agnostix.what_if.drift import explain_gap
 from agnostix.what_if.explainer import EntropicProjection
 from agnostix.what_if.metrics import default_metrics
 from agnostix.what_if.pixels import PixelProjection
-from agnostix.what_if.response_curves import CorrelatedShifts
 from agnostix.what_if.sample import Sample, movable
 from agnostix.what_if.table import Column
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from numbers import Integral, Real
 from time import perf_counter
 from typing import Any, ClassVar
@@ -18,14 +19,16 @@ from agnostix.core.reproducibility import one_blas_thread
 from agnostix.core.row_order import check_row_order
 from agnostix.core.sklearn_compat import Interval, StrOptions
 from agnostix.what_if.base import PopulationExplainer
+from agnostix.what_if.baseline import measure_baseline
 from agnostix.what_if.checks import light_weights_named, parse_quantiles, select_columns, warn_of_missing
 from agnostix.what_if.constraints.short_forms import read_statement
 from agnostix.what_if.joint import sweep_joint
 from agnostix.what_if.metrics import Metric, quantities_for, scenario_quantities
 from agnostix.what_if.predictions import check_sizes
 from agnostix.what_if.sample import ProjectionConfig, Sample
-from agnostix.what_if.scenario import Closeness, solve_scenario
-from agnostix.what_if.sweeps import compute_histograms, measure_baseline, sweep_curves, sweep_ranking
+from agnostix.what_if.scenario import solve_scenario
+from agnostix.what_if.solving import Closeness
+from agnostix.what_if.sweeps import compute_histograms, sweep_curves, sweep_ranking
 from agnostix.what_if.table import Table
 
 _LOGGER = logging.getLogger("agnostix")
@@ -57,6 +60,17 @@ class EntropicProjection(PopulationExplainer):
     min_ess_fraction : float, default=0.2
         A result has status "thin" if its effective sample size is below this
         fraction of that of the data.
+    std_errors : {"delta", "bootstrap"}, default="delta"
+        How standard errors and intervals are computed: by the delta method, or
+        from draws of the rows (of clusters within strata, if there are) in each
+        of which the weights are solved again.
+    n_bootstrap : int, default=1000
+        Draws of the bootstrap.
+    random_state : int, RandomState, Generator or None, default=None
+        Random numbers of the bootstrap; the delta method has none.
+    n_jobs : int, default=None
+        Workers that compute the draws, as in joblib. Results are the same for
+        any number.
     missing : {"warn", "omit", "raise"}, default="warn"
         What to do if a column that is shifted has missing values. "omit" uses
         the rows that have a value, column by column; "warn" does the same and
@@ -130,6 +144,10 @@ class EntropicProjection(PopulationExplainer):
         "quantiles": [tuple, list],
         "confidence_level": [Interval(Real, 0, 1, closed="neither")],
         "min_ess_fraction": [Interval(Real, 0, 1, closed="both")],
+        "std_errors": [StrOptions({"delta", "bootstrap"})],
+        "n_bootstrap": [Interval(Integral, 20, 1_000_000, closed="both")],
+        "random_state": ["random_state", np.random.Generator],
+        "n_jobs": [Integral, None],
         "missing": [StrOptions({"warn", "omit", "raise"})],
         "verbose": ["verbose"],
     }
@@ -142,6 +160,10 @@ class EntropicProjection(PopulationExplainer):
         quantiles: tuple[float, float] = (0.05, 0.95),
         confidence_level: float = 0.95,
         min_ess_fraction: float = 0.2,
+        std_errors: str = "delta",
+        n_bootstrap: int = 1_000,
+        random_state: Any = None,
+        n_jobs: int | None = None,
         missing: str = "warn",
         verbose: int = 0,
     ) -> None:
@@ -150,6 +172,10 @@ class EntropicProjection(PopulationExplainer):
         self.quantiles = quantiles
         self.confidence_level = confidence_level
         self.min_ess_fraction = min_ess_fraction
+        self.std_errors = std_errors
+        self.n_bootstrap = n_bootstrap
+        self.random_state = random_state
+        self.n_jobs = n_jobs
         self.missing = missing
         self.verbose = verbose
 
@@ -195,7 +221,7 @@ class EntropicProjection(PopulationExplainer):
             strata are invalid.
         """
         self._validate_params()
-        quantiles = parse_quantiles(self.quantiles)
+        parse_quantiles(self.quantiles)
         table = as_table(X)
         given = {"y": y, "sample_weight": sample_weight, "predictions": predictions}
         check_row_order(table, **given, groups=groups, strata=strata)
@@ -209,13 +235,7 @@ class EntropicProjection(PopulationExplainer):
         others = [outcome.values] + ([] if outcome.truth is None else [outcome.truth])
         self.table_ = Table.from_frame(table, sample_weight, others, groups, strata)
         self.predictions_ = outcome.take(self.table_.order)
-        self.config_ = ProjectionConfig(
-            self.n_targets,
-            quantiles,
-            self.confidence_level,
-            self.min_ess_fraction,
-            self.missing,  # type: ignore[arg-type]
-        )
+        self.config_ = ProjectionConfig.from_parameters(self.get_params(deep=False))
         return self
 
     @one_blas_thread
@@ -226,6 +246,7 @@ class EntropicProjection(PopulationExplainer):
         targets: Mapping[str, Any] | None = None,
         metric: Metric | Sequence[Metric] | None = None,
         by: str | None = None,
+        simultaneous: bool = False,
     ) -> WhatIfCurves:
         """Average prediction as a function of each feature's average: what-if curves.
 
@@ -248,6 +269,10 @@ class EntropicProjection(PopulationExplainer):
             y_pred are labels for a classifier.
         by : str, default=None
             Column whose groups get a curve each; only rows of the group are reweighted.
+        simultaneous : bool, default=False
+            Whether each curve gets a band besides, ``band_low`` and
+            ``band_high`` in the frame, that holds all of its points together at
+            the confidence level (sup-t), where each interval holds by itself.
 
         Returns
         -------
@@ -267,7 +292,8 @@ class EntropicProjection(PopulationExplainer):
             self.table_.column(by)
         targets = None if targets is None else {str(name): values for name, values in targets.items()}
         with light_weights_named(self.table_.base):
-            frame, skipped = sweep_curves(sample, self.config_, names, targets, by)
+            config = replace(self.config_, simultaneous=bool(simultaneous))
+            frame, skipped = sweep_curves(sample, config, names, targets, by)
         warn_of_missing(self.table_, self.config_.missing, frame["feature"])
         return WhatIfCurves(
             frame,

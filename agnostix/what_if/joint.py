@@ -13,7 +13,7 @@ from agnostix.what_if.inference import Influence, WeightDiagnostics, interval
 from agnostix.what_if.metrics import MeanQuantity
 from agnostix.what_if.moments import MomentStatistic, default_targets, iter_moments
 from agnostix.what_if.sample import ProjectionConfig, Sample, keep_complete_rows
-from agnostix.what_if.scenario import off_target
+from agnostix.what_if.scenario_influence import off_target
 
 MomentKey = str | tuple[str, Any]
 

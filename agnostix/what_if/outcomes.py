@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from agnostix.core.typing import Floats
-from agnostix.what_if.inference import Influence, assign_blocks, interval, jackknife
-from agnostix.what_if.metrics import BlockQuantity, MeanQuantity, Quantity
+from agnostix.what_if.inference import AnyInfluence, assign_blocks, interval, jackknife
+from agnostix.what_if.metrics import BlockQuantity, MeanQuantity, Quantity, SmoothQuantity
 from agnostix.what_if.sample import ProjectionConfig, Sample
 
 Resolve: TypeAlias = Callable[[Floats], Floats | None]
@@ -18,7 +18,11 @@ Resolve: TypeAlias = Callable[[Floats], Floats | None]
 
 
 def compute_outcomes(
-    sample: Sample, influence: Influence, resolve: Resolve, ess: float, config: ProjectionConfig
+    sample: Sample,
+    influence: AnyInfluence,
+    resolve: Resolve,
+    ess: float,
+    config: ProjectionConfig,
 ) -> pd.DataFrame:
     """Frame of each quantity before and after; `resolve` solves again for other base weights (n_rows,)."""
     rows = []
@@ -37,6 +41,22 @@ def compute_outcomes(
     frame = pd.DataFrame(rows)
     frame.insert(1, "output", names)
     return frame
+
+
+def with_design_effects(frame: pd.DataFrame, sample: Sample, influence: AnyInfluence) -> pd.DataFrame:
+    """The frame with the variance of each quantity over that of as many rows drawn from the population."""
+    weights, effects, j = influence.weights, [], 0
+    for quantity, error in zip(sample.quantities, frame["std_error"], strict=True):
+        spread = np.nan
+        if isinstance(quantity, MeanQuantity):
+            y = sample.outcomes[:, j]
+            spread = sample.scales[j] ** 2 * float(weights @ (y - weights @ y) ** 2)
+            j += 1
+        elif isinstance(quantity, SmoothQuantity):
+            psi = sample.restrict(quantity.measure(sample.expand(weights))[1])
+            spread = float(weights @ (psi - weights @ psi) ** 2)
+        effects.append(error**2 * weights.size / spread if spread > 0.0 else np.nan)
+    return frame.assign(design_effect=effects)
 
 
 def _outcome(
@@ -71,7 +91,7 @@ def _outcome(
 
 
 def _metric_values(
-    sample: Sample, quantity: Quantity, resolve: Resolve, influence: Influence
+    sample: Sample, quantity: Quantity, resolve: Resolve, influence: AnyInfluence
 ) -> tuple[float, float, float, float]:
     full = sample.expand(influence.weights)
     if isinstance(quantity, BlockQuantity):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import product
 
 import numpy as np
@@ -140,7 +141,7 @@ class Solution:
         conditions = program.compiled.conditions(values)
         return cls(program, values, conditions, result.best.projection, result, counts)
 
-    @property
+    @cached_property
     def linear(self) -> LinearConditions:
         """The conditions as arrays, in standard deviations."""
         return self.program.linear(self.conditions)

@@ -7,34 +7,35 @@ on the rows: row i shifts it by (w_i - b_i) / xi, and the outcome by the slope t
 Stacked columns are measured together: arrays then have a first axis of columns. How much an outcome changes
 from the first target of a column to the last has an error of its own, since both rest on the same rows.
 
-Where a quantity is the average of another column, the curve says how that column shifts with the first
-(`CorrelatedShifts`).
+Equal rows share their influence only where rows are independent; with clusters or strata errors are those of
+the rows (`curve_influences`), and those of the bootstrap come from draws (`curve_draws`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
-from typing import Any
 
 import numpy as np
 
 from agnostix.core.typing import Bools, Floats
+from agnostix.what_if.curve_draws import CurveStatistics
+from agnostix.what_if.curve_influences import influence_at, row_influences, tilted_weights
 from agnostix.what_if.distinct_values import DistinctValues, collapse, weigh
 from agnostix.what_if.inference import (
     MAX_LEVERAGE,
     MIN_CARRIED_WEIGHT,
-    Influence,
     assign_blocks,
     classify_support,
     compute_gain_ess,
     interval,
     jackknife,
 )
+from agnostix.what_if.inference.bands import pointwise_level
+from agnostix.what_if.inference.bootstrap import Replicates, replicate
 from agnostix.what_if.metrics import BlockQuantity, MeanQuantity, Quantity, SmoothQuantity
-from agnostix.what_if.moments import MomentStatistic, iter_moments
-from agnostix.what_if.sample import ProjectionConfig, Sample, movable, standardize
-from agnostix.what_if.table import Table
+from agnostix.what_if.moments import MomentStatistic
+from agnostix.what_if.sample import ProjectionConfig
 from agnostix.what_if.tilting import (
     EDGE,
     ExponentialTilts,
@@ -214,6 +215,20 @@ class QuantityCurve:
     std_errors: Floats  # (n_targets,)
     slopes: Floats  # (n_targets,), derivatives by the target in the column's units
     change_errors: Floats  # (n_targets,), of the difference to the base value
+    draws: tuple[Replicates, Replicates] | None = None  # of values and changes, if errors are the bootstrap's
+    together: float = np.nan  # level of each interval at which all of the curve hold together
+
+    @property
+    def shown_errors(self) -> tuple[Floats, Floats]:
+        """Standard errors (n_targets,) of values and changes: the bootstrap's, if there are draws."""
+        own = (self.std_errors, self.change_errors)
+        if self.draws is None:
+            return own
+        value, change = (
+            np.where(np.isinf(error), np.inf, part.std_errors)
+            for error, part in zip(own, self.draws, strict=True)
+        )
+        return value, change
 
 
 @dataclass(frozen=True)
@@ -230,12 +245,41 @@ class ResponseCurve:
 
     def interval(self, part: QuantityCurve, confidence_level: float) -> tuple[Floats, Floats]:
         """Confidence interval of a quantity at each target."""
-        quantity = part.quantity
-        return interval(
-            *(part.values, part.std_errors, self.ess, confidence_level, quantity.bounds),
-            counts=quantity.counts,
-            most_degrees=self.moment.sample.most_degrees,
-        )
+        return self._ends(part.values, part.std_errors, confidence_level, part.draws, 0, part.quantity)
+
+    def change_interval(self, part: QuantityCurve, confidence_level: float) -> tuple[Floats, Floats]:
+        """Confidence interval of its difference to the base value."""
+        change = part.values - part.base
+        return self._ends(change, part.change_errors, confidence_level, part.draws, 1, None)
+
+    def band(self, part: QuantityCurve, confidence_level: float) -> tuple[Floats, Floats]:
+        """Ends of the band that holds the quantity at all targets together."""
+        low, high = self._ends(part.values, part.std_errors, part.together, part.draws, 0, part.quantity)
+        if part.draws is None:
+            return low, high
+        half = part.draws[0].largest(part.values, confidence_level) * part.shown_errors[0]
+        bounds = part.quantity.bounds
+        low = np.fmin(low, np.clip(part.values - half, *bounds))
+        return low, np.fmax(high, np.clip(part.values + half, *bounds))
+
+    def _ends(
+        self,
+        values: Floats,
+        errors: Floats,
+        level: float,
+        draws: tuple[Replicates, Replicates] | None,
+        which: int,
+        quantity: Quantity | None,
+    ) -> tuple[Floats, Floats]:
+        most = self.moment.sample.most_degrees
+        bounds = (-np.inf, np.inf) if quantity is None else quantity.bounds
+        counts = quantity is not None and quantity.counts
+        if draws is not None:
+            own = np.where(np.isinf(errors), np.inf, draws[which].std_errors)
+            low, high = draws[which].studentized(values, errors, level)
+            ends = interval(values, own, self.ess, level, bounds, counts=counts, most_degrees=most)
+            return np.fmin(np.clip(low, *bounds), ends[0]), np.fmax(np.clip(high, *bounds), ends[1])
+        return interval(values, errors, self.ess, level, bounds, counts=counts, most_degrees=most)
 
 
 def shift_moment(moment: MomentStatistic, targets: Floats, config: ProjectionConfig) -> ResponseCurve:
@@ -266,8 +310,42 @@ def measure_curve(
         responses.ess,
         responses.max_weight * sample.base.size,
         status,
-        tuple(_measure_all(moment, tilts, responses)),
+        tuple(_with_draws(moment, tilts, _measure_all(moment, tilts, responses), config)),
     )
+
+
+def _with_draws(
+    moment: MomentStatistic, tilts: ExponentialTilts, curves: list[QuantityCurve], config: ProjectionConfig
+) -> list[QuantityCurve]:
+    """The curves with draws of the bootstrap and with levels of their bands, where these are wanted."""
+    if config.simultaneous:
+        curves = [
+            replace(curve, together=pointwise_level(own, config.confidence_level))
+            for curve, own in zip(curves, _unit_influences(moment, tilts, curves), strict=True)
+        ]
+    if config.std_errors == "delta":
+        return curves
+    statistics = CurveStatistics.from_moment(moment, tilts, moment.sample.resampling(config))
+    drawn = replicate(statistics.resampling, statistics, config.n_jobs)
+    n = tilts.xi.size
+    parts = [drawn.select(slice(first, first + n)) for first in range(0, 2 * n * len(curves), n)]
+    pairs = zip(parts[::2], parts[1::2], strict=True)
+    return [replace(curve, draws=pair) for curve, pair in zip(curves, pairs, strict=True)]
+
+
+def _unit_influences(
+    moment: MomentStatistic, tilts: ExponentialTilts, curves: list[QuantityCurve]
+) -> Iterator[Floats]:
+    """What each row or cluster adds to the errors of every curve's values, (n_units, n_targets)."""
+    sample = moment.sample
+    of_rows = row_influences(moment, tilts, leverage=True)[:, 0]
+    for q, curve in enumerate(curves):
+        if isinstance(curve.quantity, BlockQuantity):
+            without = _leave_out_blocks(moment, tilts, curve.quantity)[:, 0]
+            yield np.nan_to_num(without - np.nanmean(without, 0))
+        else:
+            own = of_rows[:, q]
+            yield own if sample.design is None else sample.design.centered(own)
 
 
 def _respond_precisely(
@@ -295,22 +373,10 @@ def _respond_by_clusters(moment: MomentStatistic, tilts: ExponentialTilts, respo
     errors = np.full((2, *responses.values.shape), np.nan)
     gain_ess = responses.gain_ess.copy()
     for j in np.flatnonzero(~tilts.infeasible).tolist():
-        influence, drift = _influence_at(moment, tilts, j)
+        influence, drift = influence_at(moment, tilts, j)
         errors[:, j] = influence.errors(sample.outcomes, None, drift)
         gain_ess[j] = compute_gain_ess(influence.weights, sample.base, sample.design)
     return replace(responses, std_errors=errors[0], change_errors=errors[1], gain_ess=gain_ess)
-
-
-def _influence_at(
-    moment: MomentStatistic, tilts: ExponentialTilts, j: int
-) -> tuple[Influence, Floats | None]:
-    """Influence of the rows at the j-th target, and how each shifts it (n_rows,) at a fixed divergence."""
-    sample, xi = moment.sample, tilts.xi[j]
-    weights = _tilted_weights(moment, xi)
-    centered = np.where(np.isfinite(xi), moment.statistic.z - tilts.targets[j], 0.0)[:, None]
-    influence = Influence.from_weights(centered, weights, sample.base, sample.design)
-    fixed = tilts.kl is None or xi == 0.0 or not np.isfinite(xi)
-    return influence, None if fixed else (weights - sample.base) / xi
 
 
 def _solve_again(exact: DistinctValues, tilts: ExponentialTilts, which: Bools) -> ExponentialTilts:
@@ -349,11 +415,6 @@ def _measure_all(
     return out
 
 
-def _tilted_weights(moment: MomentStatistic, xi: float) -> Floats:
-    z, base = moment.statistic.z, moment.sample.base
-    return density_ratio(z, np.array([xi]), moment.distinct.extremes, base)[0] * base
-
-
 def _measure_smooth(
     moment: MomentStatistic, tilts: ExponentialTilts, quantity: SmoothQuantity
 ) -> QuantityCurve:
@@ -362,7 +423,7 @@ def _measure_smooth(
     psi_base = sample.restrict(psi_base)[:, None]
     parts = np.full((4, tilts.xi.size), np.nan)
     for j in np.flatnonzero(~tilts.infeasible).tolist():
-        influence, drift = _influence_at(moment, tilts, j)
+        influence, drift = influence_at(moment, tilts, j)
         value, psi = quantity.measure(sample.expand(influence.weights))
         psi = sample.restrict(psi)[:, None]
         error, change_error = influence.errors(psi, psi_base, drift)
@@ -379,14 +440,19 @@ def _measure_blocks(
     base_value = quantity.measure(sample.expand(sample.base))
     values = np.array(
         [
-            np.nan if np.isnan(xi) else quantity.measure(sample.expand(_tilted_weights(moment, xi)))
+            np.nan if np.isnan(xi) else quantity.measure(sample.expand(tilted_weights(moment, xi)))
             for xi in tilts.xi
         ]
     )
-    block, n_blocks = assign_blocks(sample.base.size, sample.design)
-    without = np.stack([_without_block(moment, tilts, quantity, block != b) for b in range(n_blocks)])
+    without = _leave_out_blocks(moment, tilts, quantity)
     errors, change_errors = jackknife(without[:, 0]), jackknife(without[:, 1] - without[:, 2])
     return QuantityCurve(quantity, base_value, values, errors, np.full(values.size, np.nan), change_errors)
+
+
+def _leave_out_blocks(moment: MomentStatistic, tilts: ExponentialTilts, quantity: BlockQuantity) -> Floats:
+    """What `_without_block` has, without each block of rows, (n_blocks, 3, n_targets)."""
+    block, n_blocks = assign_blocks(moment.sample.base.size, moment.sample.design)
+    return np.stack([_without_block(moment, tilts, quantity, block != b) for b in range(n_blocks)])
 
 
 def _without_block(
@@ -410,54 +476,3 @@ def _without_block(
     if tilts.kl is not None:
         at_requested = [measured(xi) for xi in solve_kl(distinct, tilts.kl, np.where(tilts.xi > 0, 1, -1)).xi]
     return np.array([at_targets, at_requested, [measured(0.0)] * tilts.xi.size])
-
-
-@dataclass(frozen=True)
-class CorrelatedShifts:
-    """Shifts of all columns that come with the shift of one, in standard deviations."""
-
-    names: list[tuple[str, str | None]]  # the other columns, or levels of them
-    sample: Sample  # all rows; its quantities are the means of `names`
-    config: ProjectionConfig  # parameters of the explainer
-
-    @classmethod
-    def from_table(cls, table: Table, config: ProjectionConfig, *, max_levels: int = 12) -> CorrelatedShifts:
-        """All columns of a table, categorical ones by their most frequent levels."""
-        chosen = _choose_quantities(table, max_levels)
-        sample = Sample.from_table(table, [quantity for _, quantity in chosen])
-        return cls([name for name, _ in chosen], sample, config)
-
-    def along(
-        self, feature: str, targets: Mapping[Any, Floats]
-    ) -> Iterator[tuple[Any, list[tuple[str, str | None]], Floats]]:
-        """Per level (None for numbers): the other columns and their shifts (n_targets, n_others)."""
-        # Rows without a value of the other column count as unshifted.
-        other = [j for j, (name, _) in enumerate(self.names) if name != feature]
-        others = [self.names[j] for j in other]
-        levels = None if None in targets else list(targets)
-        for moment in iter_moments(self.sample, feature, self.config.missing, levels):
-            z = moment.statistic.to_z(targets[moment.statistic.level])
-            curves = shift_moment(moment, z, self.config).quantity_curves
-            shifts = np.empty((len(z), len(other)))
-            for k, j in enumerate(other):
-                shifts[:, k] = curves[j].values - curves[j].base
-            yield moment.statistic.level, others, shifts
-
-
-def _choose_quantities(table: Table, max_levels: int) -> list[tuple[tuple[str, str | None], MeanQuantity]]:
-    out: list[tuple[tuple[str, str | None], MeanQuantity]] = []
-    free, _ = movable(Sample.from_table(table, []), None)
-    for name in free:
-        column = table.column(name)
-        if column.kind == "numeric":
-            there = ~column.missing
-            z = np.zeros(table.n_rows)
-            z[there] = standardize(column.values[there], table.base[there] / table.base[there].sum())[0]
-            out.append(((name, None), MeanQuantity("shift", name, z)))
-            continue
-        share = np.bincount(column.values[column.values >= 0], minlength=len(column.levels))
-        for code in np.argsort(-share, kind="stable")[: max_levels if len(share) != 2 else 1]:
-            z = standardize((column.values == code).astype(float), table.base)[0]
-            level = column.level_text(column.levels[code])
-            out.append(((name, level), MeanQuantity("shift", f"{name} = {level}", z)))
-    return out

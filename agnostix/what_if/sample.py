@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 
 from agnostix.core.names import label_text
+from agnostix.core.reproducibility import seed_of
 from agnostix.core.typing import Bools, Floats, Numbers
 from agnostix.exceptions import DataError
 from agnostix.what_if.inference.design import Design
+from agnostix.what_if.inference.resampling import Resampling
 from agnostix.what_if.metrics import MeanQuantity, Quantity
 from agnostix.what_if.table import Column, Table, is_constant
 
@@ -31,6 +33,19 @@ class ProjectionConfig:
     confidence_level: float = 0.95  # of every interval
     min_ess_fraction: float = 0.2  # share of the effective rows below which support is thin
     missing: Missing = "warn"
+    std_errors: Literal["delta", "bootstrap"] = "delta"
+    n_bootstrap: int = 1_000  # draws of the bootstrap
+    seed: int = 0  # of its random numbers
+    n_jobs: int | None = None  # workers that compute it
+    simultaneous: bool = False  # whether curves get a band
+
+    @classmethod
+    def from_parameters(cls, params: Mapping[str, Any]) -> ProjectionConfig:
+        """From the parameters of the explainer; draws the seed."""
+        low, high = params["quantiles"]
+        own = {field.name: params[field.name] for field in fields(cls) if field.name in params}
+        seed = seed_of(params["random_state"])
+        return cls(**own | {"quantiles": (float(low), float(high)), "seed": seed})
 
 
 @dataclass(frozen=True)
@@ -57,9 +72,15 @@ class Statistic:
     def from_level(cls, column: Column, level: Any, member: Bools, base: Floats) -> Statistic:
         """Indicator of a column's level from its members (n_rows,)."""
         inside, outside = float(base[member].sum()), float(base[~member].sum())
-        mean = inside / (inside + outside)
-        spread = float(np.sqrt(mean * (1.0 - mean))) or 1.0
-        return cls(column.name, level, member, 0.0, mean, spread, column.levels)
+        return cls.from_share(column.name, level, member, inside / (inside + outside), column.levels)
+
+    @classmethod
+    def from_share(
+        cls, feature: str, level: Any, member: Bools, mean: float, levels: tuple[Any, ...] = ()
+    ) -> Statistic:
+        """Indicator of the members (n_rows,), whose share of the base weight is known."""
+        spread = float(np.sqrt(max(mean * (1.0 - mean), 0.0))) or 1.0
+        return cls(feature, level, member, 0.0, mean, spread, levels)
 
     @cached_property
     def z(self) -> Floats:
@@ -170,15 +191,41 @@ class Sample:
     def column(self, name: Any) -> Column:
         """A column, on these rows."""
         column = self.table.column(name)
-        return column if self.rows is None else column.take(np.flatnonzero(self.rows))
+        if self.rows is None:
+            return column
+        if column.name not in self._columns:
+            self._columns[column.name] = column.take(np.flatnonzero(self.rows))
+        return self._columns[column.name]
+
+    @cached_property
+    def _columns(self) -> dict[str, Column]:
+        """Columns on these rows that were asked for."""
+        return {}
+
+    @cached_property
+    def _shares(self) -> dict[str, Floats]:
+        """Shares of the levels of columns that were asked for."""
+        return {}
+
+    def shares(self, column: Column) -> Floats:
+        """Base weight (n_levels,) of each level of a column without missing values, of that of all rows."""
+        if column.name not in self._shares:
+            sums = np.bincount(column.values.astype(np.intp), self.base, len(column.levels))
+            self._shares[column.name] = sums / sums.sum()
+        return self._shares[column.name]
 
     def statistic(self, column: Column, level: Any = None) -> Statistic:
         """A number or a level's indicator, standardized on these rows."""
         if level is None:
             values = np.asarray(column.values, dtype=float)
             return Statistic.from_numbers(column.name, None, values, self.base)
-        member = column.values == (column.level_code(level) if column.levels else float(level))
-        return Statistic.from_level(column, level, member, self.base)
+        if not column.levels or column.missing.any():
+            place = column.level_code(level) if column.levels else float(level)
+            return Statistic.from_level(column, level, column.values == place, self.base)
+        code = column.level_code(level)
+        member = np.asarray(column.values == code)
+        mean = float(self.shares(column)[code])
+        return Statistic.from_share(column.name, level, member, mean, column.levels)
 
     def expand(self, weights: Floats) -> Floats:
         """Weights (n_here,) as weights of all rows of the table, 0 elsewhere, shape (n_rows,)."""
@@ -186,6 +233,14 @@ class Sample:
             return weights
         out = np.zeros(self.table.n_rows)
         out[self.rows] = weights
+        return out
+
+    def expand_mask(self, here: Bools) -> Bools:
+        """Some of these rows (n_here,) as rows (n_rows,) of the table."""
+        if self.rows is None:
+            return here
+        out = np.zeros(self.table.n_rows, dtype=bool)
+        out[self.rows] = here
         return out
 
     def restrict(self, values: Floats) -> Floats:
@@ -197,6 +252,10 @@ class Sample:
         """Clusters and strata of these rows."""
         design = self.table.design
         return design if design is None or self.rows is None else design.restrict(self.rows)
+
+    def resampling(self, config: ProjectionConfig) -> Resampling:
+        """Bootstrap draws of the rows of the table."""
+        return Resampling(self.table.n_rows, self.table.design, config.n_bootstrap, config.seed)
 
     @property
     def most_degrees(self) -> float:

@@ -9,30 +9,33 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from agnostix.core.typing import Bools, Codes, Floats
-from agnostix.what_if.inference import Influence, interval
+from agnostix.core.typing import Bools, Floats
+from agnostix.what_if.inference import AnyInfluence, CellInfluence, Influence, interval
 from agnostix.what_if.sample import Sample, Statistic
+from agnostix.what_if.scenario_draws import Part, PartShifts
 from agnostix.what_if.table import Column
 
 _MAX_CELLS = 500_000
 
 
 def compute_shifts(
-    sample: Sample, influence: Influence, stated: set[Any], ess: float, confidence_level: float
+    sample: Sample,
+    influence: AnyInfluence,
+    stated: set[Any],
+    ess: float,
+    confidence_level: float,
 ) -> pd.DataFrame:
     """Frame of all averages and proportions before and after the reweighting."""
-    moments = _iter_statistics(sample)
-    block = max(1, _MAX_CELLS // sample.base.size)
     features: list[str] = []
     levels: list[Any] = []
     are_stated: list[bool] = []
     numbers: list[Floats] = []
-    while part := list(islice(moments, block)):
-        features += [statistic.feature for statistic, _ in part]
-        levels += [statistic.level for statistic, _ in part]
-        are_stated += [statistic.key in stated for statistic, _ in part]
-        numbers.append(_shifts_of(part, influence))
-    before, after, shift, error = np.concatenate(numbers or [np.empty((0, 4))]).T
+    for feature, level, own in _iter_shifts(sample, influence):
+        features.append(feature)
+        levels.append(level)
+        are_stated.append((feature, type(level), level) in stated)
+        numbers.append(own)
+    before, after, shift, error = np.array(numbers).reshape(-1, 4).T
     low, high = interval(
         shift, error, np.full(shift.size, ess), confidence_level, most_degrees=sample.most_degrees
     )
@@ -52,49 +55,81 @@ def compute_shifts(
     )
 
 
-def _rank(features: list[str], shift: Floats) -> Codes:
+def _iter_shifts(sample: Sample, influence: AnyInfluence) -> Iterator[tuple[str, Any, Floats]]:
+    """Column, level, and before, after, shift and its standard error (4,), of each average and proportion."""
+    if isinstance(influence, Influence):
+        for part in iter_parts(sample):
+            for (statistic, _), own in zip(part, _shifts_of(part, influence), strict=True):
+                yield statistic.feature, statistic.level, own
+        return
+    for name in sample.table.columns:
+        column = sample.column(name)
+        if column.immovable_reason():
+            continue
+        if column.levels and not column.missing.any() and _is_small(column, influence):
+            codes = np.asarray(column.values, dtype=np.intp)
+            before, after, errors = influence.shifts_of_levels(codes, len(column.levels))
+            scale = np.sqrt(before * (1.0 - before))
+            scale = np.where(scale > 0.0, scale, 1.0)
+            own = np.column_stack([before, after, (after - before) / scale, errors / scale])
+            yield from ((name, level, row) for level, row in zip(column.levels, own, strict=True))
+            continue
+        for one in _iter_column(sample, column):
+            yield name, one[0].level, _shifts_of([one], influence)[0]
+
+
+def _is_small(column: Column, influence: CellInfluence) -> bool:
+    """Whether cells times levels are no more than rows."""
+    return len(column.levels) * len(influence.centered) <= max(influence.base.size, 1)
+
+
+def _rank(features: list[str], shift: Floats) -> list[int]:
     """Rank of each row's column by the largest shift of one of its averages or proportions, from 1."""
-    largest = pd.Series(np.abs(shift)).groupby(np.array(features, dtype=object), sort=False).max()
-    ranks = largest.rank(method="min", ascending=False, na_option="bottom").astype(int)
-    return np.asarray(ranks.loc[features], dtype=np.intp)
+    largest: dict[str, float] = {}
+    for feature, size in zip(features, np.abs(shift).tolist(), strict=True):
+        largest[feature] = max(largest.get(feature, -1.0), -1.0 if np.isnan(size) else size)
+    ordered = sorted(largest.values(), reverse=True)
+    return [1 + ordered.index(largest[feature]) for feature in features]
+
+
+def iter_parts(sample: Sample) -> Iterator[Part]:
+    """Averages and proportions, some at a time."""
+    moments = _iter_statistics(sample)
+    while part := list(islice(moments, max(1, _MAX_CELLS // sample.base.size))):
+        yield part
 
 
 def _iter_statistics(sample: Sample) -> Iterator[tuple[Statistic, Bools | None]]:
     """Each average and proportion, and the rows (n_rows,) that have a value, None for all."""
     for name in sample.table.columns:
         column = sample.column(name)
-        if column.immovable_reason():
-            continue
-        lacking = column.missing
-        there = ~lacking if lacking.any() else None
-        base = sample.base if there is None else sample.base[there] / sample.base[there].sum()
-        for level in column.levels or (None,):
-            yield _statistic(column, level, there, base), there
+        if not column.immovable_reason():
+            yield from _iter_column(sample, column)
 
 
-def _statistic(column: Column, level: Any, there: Bools | None, base: Floats) -> Statistic:
-    values = column.values if there is None else column.values[there]
+def _iter_column(sample: Sample, column: Column) -> Iterator[tuple[Statistic, Bools | None]]:
+    """The average of a column, or the proportion of each level, and the rows that have a value."""
+    lacking = column.missing
+    if not lacking.any():
+        yield from ((sample.statistic(column, level), None) for level in column.levels or (None,))
+        return
+    there = ~lacking
+    base = sample.base[there] / sample.base[there].sum()
+    for level in column.levels or (None,):
+        yield _statistic(column, level, there, base), there
+
+
+def _statistic(column: Column, level: Any, there: Bools, base: Floats) -> Statistic:
+    values = column.values[there]
     if level is None:
         return Statistic.from_numbers(column.name, None, values, base)
     return Statistic.from_level(column, level, values == column.level_code(level), base)
 
 
-def _shifts_of(part: list[tuple[Statistic, Bools | None]], influence: Influence) -> Floats:
+def _shifts_of(part: Part, influence: AnyInfluence) -> Floats:
     """Before, after, shift and its standard error, shape (n_statistics, 4)."""
-    z = np.zeros((influence.base.size, len(part)), order="F")
-    share, base_share = np.ones((2, len(part)))
-    for j, (statistic, there) in enumerate(part):
-        if there is None:
-            z[:, j] = statistic.z
-        else:
-            z[there, j] = statistic.z
-            share[j], base_share[j] = influence.weights[there].sum(), influence.base[there].sum()
-    known = np.where(share > 0.0, share, np.nan)  # 0 if no row with a value keeps weight
-    shift = influence.weights @ z / known
-    psi = z - shift
-    for j, (_, there) in enumerate(part):
-        if there is not None:
-            psi[~there, j] = 0.0
-    _, errors = influence.errors(psi / known, z / base_share)
+    shifts = PartShifts.from_part(part, influence.base.size)
+    shift = shifts.means(influence.weights)
+    _, errors = influence.errors(*shifts.influences(influence))
     means, scales = (np.array([getattr(s, name) for s, _ in part]) for name in ("mean", "scale"))
     return np.column_stack([means, means + scales * shift, shift, errors])

@@ -11,8 +11,6 @@ import pandas as pd
 
 from agnostix.core.explanation import Histogram
 from agnostix.core.typing import Floats, Numbers
-from agnostix.what_if.inference import Influence, assign_blocks, interval, jackknife
-from agnostix.what_if.metrics import BlockQuantity, MeanQuantity, Quantity, SmoothQuantity
 from agnostix.what_if.moments import MomentStatistic, default_targets, iter_moments
 from agnostix.what_if.response_curves import ResponseCurve, measure_curve, shift_moment
 from agnostix.what_if.sample import (
@@ -32,6 +30,7 @@ _CURVE_COLUMNS = (
     *("tau", "target", "quantity", "output", "value", "std_error", "low", "high", "slope"),
     *("kl", "ess", "max_weight", "status", "n_rows"),
 )
+_BAND_COLUMNS = ("band_low", "band_high")
 _RANKING_COLUMNS = (
     "rank",
     *_NAMED,
@@ -56,7 +55,8 @@ def sweep_curves(
         for feature in _features(part, features, targets, by, group, skipped):
             for moment, taus, z in _grids(part, feature, config, (targets or {}).get(feature)):
                 rows.add_curve(shift_moment(moment, z, config), group, taus, config)
-    return rows.frame(_CURVE_COLUMNS), skipped
+    names = (*_CURVE_COLUMNS, *_BAND_COLUMNS) if config.simultaneous else _CURVE_COLUMNS
+    return rows.frame(names), skipped
 
 
 def sweep_ranking(
@@ -158,23 +158,22 @@ class _FrameBlocks:
             low, high = curve.interval(part, config.confidence_level)
             block = self._shared(curve, group)
             block |= {"tau": taus, "quantity": part.quantity.name, "output": part.quantity.output}
-            block |= {"value": part.values, "std_error": part.std_errors, "low": low, "high": high}
+            block |= {"value": part.values, "std_error": part.shown_errors[0], "low": low, "high": high}
             block |= {"slope": part.slopes, "max_weight": curve.max_weight}
+            if config.simultaneous:
+                block |= dict(zip(_BAND_COLUMNS, curve.band(part, config.confidence_level), strict=True))
             self._add(block, taus.size)
 
     def add_changes(self, curve: ResponseCurve, group: Any, config: ProjectionConfig) -> None:
         for part in curve.quantity_curves:
             low, high = curve.interval(part, config.confidence_level)
             change = part.values - part.base
-            change_low, change_high = interval(
-                *(change, part.change_errors, curve.ess, config.confidence_level),
-                most_degrees=curve.moment.sample.most_degrees,
-            )
+            change_low, change_high = curve.change_interval(part, config.confidence_level)
             block = self._shared(curve, group)
             block |= {"direction": _DIRECTIONS, "start": curve.moment.statistic.mean}
             block |= {"quantity": part.quantity.name, "output": part.quantity.output, "base": part.base}
             block |= {"value": part.values, "low": low, "high": high, "change": change}
-            block |= {"std_error": part.change_errors, "change_low": change_low, "change_high": change_high}
+            block |= {"std_error": part.shown_errors[1], "change_low": change_low, "change_high": change_high}
             self._add(block, change.size)
 
     def sort_by_rank(self) -> None:
@@ -227,52 +226,6 @@ class _FrameBlocks:
             column[start : start + size] = np.fromiter([part] * size, object) if type(part) is tuple else part
             start += size
         return column
-
-
-def measure_baseline(sample: Sample, config: ProjectionConfig, by: str | None = None) -> pd.DataFrame:
-    """Frame of all quantities at the base weights, per group."""
-    rows = [
-        (group, *_measure_row(part, quantity, config), part.base.size)
-        for group, part in iter_groups(sample, by)
-        for quantity in part.quantities
-    ]
-    names = ["group", "quantity", "output", "value", "std_error", "low", "high", "n_rows"]
-    labels = {name: pd.Series([row[j] for row in rows], dtype=object) for j, name in enumerate(names[:3])}
-    return pd.DataFrame(rows, columns=names).assign(**labels)
-
-
-def _measure_row(sample: Sample, quantity: Quantity, config: ProjectionConfig) -> tuple[Any, ...]:
-    value, error = _value_and_error(sample, quantity)
-    values, errors, ess = (np.array([part]) for part in (value, error, sample.base_ess))
-    low, high = interval(
-        *(values, errors, ess, config.confidence_level, quantity.bounds),
-        counts=quantity.counts,
-        most_degrees=sample.most_degrees,
-    )
-    return quantity.name, quantity.output, value, error, low[0], high[0]
-
-
-def _value_and_error(sample: Sample, quantity: Quantity) -> tuple[float, float]:
-    base = sample.base
-    if isinstance(quantity, BlockQuantity):
-        return quantity.measure(sample.expand(base)), _block_error(sample, quantity)
-    if isinstance(quantity, MeanQuantity):
-        psi = sample.restrict(quantity.rows)
-        value = float(base @ psi)
-    else:
-        assert isinstance(quantity, SmoothQuantity)
-        value, full = quantity.measure(sample.expand(base))
-        psi = sample.restrict(full)
-    influence = Influence.from_weights(np.empty((base.size, 0)), base, base, sample.design)
-    return value, float(influence.errors(psi[:, None])[0][0])
-
-
-def _block_error(sample: Sample, quantity: BlockQuantity) -> float:
-    block, n_blocks = assign_blocks(sample.base.size, sample.design)
-    without = [
-        quantity.measure(sample.expand(np.where(block != b, sample.base, 0.0))) for b in range(n_blocks)
-    ]
-    return float(jackknife(np.array(without)[:, None])[0])
 
 
 def compute_histograms(sample: Sample, features: list[str], by: str | None) -> tuple[Histogram, ...]:

@@ -90,13 +90,17 @@ class Column:
         except UnicodeEncodeError:
             return False
 
-    @property
+    @cached_property
     def missing(self) -> Bools:
         """Where the column has no value."""
         return np.isnan(self.values) if self.kind == "numeric" else self.values < 0
 
     def immovable_reason(self) -> str | None:
         """Why the average of the column cannot be shifted; None if it can."""
+        return self._immovable_reason
+
+    @cached_property
+    def _immovable_reason(self) -> str | None:
         if self.kind == "date":
             return f"it holds dates; add a column of numbers to X and shift that, such as {self.remedy}"
         if self.is_rounded:

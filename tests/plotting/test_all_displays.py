@@ -18,6 +18,7 @@ from agnostix.plotting import (
     ComparisonDisplay,
     GapDisplay,
     LeavesDisplay,
+    LoveDisplay,
     MetricCurveDisplay,
     MetricScoresDisplay,
     PixelEffectDisplay,
@@ -45,6 +46,7 @@ MAKERS: dict[str, Maker] = {
     "WhatIfRankingDisplay": WhatIfRankingDisplay.from_explainer,
     "WhatIfMapDisplay": lambda p: WhatIfMapDisplay.from_explainer(p, WILD, "age", n_targets=5),
     "ShiftDisplay": lambda p: ShiftDisplay.from_explanation(p.what_if({WILD: 0.3})),
+    "LoveDisplay": lambda p: LoveDisplay.from_explanation(p.what_if({WILD: 0.3})),
     "WeightConcentrationDisplay": lambda p: WeightConcentrationDisplay.from_explanation(
         p.what_if({WILD: 0.3})
     ),
@@ -179,6 +181,7 @@ def test_plot_long_names_leave_room(name: str) -> None:
             p, "y y " * 60, ("x" * 200, "z" * 200), n_targets=3
         ),
         "ShiftDisplay": lambda p: ShiftDisplay.from_explanation(p.what_if({"y y " * 60: 0.1})),
+        "LoveDisplay": lambda p: LoveDisplay.from_explanation(p.what_if({"y y " * 60: 0.1})),
         "WeightConcentrationDisplay": lambda p: WeightConcentrationDisplay.from_explanation(
             p.what_if({"y y " * 60: 0.1})
         ),

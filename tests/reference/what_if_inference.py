@@ -12,7 +12,10 @@ from scipy.optimize import root
 RATIOS = {
     "kullback_leibler": (np.exp, np.exp),
     "chi_square": (lambda u: np.maximum(1.0 + u, 0.0), lambda u: np.where(1.0 + u > 0.0, 1.0, 0.0)),
-    "empirical_likelihood": (lambda u: 1.0 / (1.0 - u), lambda u: 1.0 / (1.0 - u) ** 2),
+    "empirical_likelihood": (
+        lambda u: 1.0 / np.maximum(1.0 - u, 1e-8),
+        lambda u: 1.0 / (1.0 - u) ** 2,
+    ),
 }
 
 
@@ -28,9 +31,12 @@ def calibrate(phi, target, base, divergence, bounds=None, penalty=None):
         return np.r_[weights.sum() - 1.0, weights @ phi - target + soft * p[1:]]
 
     start = np.zeros(1 + phi.shape[1])
-    if divergence == "kullback_leibler":
-        start[0] = 0.0
-    found = root(gaps, start, tol=1e-14)
+    found, whole = root(gaps, start, tol=1e-14), target
+    if np.abs(gaps(found.x)).max() > 1e-10:
+        for share in np.linspace(0.05, 1.0, 20):  # on the way from the data, each from the last
+            target = base @ phi + share * (whole - base @ phi)
+            found = root(gaps, start, tol=1e-14)
+            start = found.x
     assert np.abs(gaps(found.x)).max() < 1e-10, found.message
     u = found.x[0] + phi @ found.x[1:]
     inside = (ratio(u) > low) & (ratio(u) < high)
@@ -84,3 +90,41 @@ def linearized_variance(moves, stratum):
         mean = sum(own) / len(own)
         total += len(own) / (len(own) - 1) * sum((move - mean) ** 2 for move in own)
     return total
+
+
+def tilt_to(z, base, target=None, kl=None, side=1):
+    """Exponentially tilted weights with a mean, or at a divergence on one side, by bisection; None beyond."""
+
+    def weights(xi):
+        raw = base * np.exp(xi * z - np.max(xi * z[base > 0.0]))
+        raw = np.where(base > 0.0, raw, 0.0)
+        return raw / raw.sum()
+
+    def too_far(xi):
+        w = weights(xi)
+        if kl is None:
+            return w @ z > target
+        live = w > 0.0
+        return (w[live] @ np.log(w[live] / base[live]) > kl) == (side > 0)
+
+    here = z[base > 0.0]
+    if kl is None and not here.min() < target < here.max():
+        return None
+    low, high = (-60.0, 60.0) if kl is None else ((0.0, 60.0) if side > 0 else (-60.0, 0.0))
+    for _ in range(200):
+        middle = 0.5 * (low + high)
+        low, high = (low, middle) if too_far(middle) else (middle, high)
+    return weights(0.5 * (low + high))
+
+
+def bootstrap_t(draws, errors, estimate, error, level):
+    """Interval by quantiles of (draw - estimate) / error of the draw, of sorted numbers."""
+    t = np.sort([(v - estimate) / e for v, e in zip(draws, errors, strict=True) if np.isfinite(v)])
+
+    def quantile(share):
+        place = share * (t.size - 1)
+        below = int(np.floor(place))
+        return t[below] + (place - below) * (t[min(below + 1, t.size - 1)] - t[below])
+
+    tail = (1.0 - level) / 2.0
+    return estimate - quantile(1.0 - tail) * error, estimate - quantile(tail) * error

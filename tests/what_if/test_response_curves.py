@@ -5,8 +5,9 @@ from hypothesis import strategies as st
 
 from agnostix import EntropicProjection
 from agnostix.what_if import response_curves
+from agnostix.what_if.correlated_shifts import CorrelatedShifts
 from agnostix.what_if.distinct_values import collapse
-from agnostix.what_if.response_curves import CorrelatedShifts, Responses, compute_responses
+from agnostix.what_if.response_curves import Responses, compute_responses
 from agnostix.what_if.tilting import density_ratio, interpolation_error, solve_targets
 from tests.reference.what_if import (
     delta_method,

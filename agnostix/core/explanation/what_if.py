@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import pandas as pd
 
 from agnostix.core.explanation.views import table_html
 from agnostix.core.names import label_text
+from agnostix.core.reproducibility import seed_of
 from agnostix.core.typing import Floats
 
 _MOST_CURVES = 12
@@ -164,7 +166,9 @@ class Scenario:
         where it travels with what is stated), label.
     outcomes : DataFrame
         Each quantity: quantity, output, base, value, std_error, low, high,
-        change, change_std_error, change_low, change_high; in model output units.
+        change, change_std_error, change_low, change_high, in model output units;
+        design_effect, its variance over that of the same number of rows drawn
+        from the reweighted population (NaN where that is not known).
     shifts : DataFrame
         What else moved: feature, level, before, after, shift (in standard
         deviations), std_error, low, high, stated (whether it was constrained),
@@ -191,6 +195,8 @@ class Scenario:
         given these: name, value, and the range (low, high) that was searched.
     notes : tuple of str
         What was held besides, what was searched over, and by which solver.
+    replicates : object
+        What solves it again for `replicate_weights`.
 
     Examples
     --------
@@ -220,6 +226,91 @@ class Scenario:
     divergence: str
     searched: pd.DataFrame
     notes: tuple[str, ...]
+    replicates: Any = field(default=None, repr=False)
+
+    @property
+    def design_effect(self) -> float:
+        """Kish's design effect of the weights, 1 + their squared coefficient of variation.
+
+        The variance of a mean that has nothing to do with the weights is so many times that of equal
+        weights; what a single quantity has is in ``outcomes``.
+
+        References
+        ----------
+        .. [1] Kish, L. (1992). Weighting for unequal Pi. Journal of Official Statistics 8(2), 183-200.
+        """
+        return self.n_rows / self.ess
+
+    def replicate_weights(
+        self,
+        n_replicates: int = 200,
+        *,
+        method: str = "bootstrap",
+        random_state: Any = None,
+        n_jobs: int | None = None,
+    ) -> Floats:
+        """Solve the weights again for replicates of the rows, for errors of anything else.
+
+        With the estimate t by ``weights`` and t_r by the r-th column, the variance of t is the mean of
+        ``(t_r - t)**2`` for the bootstrap, and ``n_replicates - 1`` times that mean for the jackknife.
+
+        Parameters
+        ----------
+        n_replicates : int, default=200
+            Number of replicates: draws of the bootstrap, or groups that the jackknife leaves out one
+            after the other; at most as many as there are rows (or clusters).
+        method : {"bootstrap", "jackknife"}, default="bootstrap"
+            Draws of rows (of clusters within strata, if there are) with replacement, or a
+            delete-a-group jackknife.
+        random_state : int, RandomState, Generator or None, default=None
+            Random numbers of the draws; the jackknife has none.
+        n_jobs : int, default=None
+            Workers, as in joblib. Results are the same for any number.
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_replicates)
+            In the order of the rows given to fit, of mean 1 in each column. Replicates that cannot reach
+            the targets are left out, with a warning.
+
+        Raises
+        ------
+        ValueError
+            If `n_replicates` or `method` is invalid.
+        DataError
+            If no replicate reaches the targets.
+
+        References
+        ----------
+        .. [1] Rao, J. N. K. and Wu, C. F. J. (1988). Resampling inference with complex survey data.
+           Journal of the American Statistical Association 83(401), 231-241.
+           https://doi.org/10.1080/01621459.1988.10478591
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn.datasets import load_iris
+        >>> from agnostix import EntropicProjection
+        >>> X, y = load_iris(return_X_y=True, as_frame=True)
+        >>> scenario = EntropicProjection().fit(X, y).what_if({"petal width (cm)": 1.5})
+        >>> replicates = scenario.replicate_weights(300, random_state=0)
+        >>> length = X["sepal length (cm)"].to_numpy()
+        >>> def median(weights):  # any function of rows and weights
+        ...     order = np.argsort(length)
+        ...     return length[order][np.searchsorted(np.cumsum(weights[order]), weights.sum() / 2)]
+        >>> drawn = np.array([median(column) for column in replicates.T])
+        >>> middle = median(scenario.weights)
+        >>> print(f"{middle:.1f}, standard error {np.sqrt(np.mean((drawn - middle) ** 2)):.2f}")
+        6.0, standard error 0.07
+        """
+        if isinstance(n_replicates, bool) or not isinstance(n_replicates, Integral) or n_replicates < 2:
+            raise ValueError(f"n_replicates must be a whole number of 2 or more, got {n_replicates!r}.")
+        if method not in ("bootstrap", "jackknife"):
+            raise ValueError(f"method must be 'bootstrap' or 'jackknife', got {method!r}.")
+        if self.replicates is None:
+            raise ValueError("This scenario cannot be solved again; take one that what_if returned.")
+        weights: Floats = self.replicates.make(int(n_replicates), method, seed_of(random_state), n_jobs)
+        return weights
 
     def __repr__(self) -> str:
         shown = self.outcomes[["quantity", "output", "base", "value", "low", "high"]]

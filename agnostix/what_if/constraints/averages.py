@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -27,6 +27,7 @@ class Average(Constraint):
     """An average of numbers that each row has, over all rows or over those of a group."""
 
     is_share = False  # whether it lies between 0 and 1
+    limits: ClassVar[tuple[float, float]] = (-np.inf, np.inf)  # what else it can be by definition
 
     def numbers(self, context: Context) -> Numbers:
         """What is averaged, shape (n_rows,)."""
@@ -61,16 +62,17 @@ class Average(Constraint):
         return average_of(self.numbers(context), self.members(context), weights)
 
     def bounds(self, context: Context) -> tuple[float, float]:
-        """The ends of the range it must lie in, which for a share are cut at 0 and 1."""
+        """The ends of the range it must lie in, cut at what it can be by definition."""
         low, high = super().bounds(context)
-        if not self.is_share:
-            return low, high
-        low, high = 0.0 if low == -np.inf else low, 1.0 if high == np.inf else high
-        if self._target.tolerance and 0.0 <= 0.5 * (low + high) <= 1.0:
-            low, high = max(low, 0.0), min(high, 1.0)
-        if low < 0.0 or high > 1.0:
+        least, most = (0.0, 1.0) if self.is_share else self.limits
+        low, high = least if low == -np.inf else low, most if high == np.inf else high
+        if self._target.tolerance and least <= 0.5 * (low + high) <= most:
+            low, high = max(low, least), min(high, most)
+        if low < least or high > most:
             shown = f"({low:g}, {high:g})" if low < high else f"{low:g}"
-            raise ValueError(f"The proportion of {self.subject} must lie between 0 and 1, got {shown}.")
+            what = f"proportion of {self.subject}" if self.is_share else self.label
+            must = f"lie between {least:g} and {most:g}" if most < np.inf else f"be {least:g} or more"
+            raise ValueError(f"The {what} must {must}, got {shown}.")
         return low, high
 
     def compile(self, context: Context) -> Compiled:
@@ -178,6 +180,8 @@ def average_of(numbers: Numbers, member: Bools | None, weights: Floats) -> float
     total = float(weights.sum())
     if total <= 0.0:
         return float("nan")
+    if numbers.dtype == bool:
+        return float(weights @ numbers) / total
     origin = float(numbers.min())  # a column far from 0 keeps its digits
     return origin + float(weights @ (numbers - origin)) / total
 

@@ -188,7 +188,7 @@ def _meets(column: Column, wanted: Any) -> Bools:
         raise DataError(f"Column {column.name!r} cannot be used in where: {column.immovable_reason()}.")
     if column.levels:
         levels = list(wanted) if isinstance(wanted, list | tuple | set | frozenset) else [wanted]
-        return np.isin(column.values, [column.level_code(level) for level in levels])
+        return _is_one_of(column.values, [column.level_code(level) for level in levels])
     if isinstance(wanted, tuple):
         try:
             low, high = (float(end) for end in wanted)
@@ -201,7 +201,11 @@ def _meets(column: Column, wanted: Any) -> Bools:
             )
         return (column.values >= low) & (column.values <= high)
     levels = list(wanted) if isinstance(wanted, list | set | frozenset) else [wanted]
-    return np.isin(column.values, [column.number(level) for level in levels])
+    return _is_one_of(column.values, [column.number(level) for level in levels])
+
+
+def _is_one_of(values: Any, wanted: list[Any]) -> Bools:
+    return np.asarray(values == wanted[0]) if len(wanted) == 1 else np.isin(values, wanted)
 
 
 @dataclass(frozen=True)
@@ -280,6 +284,7 @@ class Constraint:
     """A quantity of the reweighted rows and where it must lie: base class of all."""
 
     kind: ClassVar[str]
+    is_of_columns: ClassVar[bool] = False  # whether the columns that it needs determine its conditions
     target: Any
     tolerance: float | None
     penalty: float | None

@@ -77,7 +77,8 @@ class Variance(CenteredAverage):
     where: Mapping[str, Any] | None = None
 
     kind = "variance"
-    least = 0.0
+    is_of_columns = True
+    limits = (0.0, np.inf)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -175,6 +176,7 @@ class Covariance(CenteredAverage):
     where: Mapping[str, Any] | None = None
 
     kind = "covariance"
+    is_of_columns = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -279,6 +281,7 @@ class Correlation(Covariance):
     """
 
     kind = "correlation"
+    limits = (-1.0, 1.0)
 
     def needed(self, context: Context) -> tuple[tuple[Average, bool], ...]:
         """Both means and both variances."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from agnostix.core.typing import Floats
+from agnostix.core.typing import Floats, Numbers
 from agnostix.what_if.constraints.averages import Average, Given, Moment
 from agnostix.what_if.constraints.base import Compiled, Condition, Constraint, Context, Scalar
 
@@ -56,9 +56,16 @@ class Hold:
 class CenteredAverage(Average):
     """An average of numbers that depend on other averages, which are held: their centers and spreads."""
 
+    def numbers(self, context: Context) -> Numbers:
+        """What is averaged, shape (n_rows,), where what is held is at its start."""
+        return self.numbers_given(context, {hold.key: hold.value for hold in self._holds(context)})
+
+    def _holds(self, context: Context) -> list[Hold]:
+        return [Hold.from_context(context, one, is_free=free) for one, free in self.needed(context)]
+
     def compile(self, context: Context) -> Compiled:
         """Its conditions and those that hold what it needs."""
-        holds = [Hold.from_context(context, one, is_free=free) for one, free in self.needed(context)]
+        holds = self._holds(context)
         searched = [hold for hold in holds if hold.scalar is not None]
         scalars = [hold.scalar for hold in searched if hold.scalar is not None]
         member = self.members(context)

@@ -121,6 +121,7 @@ class Cell(Average):
 
     kind = "share"
     is_share = True
+    is_of_columns = True
     where = None
 
     @property
@@ -153,9 +154,7 @@ class Cell(Average):
     def statistic(self, context: Context) -> Statistic:
         """The indicator of the cell, standardized."""
         member = self.rows(context)
-        mean = float(context.base[member].sum())
-        spread = float(np.sqrt(max(mean * (1.0 - mean), 0.0))) or 1.0
-        return Statistic(self.subject, None, member, 0.0, mean, spread)
+        return Statistic.from_share(self.subject, None, member, float(context.base[member].sum()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -345,6 +344,7 @@ def _read_cells(table: Any) -> tuple[tuple[str, ...], dict[tuple[Any, ...], Any]
         for column in range(1 if table.ndim == 1 else table.shape[1]):
             key = _as_tuple(table.index[row])
             value = table.iat[row] if isinstance(table, pd.Series) else table.iat[row, column]
+            value = value.item() if isinstance(value, np.generic) else value
             key = key if table.ndim == 1 else (*key, *_as_tuple(table.columns[column]))
             if key in cells:
                 raise ValueError(f"The margins of {', '.join(map(str, names))} name {key!r} twice.")

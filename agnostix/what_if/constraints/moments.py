@@ -80,6 +80,7 @@ class Mean(Average):
     where: Mapping[str, Any] | None = None
 
     kind = "mean"
+    is_of_columns = True
 
     @property
     def named(self) -> tuple[str, Any]:
@@ -164,6 +165,7 @@ class Proportion(Average):
 
     kind = "proportion"
     is_share = True
+    is_of_columns = True
 
     def __post_init__(self) -> None:
         if not isinstance(self.level, Mapping):

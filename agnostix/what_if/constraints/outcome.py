@@ -11,7 +11,12 @@ import numpy as np
 from agnostix.core.typing import Numbers
 from agnostix.what_if.constraints.averages import Average
 from agnostix.what_if.constraints.base import Compiled, Context
-from agnostix.what_if.constraints.quantiles import check_probability, compile_quantile, quantiles_of
+from agnostix.what_if.constraints.quantiles import (
+    check_probability,
+    compile_quantile,
+    nearest_quantile,
+    quantiles_of,
+)
 from agnostix.what_if.predictions import Predictions
 
 
@@ -146,8 +151,9 @@ class Prediction(Average):
         """What it is under weights (n_rows,); of several quantiles the one nearest to the target."""
         if self.quantile is None:
             return super().measure(context, weights)
-        low, high = quantiles_of(self.numbers(context), self.members(context), weights, self.quantile)
-        return float(np.clip(np.clip(low, *self.bounds(context)), low, high))
+        return nearest_quantile(
+            self.numbers(context), self.members(context), weights, self.quantile, self.bounds(context)
+        )
 
     def at_data(self, context: Context) -> float:
         """What it is in the data."""

@@ -26,6 +26,12 @@ from agnostix.what_if.constraints.base import Compiled, Condition, Constraint, C
 from agnostix.what_if.constraints.dispersion import numbers_of
 from agnostix.what_if.sample import Statistic
 
+_MANY = 20_000
+"""Rows from which those far from a quantile are not sorted."""
+_N_TRIED = 2_000
+_REACH = 4.0
+"""Standard errors of a quantile of the rows that are tried."""
+_MARGIN = 1e-6
 _ROUNDING = 1e-9
 """Share of the weight within which a share below a value counts as q."""
 
@@ -34,6 +40,7 @@ class QuantileConstraint(Constraint):
     """A quantile of numbers that each row has, over all rows or over those of a group."""
 
     q: float
+    is_of_columns = True
 
     def numbers(self, context: Context) -> Numbers:
         """Of what it is the quantile, shape (n_rows,)."""
@@ -50,9 +57,9 @@ class QuantileConstraint(Constraint):
 
     def measure(self, context: Context, weights: Floats) -> float:
         """The quantile under weights (n_rows,): of several, the one nearest to the target."""
-        low, high = quantiles_of(self.numbers(context), self.members(context), weights, self.q)
-        stated = self.bounds(context)
-        return float(np.clip(np.clip(low, *stated), low, high))
+        return nearest_quantile(
+            self.numbers(context), self.members(context), weights, self.q, self.bounds(context)
+        )
 
     def at_data(self, context: Context) -> float:
         """The quantile in the data: of several, the least."""
@@ -219,6 +226,8 @@ class ExpectedShortfall(Average):
     penalty: float | None = None
     where: Mapping[str, Any] | None = None
 
+    is_of_columns = True
+
     def __post_init__(self) -> None:
         super().__post_init__()
         check_probability(self.subject, self.q)
@@ -256,18 +265,22 @@ class ExpectedShortfall(Average):
         beyond = average_of(np.maximum(numbers - value, 0.0), member, weights)
         return value + beyond / (1.0 - self.q)
 
+    def numbers(self, context: Context) -> Numbers:
+        """What is averaged where the quantile is held, shape (n_rows,)."""
+        value = float(self._held(context)[0].target)
+        return value + np.maximum(numbers_of(context, self.feature) - value, 0.0) / (1.0 - self.q)
+
     def compile(self, context: Context) -> Compiled:
         """The condition on the mean beyond the quantile, and those that hold the quantile."""
         held, is_stated = self._held(context)
         value = float(held.target)
-        numbers, member = numbers_of(context, self.feature), self.members(context)
+        tails, member = self.numbers(context), self.members(context)
         low, high = self.bounds(context)
         if high <= value:
             raise ValueError(
                 f"The {self.label} must be above the quantile, which is held at {value:.6g}, got {high:.6g}. "
                 "Raise it, or hold the quantile lower with quantile=."
             )
-        tails = value + np.maximum(numbers - value, 0.0) / (1.0 - self.q)
         self._check_varies(tails, member)
         own = Moment(self.label, member, (low, high), self._target.penalty, context.base)
         compiled = own.compile(lambda _: tails)
@@ -321,13 +334,46 @@ def quantiles_of(numbers: Numbers, member: Bools | None, weights: Floats, q: flo
     numbers, weights = numbers[live], weights[live]
     if weights.size == 0:
         return float("nan"), float("nan")
+    numbers, weights, before, total = _around(numbers, weights, q)
     order = np.argsort(numbers, kind="stable")
-    below = np.cumsum(weights[order])
-    below /= below[-1]
+    below = (before + np.cumsum(weights[order])) / total
     last = below.size - 1
     first = np.searchsorted(below, q - _ROUNDING), np.searchsorted(below, q + _ROUNDING)
     low, high = (float(numbers[order[min(int(place), last)]]) for place in first)
     return low, high
+
+
+def _around(numbers: Numbers, weights: Floats, q: float) -> tuple[Numbers, Floats, float, float]:
+    """The rows around the q-quantile, the weight of those below them, and the weight of all."""
+    total = float(weights.sum())
+    if numbers.size < _MANY:
+        return numbers, weights, 0.0, total
+    tried = np.sort(numbers[:: numbers.size // _N_TRIED])
+    place = q * tried.size
+    low, high = (
+        tried[int(np.clip(place + side * _REACH * np.sqrt(tried.size), 0, tried.size - 1))]
+        for side in (-1.0, 1.0)
+    )
+    below, inside = numbers < low, (numbers >= low) & (numbers <= high)
+    before, within = float(weights[below].sum()), float(weights[inside].sum())
+    if before < (q - _MARGIN) * total and before + within > (q + _MARGIN) * total:
+        return numbers[inside], weights[inside], before, total
+    return numbers, weights, 0.0, total  # the weights are far from equal: all rows are sorted
+
+
+def nearest_quantile(
+    numbers: Numbers, member: Bools | None, weights: Floats, q: float, stated: tuple[float, float]
+) -> float:
+    """Of the q-quantiles of numbers (n_rows,) among the members the one nearest to what is stated."""
+    low, high = stated
+    if low == high:  # two sums tell whether it is one, without sorting
+        inside = weights if member is None else np.where(member, weights, 0.0)
+        total = float(inside.sum())
+        below, up_to = (float(inside[part].sum()) / total for part in (numbers < low, numbers <= low))
+        if below <= q + _ROUNDING and up_to >= q - _ROUNDING:
+            return low
+    least, most = quantiles_of(numbers, member, weights, q)
+    return float(np.clip(np.clip(least, *stated), least, most))
 
 
 def compile_quantile(
@@ -369,8 +415,7 @@ def _share_conditions(
 
 
 def _indicator(name: str, member: Bools, base: Floats) -> Statistic:
-    mean = float(base[member].sum() / base.sum())
-    return Statistic(name, None, member, 0.0, mean, float(np.sqrt(mean * (1.0 - mean))) or 1.0)
+    return Statistic.from_share(name, None, member, float(base[member].sum() / base.sum()))
 
 
 def _group_conditions(

@@ -113,7 +113,7 @@ def read_statement(
 
 def _check_have_averages(table: Table, stated: Any) -> None:
     """DataError for columns of dates or lists, whatever their targets are."""
-    names = stated if isinstance(stated, Mapping) else getattr(stated, "features", ())
+    names = stated if isinstance(stated, Mapping) else getattr(stated, "shifted", ())
     for name in names:
         column = table.columns.get(str(name))
         if column is not None and column.kind in ("date", "nested"):

@@ -24,7 +24,7 @@ from agnostix.what_if.drift.coalitions import Coalition, CoalitionPlan
 from agnostix.what_if.drift.margins import Margin
 from agnostix.what_if.drift.tables import Side
 from agnostix.what_if.inference import Design, Influence
-from agnostix.what_if.scenario import off_target
+from agnostix.what_if.scenario_influence import off_target
 
 _BLOCK = 32
 """Coalitions that a worker solves at once."""

@@ -16,7 +16,7 @@ from agnostix.what_if.drift.influence import Game, GameResult
 from agnostix.what_if.drift.margins import Left, Margin
 from agnostix.what_if.drift.tables import Side
 from agnostix.what_if.inference import Design, Influence, WeightDiagnostics, interval, unit_errors
-from agnostix.what_if.scenario import off_target
+from agnostix.what_if.scenario_influence import off_target
 
 NOT_DETERMINED = "not determined"
 _TOUCHING = 1e-9

@@ -4,6 +4,7 @@
 `intervals` Student's t and the jackknife over blocks for what has no known derivative, `support` the status.
 """
 
+from agnostix.what_if.inference.cells import AnyInfluence, CellInfluence
 from agnostix.what_if.inference.design import Design
 from agnostix.what_if.inference.influence import (
     MAX_LEVERAGE,
@@ -17,6 +18,8 @@ from agnostix.what_if.inference.support import WeightDiagnostics, classify_suppo
 __all__ = [
     "MAX_LEVERAGE",
     "MIN_CARRIED_WEIGHT",
+    "AnyInfluence",
+    "CellInfluence",
     "Design",
     "Influence",
     "WeightDiagnostics",

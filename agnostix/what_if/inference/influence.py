@@ -16,7 +16,7 @@ factors (`_without_cluster`). For a smooth function of the weights its influence
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -50,7 +50,7 @@ class Influence:
     ) -> Influence:
         """Of exponential tilting along statistics minus their targets, (n_rows, n_constraints)."""
         moment = (centered * weights[:, None]).T @ centered
-        inverse = np.asarray(np.linalg.pinv(moment, rcond=_RANK, hermitian=True), dtype=np.float64)
+        inverse = invert_moment(moment)
         return cls._from_centered(weights, base, weights, centered, centered, None, inverse, design)
 
     @classmethod
@@ -160,6 +160,10 @@ class Influence:
         own = (own - level) * self.inflated[:, None]
         return own + self.base[:, None] * level - self.remainder @ slopes
 
+    def without_leverage(self) -> Influence:
+        """The derivatives themselves, of which the bootstrap takes its share of each draw."""
+        return replace(self, inflated=self.weights, one_row_dominates=False)
+
     def errors(
         self, psi: Floats, psi_base: Floats | None = None, drift: Floats | None = None
     ) -> tuple[Floats, Floats]:
@@ -182,6 +186,11 @@ class Influence:
         if drift is not None:
             change += drift[:, None] * self.slopes(psi)[0]
         return own, change
+
+
+def invert_moment(moment: Floats) -> Floats:
+    """Inverse of second moments (n_constraints, n_constraints), of those that are not dependent."""
+    return np.asarray(np.linalg.pinv(moment, rcond=_RANK, hermitian=True), dtype=np.float64)
 
 
 def unit_errors(influences: Floats, design: Design | None) -> Floats:

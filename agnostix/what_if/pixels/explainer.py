@@ -31,7 +31,7 @@ from agnostix.what_if.pixels.population import PixelTable, picture_keys
 from agnostix.what_if.pixels.shifts import named_group, reverse_shifts, scenario_shifts
 from agnostix.what_if.predictions import check_sizes
 from agnostix.what_if.sample import ProjectionConfig, Sample, find_single_row_groups, iter_groups
-from agnostix.what_if.scenario import Closeness
+from agnostix.what_if.solving import Closeness
 from agnostix.what_if.table import Column, Table
 
 _LOGGER = logging.getLogger("agnostix")

@@ -18,7 +18,8 @@ from agnostix.what_if.pixels.population import PixelTable
 from agnostix.what_if.predictions import Predictions
 from agnostix.what_if.response_curves import Responses, compare_ends
 from agnostix.what_if.sample import ProjectionConfig, Sample
-from agnostix.what_if.scenario import Closeness, compute_influence, solve_constraints
+from agnostix.what_if.scenario import solve_constraints
+from agnostix.what_if.solving import Closeness
 from agnostix.what_if.tilting import ExponentialTilts, density_ratio, solve_kl
 
 _MOST_TOGETHER = 64
@@ -66,8 +67,8 @@ def scenario_shifts(
     closeness: Closeness,
 ) -> Arrays:
     """Arrays of `PixelShifts` of one group, one scenario that meets all constraints."""
-    context, solution = solve_constraints(sample, statement, predictions, config, closeness)
-    projection = solution.projection
+    solved = solve_constraints(sample, statement, predictions, config, closeness)
+    context, projection = solved.context, solved.projection
     diagnostics = WeightDiagnostics.from_weights(
         projection.weights,
         sample.base,
@@ -75,7 +76,7 @@ def scenario_shifts(
         config.min_ess_fraction * sample.base_ess,
         sample.design,
     )
-    influence = compute_influence(context, solution)
+    influence = solved.influence(in_rows=True)
     out = _empty(1, pixels.n_pixels, sample)
     _write_weights(out, np.array([0]), np.stack([sample.base, projection.weights])[None], sample)
     out["kl"][0], out["ess"][0] = (0.0, diagnostics.kl), (sample.base_ess, diagnostics.ess)

@@ -44,7 +44,7 @@ def test_scenario_tables_have_documented_columns():
     ]
     assert list(scenario.outcomes) == [
         *("quantity", "output", "base", "value", "std_error", "low", "high"),
-        *("change", "change_std_error", "change_low", "change_high"),
+        *("change", "change_std_error", "change_low", "change_high", "design_effect"),
     ]
     assert list(scenario.shifts) == [
         *("feature", "level", "before", "after", "shift", "std_error", "low", "high", "stated", "rank")
@@ -155,6 +155,10 @@ def test_curves_keep_params_and_method():
         "quantiles": (0.05, 0.95),
         "confidence_level": 0.9,
         "min_ess_fraction": 0.2,
+        "std_errors": "delta",
+        "n_bootstrap": 1_000,
+        "random_state": None,
+        "n_jobs": None,
         "missing": "warn",
         "verbose": 0,
     }

@@ -1,0 +1,58 @@
+"""Influence of each row on the points of a curve, which equal rows share only where they are independent."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from agnostix.core.typing import Floats
+from agnostix.what_if.inference import Influence
+from agnostix.what_if.metrics import MeanQuantity, SmoothQuantity
+from agnostix.what_if.moments import MomentStatistic
+from agnostix.what_if.tilting import ExponentialTilts, density_ratio
+
+
+def tilted_weights(moment: MomentStatistic, xi: float) -> Floats:
+    """Weights (n_rows,) tilted by a multiplier."""
+    z, base = moment.statistic.z, moment.sample.base
+    return density_ratio(z, np.array([xi]), moment.distinct.extremes, base)[0] * base
+
+
+def influence_at(moment: MomentStatistic, tilts: ExponentialTilts, j: int) -> tuple[Influence, Floats | None]:
+    """Influence of the rows at the j-th target, and how each shifts it (n_rows,) at a fixed divergence."""
+    sample, xi = moment.sample, tilts.xi[j]
+    weights = tilted_weights(moment, xi)
+    centered = np.where(np.isfinite(xi), moment.statistic.z - tilts.targets[j], 0.0)[:, None]
+    influence = Influence.from_weights(centered, weights, sample.base, sample.design)
+    fixed = tilts.kl is None or xi == 0.0 or not np.isfinite(xi)
+    return influence, None if fixed else (weights - sample.base) / xi
+
+
+def row_influences(moment: MomentStatistic, tilts: ExponentialTilts, *, leverage: bool) -> Floats:
+    """Influences (n_rows, 2, n_quantities, n_targets) on values and changes, in units of the quantities.
+
+    NaN where a target is infeasible or the influence is not known.
+    """
+    sample = moment.sample
+    out = np.full((sample.base.size, 2, len(sample.quantities), tilts.xi.size), np.nan)
+    at_base = {
+        q: sample.restrict(quantity.measure(sample.expand(sample.base))[1])[:, None]
+        for q, quantity in enumerate(sample.quantities)
+        if isinstance(quantity, SmoothQuantity)
+    }
+    for t in np.flatnonzero(~tilts.infeasible).tolist():
+        influence, drift = influence_at(moment, tilts, t)
+        if influence.one_row_dominates:
+            continue
+        influence = influence if leverage else influence.without_leverage()
+        means = influence.parts(sample.outcomes, None, drift)
+        j = 0
+        for q, quantity in enumerate(sample.quantities):
+            if isinstance(quantity, MeanQuantity):
+                for i in (0, 1):
+                    out[:, i, q, t] = sample.scales[j] * means[i][:, j]
+                j += 1
+            elif isinstance(quantity, SmoothQuantity):
+                psi = sample.restrict(quantity.measure(sample.expand(influence.weights))[1])[:, None]
+                own = influence.parts(psi, at_base[q], drift)
+                out[:, 0, q, t], out[:, 1, q, t] = own[0][:, 0], own[1][:, 0]
+    return out

@@ -1,0 +1,93 @@
+"""Influence of rows that the conditions tell apart by few cells, as margins do: sums over cells, not rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from agnostix.core.typing import Codes, Floats
+from agnostix.what_if.calibration import Cells
+from agnostix.what_if.inference.influence import (
+    MAX_LEVERAGE,
+    MIN_CARRIED_WEIGHT,
+    Influence,
+    invert_moment,
+)
+
+
+@dataclass(frozen=True)
+class CellInfluence:
+    """`Influence` of exponential tilting along statistics that are constant within cells."""
+
+    cells: Cells
+    centered: Floats  # (n_cells, n_constraints), statistics minus their targets
+    weights: Floats  # (n_rows,), projected weights, summing to 1
+    base: Floats  # (n_rows,), base weights, summing to 1
+    inverse: Floats  # (n_constraints, n_constraints), inverse of the weighted second moments of `centered`
+    inflated: Floats  # (n_rows,), weights over one minus leverage
+    one_row_dominates: bool  # whether the result rests on one row, whose spread is unknown
+
+    @classmethod
+    def from_weights(cls, centered: Floats, cells: Cells, weights: Floats, base: Floats) -> CellInfluence:
+        """From statistics minus their targets (n_cells, n_constraints) and weights (n_rows,)."""
+        own = np.bincount(cells.code, weights, len(centered))
+        inverse = invert_moment((centered * own[:, None]).T @ centered)
+        factor = 1.0 + ((centered @ inverse) * centered).sum(1)
+        leverage = weights * factor[cells.code]
+        dominates = bool(((leverage > MAX_LEVERAGE) & (weights > MIN_CARRIED_WEIGHT)).any())
+        inflated = weights / (1.0 - np.minimum(leverage, MAX_LEVERAGE))
+        return cls(cells, centered, weights, base, inverse, inflated, dominates)
+
+    def errors(self, psi: Floats, psi_base: Floats | None = None) -> tuple[Floats, Floats]:
+        """Standard errors (n_outcomes,) of weighted means, and of their differences to the base means."""
+        if self.one_row_dominates:
+            unknown = np.full(psi.shape[1], np.inf)
+            return unknown, unknown
+        pairs = [
+            self._errors(psi[:, j], psi[:, j] if psi_base is None else psi_base[:, j])
+            for j in range(psi.shape[1])
+        ]
+        own, change = np.array(pairs).reshape(-1, 2).T
+        return own, change
+
+    def _errors(self, psi: Floats, psi_base: Floats) -> tuple[float, float]:
+        residual = psi - self.weights @ psi
+        sums = np.bincount(self.cells.code, self.weights * residual, len(self.centered))
+        slopes = self.inverse @ (self.centered.T @ sums)
+        residual -= (self.centered @ slopes)[self.cells.code]
+        residual *= self.inflated
+        change = residual - (psi_base - self.base @ psi_base) * self.base
+        return float(np.sqrt(residual @ residual)), float(np.sqrt(change @ change))
+
+    def shifts_of_levels(self, codes: Codes, n_levels: int) -> tuple[Floats, Floats, Floats]:
+        """Shares of levels (n_levels,) before and after, and standard errors of the differences."""
+        # The squares of the rows' influences, 1_level d - a e + b p0 with d = a - b, are expanded, so that
+        # they are sums over cells and levels.
+        a, b, cell = self.inflated, self.base, self.cells.code
+        n_cells = len(self.centered)
+        joint = cell * n_levels + codes
+
+        def by_level(values: Floats) -> Floats:
+            sums: Floats = np.bincount(joint, values, n_cells * n_levels).astype(np.float64, copy=False)
+            return sums.reshape(n_cells, n_levels)
+
+        def by_cell(values: Floats) -> Floats:
+            return np.bincount(cell, values, n_cells).astype(np.float64, copy=False)
+
+        d = a - b
+        after, before = by_level(self.weights), by_level(b)
+        p, p0 = after.sum(0), before.sum(0)
+        if self.one_row_dominates:
+            return p0, p, np.full(n_levels, np.inf)
+        own = after - by_cell(self.weights)[:, None] * p
+        e = p + self.centered @ (self.inverse @ (self.centered.T @ own))
+        cross = (by_level(d * a) * e).sum(0) - by_level(d * b).sum(0) * p0
+        rest = by_cell(a * a) @ e**2 - 2.0 * (by_cell(a * b) @ e) * p0 + float(b @ b) * p0**2
+        squares = by_level(d * d).sum(0) - 2.0 * cross + rest
+        return p0, p, np.sqrt(np.maximum(squares, 0.0))
+
+
+AnyInfluence: TypeAlias = Influence | CellInfluence
+"""Influence of rows, in cells where these are few."""

@@ -1,0 +1,209 @@
+"""Influence of each row on a scenario: on multipliers, on scalars, and on what the data hold or start from.
+
+What is held at the data's value moves with the rows, and with it the conditions that need it; so do targets
+relative to the data, and the deviations within groups that penalties are stated in. Such numbers are means of
+statistics, and each becomes a parameter with the estimating function b_i (statistic_i - mean).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+
+from agnostix.core.typing import Bools, Floats
+from agnostix.what_if.calibration import KULLBACK_LEIBLER
+from agnostix.what_if.constraints.averages import Average
+from agnostix.what_if.constraints.base import Condition, Context, Relative
+from agnostix.what_if.constraints.compilation import compile_constraints
+from agnostix.what_if.inference import Influence
+from agnostix.what_if.program import Solution
+from agnostix.what_if.tilting import EDGE
+
+_STEP = 1e-4
+"""Largest relative step of a base weight."""
+
+
+def compute_influence(context: Context, solution: Solution) -> Influence:
+    """Influence of each row on what the weights of a solution are used for."""
+    moving = _moving(context, solution)
+    own = _Equations.from_solution(solution)
+    program, projection, design = solution.program, solution.projection, context.sample.design
+    is_plain = program.divergence is KULLBACK_LEIBLER and program.weight_bounds is None
+    if is_plain and not moving and not own.is_soft and not own.n_scalars:
+        centered = off_target(own.estimating, projection.weights > 0)
+        return Influence.from_weights(centered, projection.weights, context.base, design)
+    terms = own.scale_terms(context.base)
+    for one in moving:
+        own, terms = (
+            own.with_parameter(one, projection.weights, projection.tangent),
+            np.column_stack([terms, one.term]),
+        )
+    return Influence.from_estimating(
+        own.directions,
+        own.estimating,
+        own.jacobian,
+        projection.weights,
+        projection.tangent,
+        context.base,
+        base_terms=terms,
+        design=design,
+    )
+
+
+def off_target(centered: Floats, live: Bools) -> Floats:
+    """Deviations from the target (n_rows, n_constraints), 0 for rows without weight or within rounding."""
+    # On a face of the hull all deviations are rounding errors, on which nothing can be regressed.
+    return np.where(live[:, None] & (np.abs(centered) > EDGE), centered, 0.0)
+
+
+class Moving(NamedTuple):
+    """A number of the data that conditions depend on."""
+
+    term: Floats  # (n_rows,), what each row adds to it
+    direction: Floats  # (n_rows,), derivative of the exponents by it
+    gaps: Floats  # (n_equations,), derivatives of the equations by it, the weights fixed
+
+
+@dataclass(frozen=True)
+class _Equations:
+    """Estimating equations of the multipliers of what binds, and of scalars."""
+
+    directions: Floats  # (n_rows, n_parameters), derivatives of the exponents
+    estimating: Floats  # (n_rows, n_parameters)
+    jacobian: Floats  # (n_parameters, n_parameters)
+    missed: Floats  # (n_conditions,), by how much soft conditions that bind stay short of their targets
+    phi: Floats  # (n_rows, n_conditions), statistics of the conditions that bind
+    n_scalars: int
+
+    @classmethod
+    def from_solution(cls, solution: Solution) -> _Equations:
+        projection, linear = solution.projection, solution.linear
+        active = np.isfinite(projection.held) | (projection.xi != 0.0)
+        phi, xi, penalty = linear.phi[:, active], projection.xi[active], linear.penalty[active]
+        best = solution.parametric
+        if best is None or solution.result is None:
+            estimating = phi - projection.held[active] + xi / penalty
+            jacobian = (estimating * projection.tangent[:, None]).T @ phi + np.diag(1.0 / penalty)
+            return cls(phi, estimating, jacobian, xi / penalty, phi, 0)
+        free = np.r_[np.ones(xi.size, dtype=bool), ~solution.result.at_end]
+        parts = best.directions[:, free], best.estimating[:, free], best.jacobian[np.ix_(free, free)]
+        return cls(*parts, xi / penalty, phi, int(free.sum()) - xi.size)
+
+    @property
+    def is_soft(self) -> bool:
+        """Whether a condition is missed."""
+        return bool((self.missed != 0.0).any())
+
+    def scale_terms(self, base: Floats) -> Floats:
+        """What rows add to equations of soft conditions by the deviations that penalties are stated in."""
+        terms = np.zeros_like(self.estimating)
+        if self.is_soft:
+            squares = base[:, None] * (self.phi - base @ self.phi) ** 2
+            spread = squares / squares.sum(0) - base[:, None]
+            terms[:, : self.missed.size] = spread * self.missed
+        return terms
+
+    def with_parameter(self, one: Moving, weights: Floats, tangent: Floats) -> _Equations:
+        """The equations with one more, of a number of the data: its terms have the sum 0."""
+        n = self.jacobian.shape[0]
+        gaps = np.zeros(n)
+        gaps[: one.gaps.size] = one.gaps
+        jacobian = np.zeros((n + 1, n + 1))
+        jacobian[:n, :n] = self.jacobian
+        jacobian[:n, n] = gaps + (self.estimating * tangent[:, None]).T @ one.direction
+        jacobian[n, n] = -1.0
+        nothing = np.zeros(weights.size)
+        return replace(
+            self,
+            directions=np.column_stack([self.directions, one.direction]),
+            estimating=np.column_stack([self.estimating, nothing]),
+            jacobian=jacobian,
+        )
+
+
+def _moving(context: Context, solution: Solution) -> list[Moving]:
+    """The data's own numbers that conditions depend on, each a mean of a statistic that rows move.
+
+    How equations depend on them follows from conditions that are compiled for base weights moved a little
+    along each statistic, which moves all of these numbers by what the statistics' covariances say.
+    """
+    statistics, base = _statistics_of_data(context, solution), context.base
+    if statistics.shape[1] == 0:
+        return []
+    steps = _STEP / np.abs(statistics).max(0)
+    gaps, directions = [], []
+    for statistic, step in zip(statistics.T, steps.tolist(), strict=True):
+        below, above = (
+            _equations_at(context, solution, base * (1.0 + sign * step * statistic)) for sign in (-1.0, 1.0)
+        )
+        gaps.append((above[0] - below[0]) / (2.0 * step))
+        directions.append((above[1] - below[1]) / (2.0 * step))
+    covariance = statistics.T @ (base[:, None] * statistics)
+    solved = np.linalg.lstsq(covariance, np.hstack([gaps, directions]), rcond=1e-10)[0]
+    n = len(gaps[0])
+    return [
+        Moving(base * statistic, row[n:], row[:n])
+        for statistic, row in zip(statistics.T, solved, strict=True)
+    ]
+
+
+def _statistics_of_data(context: Context, solution: Solution) -> Floats:
+    """Centered statistics (n_rows, n_numbers) of what is held, relative to the data, or a deviation."""
+    projection, base = solution.projection, context.base
+    active = np.isfinite(projection.held) | (projection.xi != 0.0)
+    found = []
+    for place in np.flatnonzero(active).tolist():
+        condition = solution.conditions[place]
+        one = context.constraints[condition.source]
+        ends = one._target.low, one._target.high
+        if condition.role == "held" or any(isinstance(end, Relative) for end in ends):
+            z = condition.statistic.z
+            member = one.members(context) if isinstance(one, Average) else None
+            if condition.role == "stated" and member is not None:  # 1_G (x - target): about the data's value
+                z = np.where(member, z - base[member] @ z[member] / base[member].sum(), 0.0)
+            found.append(z - base @ z)
+        if one.is_soft and isinstance(one, Average) and one.where:
+            member = one.members(context)
+            numbers = np.asarray(one.numbers(context), dtype=float)[member]
+            own = base[member] / base[member].sum()
+            squares = (numbers - own @ numbers) ** 2
+            deviation = np.zeros(base.size)
+            deviation[member] = squares / (own @ squares) - 1.0
+            found.append(deviation)
+    scales = [float(np.sqrt(base @ z**2)) for z in found]
+    kept = [z / scale for z, scale in zip(found, scales, strict=True) if scale > 0.0]
+    return np.column_stack(kept) if kept else np.empty((base.size, 0))
+
+
+def _equations_at(context: Context, solution: Solution, base: Floats) -> tuple[Floats, Floats]:
+    """Sums of the equations (n_equations,) and exponents (n_rows,), conditions compiled for other weights."""
+    compiled = compile_constraints(replace(context, sample=replace(context.sample, base=base / base.sum())))
+    program, projection, result = solution.program, solution.projection, solution.result
+    program = replace(program, compiled=compiled)
+    conditions = compiled.conditions(solution.values)
+    linear = program.linear(conditions)
+    if result is not None:
+        result = replace(result, best=replace(result.best, problem=program.given(solution.values)))
+    ends = np.where(projection.xi >= 0.0, linear.low, linear.high)
+    moved = replace(projection, held=np.where(np.isfinite(projection.held), ends, np.nan))
+    at = _Equations.from_solution(
+        replace(solution, program=program, conditions=conditions, projection=moved, result=result)
+    )
+    active = np.isfinite(projection.held) | (projection.xi != 0.0)
+    return projection.weights @ at.estimating, at.phi @ projection.xi[active]
+
+
+def follows(condition: Condition, context: Context, xi: float) -> float:
+    """How far the target of a condition follows the data's average: 0 for a number."""
+    if condition.role == "held":
+        return 0.0
+    one = context.constraints[condition.source]
+    if not isinstance(one, Average) or one.needed(context):
+        return 0.0
+    target = one._target
+    end = target.low if xi >= 0.0 else target.high
+    if not isinstance(end, Relative):
+        return 0.0
+    return end.amount if end.sign == "*" else 1.0

@@ -1,0 +1,116 @@
+"""Influence of each row on a scenario of any kind is the derivative of solving it again."""
+
+import numpy as np
+import pytest
+
+from agnostix import (
+    Correlation,
+    Covariance,
+    DisparateImpact,
+    EntropicProjection,
+    EqualOpportunity,
+    ErrorRate,
+    ExpectedShortfall,
+    Keep,
+    Mean,
+    Prediction,
+    Proportion,
+    Quantile,
+    SelectionRate,
+    TruePositiveRate,
+    Variance,
+)
+from agnostix.what_if import solving as module
+from agnostix.what_if.scenario_influence import compute_influence
+from tests.what_if.doubles import chance, people, truth
+
+X = people(140, 3)
+Y = truth(X)
+N = len(X)
+P = np.clip(chance(X) + 0.05 * np.random.default_rng(0).normal(size=N), 0.01, 0.99)
+WOMEN = {"sex": "Female"}
+CASES = {
+    "mean": [Mean("age", 43)],
+    "range that binds": [Mean("age", (43, 50))],
+    "tolerance": [Mean("age", 45, tolerance=2)],
+    "soft": [Mean("age", 45, penalty=2.0), Mean("hours", 41)],
+    "relative": [Mean("age", "+3"), Mean("hours", "*1.02")],
+    "relative in a group": [Mean("age", "*1.1", where=WOMEN)],
+    "in a group": [Mean("age", 43, where=WOMEN)],
+    "soft in a group": [Mean("age", 45, where=WOMEN, penalty=3.0)],
+    "kept": [Mean("hours", 42), Keep("age", "sex")],
+    "quantile": [Quantile("age", 0.5, 42.0)],
+    "variance": [Variance("age", 120.0)],
+    "variance at a stated mean": [Variance("age", 120.0), Mean("age", 42)],
+    "variance of a group": [Variance("age", 120.0, where=WOMEN)],
+    "variance, mean free": [Variance("age", 135.0, mean="free")],
+    "covariance": [Covariance("age", "hours", 45.0)],
+    "correlation": [Correlation("age", "hours", 0.65)],
+    "correlation of a group": [Correlation("age", "hours", 0.65, where=WOMEN)],
+    "expected shortfall": [ExpectedShortfall("age", 0.8, 56.0, quantile=47.0)],
+    "prediction": [Prediction(0.5)],
+    "share above": [Prediction(0.5, above=0.5)],
+    "error rate": [ErrorRate(0.3)],
+    "error rate of a group": [ErrorRate(0.25, where=WOMEN)],
+    "selection rate": [SelectionRate(0.5)],
+    "true positives": [TruePositiveRate(0.7)],
+    "disparate impact": [DisparateImpact(0.8, group="sex", reference="Male")],
+    "with shares held": [DisparateImpact(0.8, group="sex", reference="Male", hold_shares=True)],
+    "equal opportunity": [EqualOpportunity(0.05, group="sex", reference="Male")],
+    "several": [Mean("age", 42), Variance("hours", 45.0), Proportion("job", {"clerk": 0.45}), ErrorRate(0.3)],
+}
+
+
+def solve(constraints, weight, **how):
+    projection = EntropicProjection().fit(X, Y, weight, predictions=P)
+    return projection.what_if(constraints, metric=["prediction", "roc_auc"], **how), projection.table_.order
+
+
+def check(constraints, monkeypatch, **how):
+    known = []
+
+    def kept(context, solution):
+        known.append((context, compute_influence(context, solution)))
+        return known[-1][1]
+
+    monkeypatch.setattr(module, "compute_influence", kept)
+    scenario, order = solve(constraints, np.ones(N), **how)
+    (sample, influence) = known[0][0].sample, known[0][1].without_leverage()
+    own, change = influence.parts(np.column_stack([sample.restrict(P[order]), X["hours"].to_numpy()[order]]))
+    assert scenario.status != "boundary"
+    step, psi = 1e-3, np.full((N, 3), np.nan)
+    for i in range(0, N, 23):
+        ends = []
+        for sign in (1.0, -1.0):
+            weight = np.ones(N)
+            weight[order[i]] += sign * step
+            again = solve(constraints, weight, **how)[0]
+            w = again.weights / again.weights.sum()
+            ends.append([w @ P, w @ X["hours"], w @ P - weight @ P / weight.sum()])
+        psi[i] = (np.array(ends[0]) - np.array(ends[1])) / (2.0 * step)
+    some = ~np.isnan(psi[:, 0])
+    found = np.column_stack([own, change[:, :1]])[some]
+    scale = np.abs(psi[some]).max(0)
+    assert (np.abs(found - psi[some]) <= 2e-4 * scale + 1e-9).all(), (found - psi[some]) / scale
+    assert scale.max() > 1e-4
+
+
+SEARCHED = ("soft in a group", "variance, mean free", "disparate impact", "equal opportunity")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in SEARCHED[1:] else name for name in CASES]
+)
+def test_influence_is_derivative_by_base_weights(name, monkeypatch):
+    check(CASES[name], monkeypatch)
+
+
+@pytest.mark.parametrize("divergence", ["chi_square", "empirical_likelihood"])
+@pytest.mark.parametrize("name", ["several", "correlation", "in a group", "soft"])
+def test_influence_of_other_divergences(name, divergence, monkeypatch):
+    check(CASES[name], monkeypatch, divergence=divergence)
+
+
+@pytest.mark.parametrize("name", ["mean", "variance", "kept", "relative"])
+def test_influence_under_bounds_on_weights(name, monkeypatch):
+    check(CASES[name], monkeypatch, weight_bounds=(0.6, 1.7))
