@@ -50,8 +50,8 @@ class LoveDisplay(Display):
     >>> frame = LoveDisplay.from_explanation(scenario).plot().frame()
     >>> frame[["feature", "before", "after"]].round(2).head(2)
                  feature  before  after
-    0  petal length (cm)    0.42   0.00
-    1   petal width (cm)    0.00   0.43
+    0  petal length (cm)    0.42    0.0
+    1   petal width (cm)    0.00    0.4
     """
 
     differences: pd.DataFrame

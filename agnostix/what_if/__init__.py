@@ -19,7 +19,8 @@ Support          "thin" and "boundary": `inference.classify_support`. Infeasible
                  feasible ones: `conflicts`.
 What is shifted  `moments`: averages and proportions, their default targets. `constraints`: a scenario's,
                  compiled to linear conditions on the weights (`constraints.base`).
-Results          `response_curves`, `sweeps`: curves, rankings, the baseline. `scenario`: scenarios, grids.
+Results          `response_curves`, `sweeps`: curves, rankings, the baseline. `scenario`: scenarios, solved in
+                 `solving`, with `condition_table`, `outcomes` and `shifts`. `joint`: grids.
 Pictures         `pixels`: `PixelProjection`, each pixel a column, all of them stacked.
 Drift            Two tables: `drift`, the parts of a gap in prediction, error or rate between them.
 Rows             `table` and `predictions` in a canonical order; `sample`: some of them, standardized.

@@ -33,8 +33,8 @@ def describe_conditions(
         for condition, xi in held.values()
     ]
     names = ["feature", "level", "low", "high", "before", "reached", "multiplier", "kind", "where"]
-    frame = pd.DataFrame(rows, columns=[*names, "penalty", "role", "label"])
-    return frame.assign(level=pd.Series([row["level"] for row in rows], dtype=object))
+    columns = {name: [row[name] for row in rows] for name in (*names, "penalty", "role", "label")}
+    return pd.DataFrame(columns | {"level": pd.Series(columns["level"], dtype=object)})
 
 
 def _describe(one: Constraint, context: Context, weights: Floats) -> dict[str, Any]:

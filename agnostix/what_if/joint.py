@@ -10,9 +10,11 @@ import pandas as pd
 from agnostix.core.typing import Floats
 from agnostix.what_if.calibration import Projection, project
 from agnostix.what_if.inference import Influence, WeightDiagnostics, interval
+from agnostix.what_if.inference.batch import DrawSolver
 from agnostix.what_if.metrics import MeanQuantity
 from agnostix.what_if.moments import MomentStatistic, default_targets, iter_moments
 from agnostix.what_if.sample import ProjectionConfig, Sample, keep_complete_rows
+from agnostix.what_if.scenario_draws import ScenarioDraws, ScenarioStatistics
 from agnostix.what_if.scenario_influence import off_target
 
 MomentKey = str | tuple[str, Any]
@@ -37,7 +39,7 @@ def sweep_joint(
             target = np.array([a, b])
             projection = project(phi, target, target, sample.base, start=start)
             start = projection.xi if projection.status == "ok" else None
-            cell = _cell(sample, phi - target, projection, config)
+            cell = _cell(sample, phi, target, projection, config)
             frames.append(
                 cell.assign(first_target=one.statistic.from_z(a), second_target=two.statistic.from_z(b))
             )
@@ -59,7 +61,9 @@ def _choose_moment(sample: Sample, key: MomentKey, config: ProjectionConfig) -> 
     return candidates[0]
 
 
-def _cell(sample: Sample, centered: Floats, projection: Projection, config: ProjectionConfig) -> pd.DataFrame:
+def _cell(
+    sample: Sample, phi: Floats, target: Floats, projection: Projection, config: ProjectionConfig
+) -> pd.DataFrame:
     means = [q for q in sample.quantities if isinstance(q, MeanQuantity)]
     outputs = pd.Series([q.output for q in means], dtype=object)
     named = {"quantity": [q.name for q in means], "output": outputs}
@@ -68,26 +72,33 @@ def _cell(sample: Sample, centered: Floats, projection: Projection, config: Proj
         numbers = ("value", "std_error", "low", "high", "kl", "ess", "max_weight")
         return pd.DataFrame(named | dict.fromkeys(numbers, np.nan) | {"status": "infeasible"})
     live = weights > 0
-    influence = Influence.from_weights(off_target(centered, live), weights, sample.base, sample.design)
+    influence = Influence.from_weights(off_target(phi - target, live), weights, sample.base, sample.design)
     values = sample.centers + sample.scales * (weights @ sample.outcomes)
     errors = sample.scales * influence.errors(sample.outcomes)[0]
     on_edge = projection.status == "boundary"
     diagnostics = WeightDiagnostics.from_weights(
         weights, sample.base, on_edge, config.min_ess_fraction * sample.base_ess, sample.design
     )
-    ess = np.array([diagnostics.ess])
-    bounds = [
-        interval(
-            *(values[[j]], errors[[j]], ess, config.confidence_level, q.bounds),
-            counts=q.counts,
-            most_degrees=sample.most_degrees,
-        )
-        for j, q in enumerate(means)
-    ]
+    if config.std_errors == "bootstrap":
+        solver = DrawSolver(phi, target, target, sample.base, projection)
+        statistics = ScenarioStatistics(sample, solver, sample.resampling(config), list, influence)
+        draws = ScenarioDraws.from_statistics(statistics, diagnostics.ess, config)
+        errors, low, high = draws.ends(0, values, errors, sample.quantities)
+    else:
+        ess, level = np.array([diagnostics.ess]), config.confidence_level
+        ends = [
+            interval(
+                *(values[[j]], errors[[j]], ess, level, q.bounds),
+                counts=q.counts,
+                most_degrees=sample.most_degrees,
+            )
+            for j, q in enumerate(means)
+        ]
+        low, high = np.concatenate(ends, axis=1)
     return pd.DataFrame(
         named
         | {"value": values, "std_error": errors}
-        | {"low": [low[0] for low, _ in bounds], "high": [high[0] for _, high in bounds]}
+        | {"low": low, "high": high}
         | {"kl": diagnostics.kl, "ess": diagnostics.ess}
         | {"max_weight": diagnostics.max_weight, "status": diagnostics.status}
     )

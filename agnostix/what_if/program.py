@@ -195,8 +195,10 @@ class Solution:
             for one, value in zip(self.program.compiled.scalars, self.values.tolist(), strict=True)
             if not one.choices and one.low < one.high
         ]
-        frame = pd.DataFrame(pairs, columns=["name", "value", "low", "high"])
-        return frame.astype({"name": object, "value": float, "low": float, "high": float})
+        names, values, lows, highs = zip(*pairs, strict=True) if pairs else ((), (), (), ())
+        numbers = {"value": values, "low": lows, "high": highs}
+        columns = {name: np.array(column, dtype=np.float64) for name, column in numbers.items()}
+        return pd.DataFrame({"name": pd.Series(names, dtype=object)} | columns)
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -34,6 +34,11 @@ Parts = Callable[[], Iterable[Part]]
 _ANY = (-np.inf, np.inf)
 
 
+def _no_conditions(values: Floats) -> list[Condition]:
+    """Of a program whose conditions are compiled for each draw."""
+    return []
+
+
 @dataclass(frozen=True)
 class SingleDraws:
     """Solves draws one by one, where conditions depend on the data or scalars are searched over."""
@@ -47,7 +52,7 @@ class SingleDraws:
     def from_solution(cls, context: Context, solution: Solution) -> SingleDraws:
         """Without what cannot be pickled: functions of conditions, and of metrics."""
         bare = replace(context.sample, quantities=())
-        program = replace(solution.program, compiled=Compiled.fixed(()))
+        program = replace(solution.program, compiled=Compiled(_no_conditions))
         return cls(replace(context, sample=bare), program, solution.values, solution.projection)
 
     def solve(self, counts: Floats) -> tuple[Floats, Floats, Bools]:
@@ -119,10 +124,12 @@ def _follows(condition: Condition, context: Context, xi: float) -> float | None:
         plain = held is None or (isinstance(held, Average) and not held.where and not held.needed(context))
         return 1.0 if plain else None
     one = context.constraints[condition.source]
+    if isinstance(one, Average) and one.needed(context):
+        return None
     target = one._target
     if not any(isinstance(end, Relative) for end in (target.low, target.high)):
         return 0.0
-    if one.where or not isinstance(one, Average) or one.needed(context) or target.low != target.high:
+    if one.where or not isinstance(one, Average) or target.low != target.high:
         return None
     return follows(condition, context, xi)
 

@@ -262,3 +262,27 @@ def filled(order, base, bounds):
 def farthest(height, base, bounds):
     """Largest mean of a height under weights between floor and cap."""
     return filled(np.argsort(-height), base, bounds) @ height
+
+
+def reach(phi, target):
+    """How far inside of the rows' hull a target is: below 0 outside, in units of the statistics.
+
+    The largest s such that target + s v is a mean of the rows for both signs of every unit vector v along
+    an axis, or, outside, minus the least sum of gaps to a mean of the rows.
+    """
+    n, k = phi.shape
+    equations = np.zeros((k + 1, n + 2 * k))
+    equations[:k, :n], equations[k, :n] = phi.T, 1.0
+    equations[:k, n : n + k], equations[:k, n + k :] = np.eye(k), -np.eye(k)
+    cost = np.r_[np.zeros(n), np.ones(2 * k)]
+    program = linprog(cost, A_eq=equations, b_eq=np.r_[target, 1.0], method="highs")
+    if program.fun > 1e-9:
+        return -program.fun
+    # Inside: the least margin over directions of length 1 in the largest component is a dual quantity too.
+    rooms = []
+    for axis in np.r_[np.eye(k), -np.eye(k)]:
+        matrix = np.zeros((k + 1, n + 1))
+        matrix[:k, :n], matrix[k, :n], matrix[:k, n] = phi.T, 1.0, -axis
+        step = linprog(np.r_[np.zeros(n), -1.0], A_eq=matrix, b_eq=np.r_[target, 1.0], method="highs")
+        rooms.append(-step.fun)
+    return min(rooms)

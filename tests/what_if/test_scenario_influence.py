@@ -20,8 +20,7 @@ from agnostix import (
     TruePositiveRate,
     Variance,
 )
-from agnostix.what_if import solving as module
-from agnostix.what_if.scenario_influence import compute_influence
+from agnostix.what_if.solving import Solved
 from tests.what_if.doubles import chance, people, truth
 
 X = people(140, 3)
@@ -69,11 +68,13 @@ def solve(constraints, weight, **how):
 def check(constraints, monkeypatch, **how):
     known = []
 
-    def kept(context, solution):
-        known.append((context, compute_influence(context, solution)))
+    inner = Solved.influence
+
+    def kept(solved, **how):
+        known.append((solved.context, inner(solved, **how)))
         return known[-1][1]
 
-    monkeypatch.setattr(module, "compute_influence", kept)
+    monkeypatch.setattr(Solved, "influence", kept)
     scenario, order = solve(constraints, np.ones(N), **how)
     (sample, influence) = known[0][0].sample, known[0][1].without_leverage()
     own, change = influence.parts(np.column_stack([sample.restrict(P[order]), X["hours"].to_numpy()[order]]))

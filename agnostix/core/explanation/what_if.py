@@ -301,7 +301,7 @@ class Scenario:
         >>> drawn = np.array([median(column) for column in replicates.T])
         >>> middle = median(scenario.weights)
         >>> print(f"{middle:.1f}, standard error {np.sqrt(np.mean((drawn - middle) ** 2)):.2f}")
-        6.0, standard error 0.07
+        6.2, standard error 0.10
         """
         if isinstance(n_replicates, bool) or not isinstance(n_replicates, Integral) or n_replicates < 2:
             raise ValueError(f"n_replicates must be a whole number of 2 or more, got {n_replicates!r}.")

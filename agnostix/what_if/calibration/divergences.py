@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +24,10 @@ class Divergence(ABC):
     """A convex function f of the ratios r = w / b."""
 
     name: str
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled by name: there is one of each, by which it is known."""
+        return _by_name, (self.name,)
 
     @abstractmethod
     def cost(self, ratio: Floats) -> Floats:
@@ -117,6 +122,11 @@ CHI_SQUARE: Divergence = _ChiSquare()
 EMPIRICAL_LIKELIHOOD: Divergence = _EmpiricalLikelihood()
 DIVERGENCES = {one.name: one for one in (KULLBACK_LEIBLER, CHI_SQUARE, EMPIRICAL_LIKELIHOOD)}
 """Divergences by name."""
+
+
+def _by_name(name: str) -> Divergence:
+    """A divergence that was pickled."""
+    return DIVERGENCES[name]
 
 
 @dataclass(frozen=True)

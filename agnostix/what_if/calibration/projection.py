@@ -122,8 +122,18 @@ def _without_dependent(problem: Calibration, start: Floats | None) -> Projection
     chosen[np.flatnonzero(equal)[kept]] = True
     fewer = problem.keep(chosen)
     inner = _newton(fewer, None, DualState.at(fewer, np.zeros(int(chosen.sum()))))
-    held = np.where(equal, problem.low, np.nan)
-    return with_all_conditions(inner, chosen, held)
+    whole = with_all_conditions(inner, chosen, np.where(equal, problem.low, np.nan))
+    xi = whole.xi.copy()
+    xi[equal] = _shortest(problem.phi[:, equal], problem.base, xi[equal])
+    return replace(whole, xi=xi)
+
+
+def _shortest(phi: Floats, base: Floats, xi: Floats) -> Floats:
+    """The shortest multipliers (n_conditions,) of the same weights: none depends on what was left out."""
+    scatter = (phi - base @ phi) * np.sqrt(base)[:, None]
+    values, vectors = np.linalg.eigh(scatter.T @ scatter)
+    null = vectors[:, values <= 1e-10 * values[-1]]
+    return np.asarray(xi - null @ (null.T @ xi), dtype=np.float64)
 
 
 def _newton(problem: Calibration, start: Floats | None, at_base: DualState) -> Projection:

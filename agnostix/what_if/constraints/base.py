@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeVar
 
 import numpy as np
@@ -321,7 +322,7 @@ class Constraint:
             raise ValueError(f"The {self.label} has no target: leave out its tolerance and penalty.")
         self._where  # noqa: B018
 
-    @property
+    @cached_property
     def _target(self) -> Target:
         if self.target is None and self.is_measure:
             raise ValueError(
@@ -330,7 +331,7 @@ class Constraint:
             )
         return Target.parse(self.subject, self.target, self.tolerance, self.penalty)
 
-    @property
+    @cached_property
     def _where(self) -> Where | None:
         return Where.parse(self.where)
 

@@ -146,7 +146,12 @@ class Influence:
         return self._coefficients(psi - self.weights @ psi)
 
     def _coefficients(self, own: Floats) -> Floats:
-        return self.inverse.T @ ((self.directions * self.tangent[:, None]).T @ own)
+        return self.inverse.T @ (self._weighted_directions @ own)
+
+    @cached_property
+    def _weighted_directions(self) -> Floats:
+        """Directions times the tangent, (n_parameters, n_rows)."""
+        return (self.directions * self.tangent[:, None]).T
 
     def of_rows(self, psi: Floats) -> Floats:
         """Influence (n_rows, n_outcomes) of each row on weighted means of psi, with leverage."""

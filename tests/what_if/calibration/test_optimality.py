@@ -12,7 +12,7 @@ from agnostix.what_if.calibration import (
 )
 from tests.reference import calibration as reference
 from tests.reference.what_if import slope_by_difference, standardize
-from tests.what_if.calibration.problems import FORMS, random_problem
+from tests.what_if.calibration.random_problems import FORMS, random_problem
 
 NO_BOUNDS = (0.0, np.inf)
 

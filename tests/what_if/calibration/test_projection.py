@@ -175,6 +175,21 @@ def test_project_proportions_of_all_levels():
     np.testing.assert_allclose(np.bincount(codes, result.weights), shares, atol=1e-9)
 
 
+def test_project_multipliers_of_dependent_statistics_are_the_shortest():
+    codes = np.repeat([0, 1, 2], [50, 30, 20])
+    phi, base = standardize(codes[:, None] == np.arange(3))
+    p = np.array([0.5, 0.3, 0.2])
+    target = (np.array([0.2, 0.5, 0.3]) - p) / np.sqrt(p * (1 - p))
+    result = project_to(phi, target, base)
+    np.testing.assert_allclose(result.weights, tilted(phi @ result.xi, base, 1.0), rtol=1e-9)
+    design = np.c_[np.ones(100), phi]
+    log_ratio = np.log(result.weights / base)
+    shortest = np.linalg.pinv(design[:, 1:] - phi.mean(0)) @ (log_ratio - log_ratio.mean())
+    np.testing.assert_allclose(result.xi, shortest, atol=1e-9)
+    turned = project_to(phi[:, [2, 0, 1]], target[[2, 0, 1]], base)
+    np.testing.assert_allclose(turned.xi, result.xi[[2, 0, 1]], atol=1e-9)
+
+
 @pytest.mark.parametrize("error", [1e-6, 1e-3, -0.2])
 def test_project_contradicting_targets_are_infeasible(error):
     phi, base = cloud(2)
