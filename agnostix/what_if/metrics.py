@@ -216,8 +216,8 @@ def _resolve(metric: Metric | None, predictions: Predictions) -> list[Quantity]:
         return prediction_means(predictions)
     if not (isinstance(metric, str) or callable(metric)):
         raise ValueError(
-            "The 'metric' parameter must be a str, a callable, a rate, a comparison of groups, a list of these "
-            f"or None, got {metric!r}."
+            "The 'metric' parameter must be a str, a callable, a rate or comparison of groups, a list of "
+            f"these or None, got {metric!r}."
         )
     _check_measurable(metric, predictions)
     if callable(metric):

@@ -10,12 +10,14 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from agnostix.core.typing import Bools, Floats
+from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.what_if.calibration import KULLBACK_LEIBLER, Divergence, Projection, project
+from agnostix.what_if.calibration.merged import MergedProblem
 from agnostix.what_if.calibration.parametric import (
     LinearConditions,
     ParametricProblem,
     ParametricSolution,
+    Solve,
 )
 from agnostix.what_if.calibration.search import SearchResult, descend, search
 from agnostix.what_if.constraints.base import Compiled, Condition
@@ -50,7 +52,7 @@ class Program:
         if not self.compiled.scalars:
             conditions = self.compiled.conditions(np.empty(0))
             return Solution(self, np.empty(0), conditions, self.project(self.linear(conditions)))
-        results = [(fixed, search(self.given(fixed))) for fixed in self._combinations()]
+        results = [(fixed, self._search(fixed)) for fixed in self.combinations()]
         fixed, found = min(results, key=lambda pair: pair[1].value)
         counts = sum(result.n_solves for _, result in results), found.n_minima
         return Solution.from_search(self, fixed, found, counts)
@@ -83,7 +85,7 @@ class Program:
         scalars = self.compiled.scalars
         return np.array([not one.choices and one.low < one.high for one in scalars], dtype=bool)
 
-    def _combinations(self) -> Iterator[Floats]:
+    def combinations(self) -> Iterator[Floats]:
         """Values of all scalars (n_scalars,) for each combination of choices, the others at the data's."""
         scalars = self.compiled.scalars
         numbers = [range(len(one.choices)) if one.choices else [0] for one in scalars]
@@ -100,24 +102,40 @@ class Program:
         for chosen in product(*numbers):
             yield np.where(has_choice, chosen, start)
 
-    def given(self, fixed: Floats, rows: Bools | None = None) -> ParametricProblem:
-        """The problem in the scalars that are searched, the others (n_scalars,) fixed, on some rows."""
+    def _search(self, fixed: Floats) -> SearchResult:
+        """The best values of the scalars that have a range, the others (n_scalars,) fixed."""
+        problem = self.given(fixed)
+        merged = MergedProblem.from_problem(problem, self.base)
+        if merged is None:
+            return search(problem)
+        result = search(merged.on(self.base, self.solve_on))
+        full = replace(problem, takes_boundary=result.best.problem.takes_boundary)
+        return replace(result, best=full.at(result.best.theta, result.best.multipliers))
+
+    def solve_on(self, base: Floats) -> Solve:
+        """The solver for other base weights."""
+        return replace(self, base=base).project
+
+    def given(self, fixed: Floats) -> ParametricProblem:
+        """The problem in the scalars that are searched, the others (n_scalars,) fixed."""
         free, compiled = self.is_searched, self.compiled
-        part = self if rows is None else replace(self, base=self.base[rows] / self.base[rows].sum())
 
         def fill(theta: Floats) -> Floats:
             values = fixed.copy()
             values[free] = theta
             return values
 
-        def conditions(theta: Floats) -> LinearConditions:
-            linear = self.linear(compiled.conditions(fill(theta)))
-            return linear if rows is None else replace(linear, phi=linear.phi[rows])
-
         penalty_of = compiled.penalty_of
         cost = None if penalty_of is None else lambda theta: penalty_of(fill(theta))
         ends = np.array([(one.low, one.high) for one in compiled.scalars]).reshape(-1, 2)[free]
-        return ParametricProblem(conditions, part.project, ends[:, 0], fixed[free], ends[:, 1], cost)
+        return ParametricProblem(
+            lambda theta: self.linear(compiled.conditions(fill(theta))),
+            self.project,
+            ends[:, 0],
+            fixed[free],
+            ends[:, 1],
+            cost,
+        )
 
 
 @dataclass(frozen=True)
@@ -153,6 +171,7 @@ class Solution:
 
     def influence(self, design: Design | None = None) -> Influence | None:
         """Influence of the rows, the scalars' own variation included; None where nothing is searched over."""
+        # The standard deviation that a scalar's penalty is stated in is taken as known.
         best = self.parametric
         if best is None or self.result is None:
             return None
@@ -175,17 +194,40 @@ class Solution:
 
     def resolve(self, base: Floats) -> Projection:
         """The closest weights to other base weights (n_rows,), 0 for some rows, from this solution on."""
-        program = replace(self.program, base=base)
-        there = base > 0.0
-        rows = None if there.all() else there
-        free = program.is_searched
-        theta = self.values[free] if free.size else np.empty(0)
-        projection = descend(program.given(self.values, rows), theta, self.projection.xi).projection
-        if rows is None:
+        program, xi = self.program, self.projection.xi
+        rows = np.flatnonzero(base > 0.0)
+        linear = self._at_rest
+        if linear is None:
+            problem = self._problem
+            merged = self._merged
+            small = merged.on(base, program.solve_on) if merged else _on_rows(problem, base, rows, program)
+            theta = descend(small, self._theta, xi).theta
+            linear = problem.conditions(theta)
+        part = replace(linear, phi=linear.phi[rows]) if rows.size < base.size else linear
+        projection = program.solve_on(base[rows] / base[rows].sum())(part, xi)
+        if rows.size == base.size:
             return projection
         weights, tangent = np.zeros((2, base.size))
         weights[rows], tangent[rows] = projection.weights, projection.tangent
         return replace(projection, weights=weights, tangent=tangent)
+
+    @property
+    def _theta(self) -> Floats:
+        """The scalars that were searched over (n_searched,)."""
+        return self.values[self.program.is_searched]
+
+    @cached_property
+    def _at_rest(self) -> LinearConditions | None:
+        """The conditions where nothing is searched over; None where something is."""
+        return None if self._theta.size else self.linear
+
+    @cached_property
+    def _problem(self) -> ParametricProblem:
+        return self.program.given(self.values)
+
+    @cached_property
+    def _merged(self) -> MergedProblem | None:
+        return MergedProblem.from_problem(self._problem, self.program.base)
 
     @property
     def searched(self) -> pd.DataFrame:
@@ -223,3 +265,13 @@ class Solution:
             if one.choices
         ]
         return tuple(notes)
+
+
+def _on_rows(problem: ParametricProblem, base: Floats, rows: Codes, program: Program) -> ParametricProblem:
+    """The problem on rows of some base weights (n_rows,)."""
+
+    def conditions(theta: Floats) -> LinearConditions:
+        linear = problem.conditions(theta)
+        return replace(linear, phi=linear.phi[rows])
+
+    return replace(problem, conditions=conditions, solve=program.solve_on(base[rows] / base[rows].sum()))

@@ -41,12 +41,16 @@ class LinearConditions:
     penalty: Floats  # (n_conditions,), infinite where the condition must hold
 
 
+Solve = Callable[[LinearConditions, Floats | None], Projection]
+"""The closest weights under linear conditions, from a start of the multipliers."""
+
+
 @dataclass(frozen=True)
 class ParametricProblem:
     """Closest weights under conditions that are linear given the scalars theta."""
 
     conditions: Callable[[Floats], LinearConditions]
-    solve: Callable[[LinearConditions, Floats | None], Projection]  # from a start of the multipliers
+    solve: Solve
     low: Floats  # (n_scalars,), ends of what is searched
     start: Floats  # (n_scalars,), the data's values
     high: Floats  # (n_scalars,)
@@ -118,6 +122,11 @@ class ParametricSolution:
         """Whether only weights of 0 for some rows meet them, as where a group loses all its weight."""
         return self.projection.status == "boundary"
 
+    @property
+    def multipliers(self) -> Floats | None:
+        """Multipliers of all conditions (n_conditions,), None if infeasible."""
+        return self.projection.xi if self.is_feasible else None
+
     @cached_property
     def value(self) -> float:
         """Divergence plus penalties of soft conditions and scalars; infinite if infeasible."""
@@ -167,7 +176,7 @@ class ParametricSolution:
         """Second derivatives of the value (n_scalars, n_scalars), while the same conditions bind."""
         tangent, k = self.projection.tangent, self.xi.size
         along, own = tangent @ self.directions, tangent @ self.estimating  # the sum of weights is kept
-        jacobian = self.jacobian - np.outer(own, along) / tangent.sum()
+        jacobian = self.jacobian - np.outer(own, along) / (tangent.sum() or 1.0)
         inner = np.linalg.lstsq(jacobian[:k, :k], jacobian[:k, k:], rcond=1e-13)[0] if k else jacobian[:0, k:]
         return jacobian[k:, k:] - jacobian[k:, :k] @ inner
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 
 from agnostix.core.typing import Floats, Numbers
 from agnostix.what_if.constraints.averages import Average, Given, average_of
-from agnostix.what_if.constraints.base import Context
+from agnostix.what_if.constraints.base import Compiled, Context
 from agnostix.what_if.constraints.held import CenteredAverage
 from agnostix.what_if.constraints.moments import Mean, number_column
 
@@ -102,6 +102,17 @@ class Variance(CenteredAverage):
     def numbers_given(self, context: Context, given: Given) -> Numbers:
         """Squared distances from the mean, shape (n_rows,)."""
         return (numbers_of(context, self.feature) - given[self._mean.key]) ** 2
+
+    def compile(self, context: Context) -> Compiled:
+        """Its conditions and that on the mean; with only a lower end it is convex, which is noted."""
+        compiled = super().compile(context)
+        if not compiled.scalars or self.bounds(context)[1] < np.inf:
+            return compiled
+        note = (
+            f"A {self.label} of at least a number is a convex condition on the weights, whatever the "
+            f"{self._mean.label}: no other population that meets it is as close."
+        )
+        return replace(compiled, notes=(*compiled.notes, note))
 
     def extremes(self, context: Context) -> tuple[float, float]:
         """From 0 to half the rows at each extreme."""

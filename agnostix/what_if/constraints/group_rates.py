@@ -165,9 +165,7 @@ def list_groups(
     places = [_group_column(sample.column(name)) for name in columns]
     own = _find_group(places, reference, "reference")
     if compared is None:
-        inside = slice(None) if rows is None else rows
-        present = np.unique(np.column_stack([column.values[inside] for column in places]), axis=0)
-        others = [code for code in map(tuple, present.tolist()) if code != own]
+        others = [code for code in _present(places, rows) if code != own]
     else:
         wanted = compared if isinstance(compared, list) else [compared]
         others = [_find_group(places, one, "compared") for one in wanted]
@@ -176,6 +174,19 @@ def list_groups(
         problem = "there are no others" if not others else "leave it out of compared"
         raise ValueError(f"The group {name} is the reference that others are compared with: {problem}.")
     return [_levels(places, group) for group in [own, *others]]
+
+
+def _present(columns: Sequence[Column], rows: Bools | None) -> list[tuple[float, ...]]:
+    """Codes, or numbers, of the columns that occur together, in increasing order."""
+    inside = slice(None) if rows is None else rows
+    together = np.zeros(columns[0].values[inside].size, dtype=np.intp)
+    known = []
+    for column in columns:
+        values, own = np.unique(column.values[inside], return_inverse=True)
+        known.append(values)
+        together = together * values.size + own.ravel()
+    places = np.unravel_index(np.unique(together), [values.size for values in known])
+    return list(zip(*(values[at].tolist() for values, at in zip(known, places, strict=True)), strict=True))
 
 
 def _group_column(column: Column) -> Column:
