@@ -429,7 +429,8 @@ def _measure_smooth(
         slope = influence.slopes(psi)[0, 0] / statistic.scale if np.isfinite(tilts.xi[j]) else np.nan
         parts[:, j] = value, error[0], slope, change_error[0]
     together = None if quantity.groups is None else np.array(groups, dtype=float)
-    return QuantityCurve(quantity, base_value, *parts, None, np.nan, together)
+    values, errors, slopes, change_errors = parts
+    return QuantityCurve(quantity, base_value, values, errors, slopes, change_errors, groups=together)
 
 
 def _measure_blocks(

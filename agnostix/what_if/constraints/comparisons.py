@@ -96,8 +96,10 @@ class GroupComparison(Constraint):
         of = f" = {names}" if names else ""
         return self._with_where(f"{self.subject}{of}, reference {self.reference}")
 
-    def rates(self, context: Context) -> tuple[GroupRate, ...]:
-        """The rates in each group, the reference group first."""
+    def rates(
+        self, context: Context, kinds: Sequence[type[GroupedRate]] | None = None
+    ) -> tuple[GroupRate, ...]:
+        """The rates in each group, the reference group first: those that are compared, or of some kinds."""
         where = self._where
         if where is not None and (both := set(where.features) & set(self.columns)):
             raise ValueError(
@@ -106,7 +108,7 @@ class GroupComparison(Constraint):
         rows = self._rows(context)
         groups = list_groups(context.sample, self.columns, self.reference, self.compared, rows)
         rates = []
-        for kind in self.kinds:
+        for kind in kinds or self.kinds:
             eligible = np.ones(context.base.size, dtype=bool) if rows is None else rows
             if kind is not SelectionRate:
                 eligible = eligible & (is_of_class(context, self.favorable) == (kind is TruePositiveRate))
