@@ -11,7 +11,8 @@ What is compared: `explain_gap` on pairs of samples whose parts are known.
 
 For each part: the share of samples whose 95 % interval holds the truth, the mean error over the mean standard
 error, how often the columns that moved are named (by their own multipliers, Holm's correction), and the
-largest distance of the sum of the parts from the gap.
+largest distance of the sum of the parts from the gap. Then how long all orders of columns take, and a linear
+outcome beside the decomposition of Oaxaca and Blinder by statsmodels.
 """
 
 from __future__ import annotations
@@ -21,14 +22,16 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from argparse import ArgumentParser
+from argparse import ArgumentParser, Namespace
 from dataclasses import dataclass
+from importlib.util import find_spec
 from itertools import permutations
-from time import perf_counter
+from time import perf_counter, process_time
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from _clock import print_table
+from _clock import print_table, shown
 from _data import add_adult_argument, adult, described
 from scipy.special import expit
 from sklearn.ensemble import HistGradientBoostingClassifier
@@ -173,7 +176,7 @@ def gaussian(pair: GaussianPair, metric: str, n_rows: int, n_samples: int) -> Ta
     return tally
 
 
-def adult_pair(path: object, metric: str, n_rows: int, n_samples: int, match: str) -> Tally:
+def adult_pair(path: Any, metric: str, n_rows: int, n_samples: int, match: str) -> Tally:
     """Samples of Adult, drawn with probability logistic in age and education."""
     table, rich = adult(path)
     rng = np.random.default_rng(0)
@@ -197,11 +200,9 @@ def adult_pair(path: object, metric: str, n_rows: int, n_samples: int, match: st
         return EntropicProjection().fit(X.iloc[rows], y[rows], weight, predictions=chance[rows])
 
     everyone = np.arange(len(X))
-    truth = explain_gap(fit(everyone, 1.0 - to_b), fit(everyone, to_b), metric="prediction", match=match)
-    parts = dict(zip(truth.frame["part"], truth.frame["value"], strict=True))
+    whole = explain_gap(fit(everyone, 1.0 - to_b), fit(everyone, to_b), metric=metric, match=match)
+    parts = dict(zip(whole.frame["part"], whole.frame["value"], strict=True))
     if metric != "prediction":
-        whole = explain_gap(fit(everyone, 1.0 - to_b), fit(everyone, to_b), metric=metric, match=match)
-        parts = dict(zip(whole.frame["part"], whole.frame["value"], strict=True))
         parts["dependence"] += parts["conditional"]  # what the columns do not explain is 0
         parts["conditional"] = 0.0
     tally = Tally(parts, [], [])
@@ -216,6 +217,59 @@ def adult_pair(path: object, metric: str, n_rows: int, n_samples: int, match: st
     return tally
 
 
+def beside_oaxaca_blinder(n_rows: int = 5_000) -> None:
+    """Print the parts of a gap in a linear outcome beside the threefold decomposition of statsmodels."""
+    if find_spec("statsmodels") is None:
+        print("\nstatsmodels is not installed: no decomposition of Oaxaca and Blinder beside it.")
+        return
+    from statsmodels.stats.oaxaca import OaxacaBlinder
+
+    pair = PAIRS[2]
+    rng = np.random.default_rng(21)
+    (X_a, y_a), (X_b, y_b) = (pair.draw(table, n_rows, rng) for table in "AB")
+    start = perf_counter()
+    gap = explain_gap(EntropicProjection().fit(X_a, y_a), EntropicProjection().fit(X_b, y_b))
+    own_time = perf_counter() - start
+    both = np.column_stack([np.r_[np.ones(n_rows), np.zeros(n_rows)], pd.concat([X_b, X_a]).to_numpy()])
+    start = perf_counter()
+    endowments = OaxacaBlinder(np.r_[y_b, y_a], both, 0).three_fold(std=True, n=200).params[0]
+    peer_time = perf_counter() - start
+    rest = y_b.mean() - y_a.mean() - endowments
+    parts = gap.frame.groupby("kind")["value"].sum()
+    errors = gap.frame.set_index("kind")["std_error"]
+    lines = [
+        [
+            "margins, dependence",
+            f"{parts['margin'] + parts['dependence']:.4f}",
+            f"{endowments:.4f}",
+            "endowments",
+        ],
+        ["conditional", f"{parts['conditional']:.4f}", f"{rest:.4f}", "coefficients, interaction"],
+        ["error of conditional", f"{errors['conditional']:.4f}", "", ""],
+        ["time", shown(own_time), shown(peer_time), "200 bootstrap samples"],
+    ]
+    title = f"A linear outcome, {n_rows:,} rows each; explain_gap and OaxacaBlinder of statsmodels"
+    print_table(title, ["part", "explain_gap", "statsmodels", "its name"], lines)
+
+
+def times() -> None:
+    """Print how long all orders take, from few columns to as many as are averaged."""
+    lines = []
+    for n_rows, n_columns in ((1_000, 3), (2_000, 8), (5_000, 12)):
+        rng = np.random.default_rng(0)
+        sigma = np.full((n_columns, n_columns), 0.3) + 0.7 * np.eye(n_columns)
+        X = pd.DataFrame(rng.multivariate_normal(np.zeros(n_columns), sigma, n_rows)).rename(
+            columns="x{}".format
+        )
+        tables = X, X.sample(frac=1.0, replace=True, random_state=0) + 0.2
+        A, B = (EntropicProjection().fit(T, predictions=np.tanh(T.sum(axis=1))) for T in tables)
+        start = process_time()
+        found = explain_gap(A, B)
+        taken = process_time() - start
+        lines.append([f"{n_rows:,}", str(n_columns), f"{found.n_coalitions:,}", shown(taken)])
+    print_table("All orders of numeric columns", ["rows of each", "columns", "coalitions", "CPU time"], lines)
+
+
 def _print(title: str, frames: list[pd.DataFrame]) -> None:
     table = pd.concat(frames).fillna("")
     print_table(title, list(table.columns), table.to_numpy().tolist())
@@ -226,28 +280,38 @@ def main() -> None:
     parser = ArgumentParser(description=__doc__.splitlines()[0])
     add_adult_argument(parser)
     parser.add_argument("--samples", type=int, default=400, help="of each design; a tenth for errors")
-    parser.add_argument("--only", choices=("gaussian", "adult"))
-    options = parser.parse_args()
-    n_samples, n_slow = options.samples, max(2, options.samples // 10)
+    parser.add_argument("--only", choices=("gaussian", "adult", "times"))
+    run_all(parser.parse_args())
+
+
+def run_all(args: Namespace) -> None:
+    """Print the tables, with `args.adult` and, where they are there, `args.samples` and `args.only`."""
+    n_samples, only = getattr(args, "samples", 400), getattr(args, "only", None)
+    if only in (None, "gaussian"):
+        _print("Gaussian pairs, 1,000 rows each", _gaussian_frames(n_samples))
+    if only in (None, "adult"):
+        _print(f"{described(args.adult)}, 2,000 rows each", _adult_frames(args.adult, n_samples // 10))
+    if only in (None, "times"):
+        times()
+        beside_oaxaca_blinder()
+
+
+def _gaussian_frames(n_samples: int) -> list[pd.DataFrame]:
     frames = []
-    if options.only != "adult":
-        for pair in PAIRS:
-            for metric, n in (("prediction", n_samples), ("mean_squared_error", n_slow)):
-                if metric == "prediction" and pair.change:
-                    continue  # predictions do not know the outcome
-                name = f"{pair.name}, {metric}"
-                frames.append(gaussian(pair, metric, 1_000, n).frame(name, ("a",)))
-        _print("Gaussian pairs, 1,000 rows each", frames)
-    if options.only != "gaussian":
-        frames = []
-        for metric, match, n in (
-            ("prediction", "means", n_slow),
-            ("prediction", "deciles", n_slow),
-            ("error_rate", "means", n_slow),
-        ):
-            tally = adult_pair(options.adult, metric, 2_000, n, match)
-            frames.append(tally.frame(f"{metric}, {match}", MOVED))
-        _print(f"{described(options.adult)}, 2,000 rows each", frames)
+    for pair in PAIRS:
+        for metric, n in (("prediction", n_samples), ("mean_squared_error", n_samples // 10)):
+            if metric == "prediction" and pair.change:
+                continue  # predictions do not know the outcome
+            frames.append(gaussian(pair, metric, 1_000, n).frame(f"{pair.name}, {metric}", ("a",)))
+    return frames
+
+
+def _adult_frames(path: Any, n_samples: int) -> list[pd.DataFrame]:
+    cases = (("prediction", "means"), ("prediction", "deciles"), ("error_rate", "means"))
+    return [
+        adult_pair(path, metric, 2_000, n_samples, match).frame(f"{metric}, {match}", MOVED)
+        for metric, match in cases
+    ]
 
 
 if __name__ == "__main__":

@@ -16,12 +16,12 @@ _SCENARIOS = """\
 scenarios of --what-if are constraints separated by commas, and a name before them if you like ("recession:"):
   age=50  age=35..40  age=50+-2     an average, a range for it, a number and how far it may be off
   age+=5  age-=5  income*=1.1       relative to the data ("age=-5" is the number -5)
-  sex=Female:0.5;Male:40%%..60%%      shares of levels, from 0 to 1 or in percent, also sex+=Female:5%%
+  sex=Female:0.5;Male:40%..60%      shares of levels, from 0 to 1 or in percent, also sex+=Female:5%
   income[sex=Female,age=30..40]=40  only of rows that meet a condition: a level, several (sex=a;b), a range
   median(age)=40  quantile(age,0.9)=65  variance(age)=100  sd(age)*=1.2  correlation(age,hours)=0.2
   covariance(age,hours)=3  expected_shortfall(loss,0.95)=12
   keep(age,sex)                     averages, or shares of all levels, as in the data
-  prediction=0.3  prediction[>50K]=0.3..0.4  median(prediction)=0.2  above(prediction,0.5)=30%%
+  prediction=0.3  prediction[>50K]=0.3..0.4  median(prediction)=0.2  above(prediction,0.5)=30%
   error_rate=0.2  selection_rate[sex=Female]=0.3  true_positive_rate=0.8  false_positive_rate=0.1
                                     with (positive=CLASS,threshold=0.5) if need be
   disparate_impact(sex,reference=Male)=0.8  also statistical_parity, equal_opportunity, equalized_odds, with

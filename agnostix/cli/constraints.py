@@ -50,10 +50,14 @@ class ConstraintBuilder:
         Its file, for messages.
     classes : sequence
         Classes of the model, empty if it has none.
+    positive : str or None
+        The class that the report is about, if it was named.
     """
 
-    def __init__(self, X: pd.DataFrame, path: Path, classes: Sequence[Any] = ()) -> None:
-        self.X, self.path, self.classes = X, path, classes
+    def __init__(
+        self, X: pd.DataFrame, path: Path, classes: Sequence[Any] = (), positive: str | None = None
+    ) -> None:
+        self.X, self.path, self.classes, self.positive = X, path, classes, positive
         self._known: dict[str, Any] = {}
 
     def build(self, scenario: ScenarioText) -> list[Any]:
@@ -79,7 +83,7 @@ class ConstraintBuilder:
         target = _target(amount)
         if one.of_prediction:
             quantile = 0.5 if one.subject == "median" else one.number if one.subject == "quantile" else None
-            about = {"output": one.output, "quantile": quantile}
+            about = {"output": self._output(one), "quantile": quantile}
             about["above"] = one.number if one.subject == "above" else None
             return self._kinds.Prediction(target, **_given(about), **settings)
         if one.subject in _RATE_KINDS:
@@ -142,6 +146,21 @@ class ConstraintBuilder:
                 f"{', '.join(texts)}."
             )
         return find_level(value[0], self.classes)
+
+    def _output(self, one: Statement) -> str | None:
+        """The output that a statement on the prediction is about: that of the report unless it names one."""
+        texts = [str(label) for label in self.classes]
+        output = self.positive if one.output is None else one.output
+        if output is None and len(texts) > 2:
+            raise DataError(
+                f"--what-if: the model has {len(texts)} classes ({', '.join(texts)}): say which, as in "
+                f"{one.subject}[{texts[-1]}]=0.3, or by --positive."
+            )
+        if output is not None and texts and output not in texts:
+            raise DataError(
+                f"--what-if: {output!r} in brackets is not a class of the model. It has: {', '.join(texts)}."
+            )
+        return output
 
     def _groups(self, one: Statement) -> dict[str, Any]:
         """The columns that make groups, and settings that name one of these or a class."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 TARGET = "progression"
 ROW = "0"
-SCENARIOS = ("bmi=24.5,blood_pressure=90..93", "bmi_band=30 and over:10%")
+SCENARIOS = ("leaner: bmi-=2,blood_pressure=90..93", "bmi_band=30 and over:10%", "prediction=130")
 
 # The source describes its columns s1 to s6 by these names, s5 only as "possibly log of serum triglycerides".
 _NAMES = {

@@ -50,6 +50,8 @@ def own_labels(part: Any, columns: Columns) -> Iterator[tuple[Key | None, KnownL
     categories = getattr(part, "categories_", None)
     if columns is not None and isinstance(categories, list) and len(categories) == len(columns):
         yield from _without_empty(zip(columns, categories, strict=True))
+    if columns is not None and len(columns) == 1 and hasattr(part, "vocabulary_"):  # a vectorizer of texts
+        yield columns[0], KnownLabels()
     mapping = getattr(part, "mapping", None)
     if type(part).__module__.startswith("category_encoders") and mapping:
         yield from _encoder_mapping(part, mapping)

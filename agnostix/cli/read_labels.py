@@ -217,6 +217,9 @@ class _ColumnReader:
                 f"Make it of dtype category, with the categories of the training table, and {_PARQUET}."
             )
         known = list(self.known.labels)
+        if all(type(label) is int for label in known):  # as floats, if the column has missing values
+            is_whole = {value: int(value) for value in out.dropna().unique() if _is_whole(value)}
+            out = out.astype(object).map(lambda value: is_whole.get(value, value))
         others = sorted((value for value in out.dropna().unique() if value not in known), key=str)
         return out.astype(object).astype(pd.CategoricalDtype([*known, *others]))
 
@@ -286,8 +289,11 @@ def _number(value: Any, *, words: bool = False) -> float | None:
 
 def _plain(value: Any) -> str:
     """A value as text, a whole number without a decimal point."""
-    is_whole = isinstance(value, float) and value.is_integer()
-    return f"{value:.0f}" if is_whole else str(value)
+    return f"{value:.0f}" if _is_whole(value) else str(value)
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, float) and value.is_integer()
 
 
 def _composed(text: str) -> str:

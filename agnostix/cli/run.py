@@ -8,7 +8,6 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,7 +52,8 @@ def run_report(arguments: argparse.Namespace) -> Any:
     check_positive(arguments.positive, model)
     table, notes = read_table(model, arguments)
     inputs = split_table(table, model, arguments)
-    what_if = build_scenarios(scenarios, inputs.X, arguments.data, class_labels(model))
+    builder = ConstraintBuilder(inputs.X, arguments.data, class_labels(model), arguments.positive)
+    what_if = build_scenarios(scenarios, builder)
     rows = find_rows(arguments.row, inputs.X)
 
     from agnostix.report import WhatIfReport  # the drawing libraries, not needed for an error above
@@ -74,6 +74,8 @@ def run_report(arguments: argparse.Namespace) -> Any:
     )
     report.save(arguments.output)
     if not arguments.quiet:
+        if notes:
+            write_line(one_line(f"agnostix: {_READ.lower()}: {'; '.join(notes)}"), sys.stderr)
         for line in [
             _file_line(arguments, len(inputs.X), time.perf_counter() - begin),
             *report_lines(report),
@@ -83,16 +85,13 @@ def run_report(arguments: argparse.Namespace) -> Any:
 
 
 def read_table(model: Any, arguments: argparse.Namespace) -> tuple[pd.DataFrame, list[str]]:
-    """The table with its labels as the model knows them, and what was read in this way; prints that."""
+    """The table with its labels as the model knows them, and what was read in this way."""
     table = load_table(arguments.data)
     removed = _removed(model, arguments)
     known = by_column(known_labels(model), [name for name in table if name not in removed])
     if arguments.target is not None:
         known[arguments.target] = KnownLabels.from_values(class_labels(model))
-    table, notes = read_labels(table, arguments.data, known)
-    if notes and not arguments.quiet:
-        write_line(one_line(f"agnostix: {_READ.lower()}: {'; '.join(notes)}"), sys.stderr)
-    return table, notes
+    return read_labels(table, arguments.data, known)
 
 
 def make_explainer(name: str, model: Any) -> Any:
@@ -185,15 +184,14 @@ def _removed(model: Any, arguments: argparse.Namespace) -> list[str]:
     return removed
 
 
-def build_scenarios(
-    scenarios: list[ScenarioText], X: pd.DataFrame, path: Path, classes: Sequence[Any] = ()
-) -> list[Any]:
+def build_scenarios(scenarios: list[ScenarioText], builder: ConstraintBuilder) -> list[Any]:
     """Scenarios as the report takes them; DataError, before the model runs, if they do not fit the table."""
-    builder, built = ConstraintBuilder(X, path, classes), []
+    built: list[Any] = []
+    columns = set(map(str, builder.X.columns))
     for one in scenarios:
         if one.name is not None and [other.name for other in scenarios].count(one.name) > 1:
             raise DataError(f"--what-if: two scenarios have the name {one.name!r}; rename one.")
-        for word in {statement.subject for statement in one.statements}.intersection(map(str, X.columns)):
+        for word in sorted(columns.intersection(statement.subject for statement in one.statements)):
             warnings.warn(
                 f'--what-if: {word} is that of the model. For the column of this name, write "{word}" in '
                 "double quotes.",

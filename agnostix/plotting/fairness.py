@@ -29,7 +29,7 @@ class GroupMeasuresDisplay(Display):
     Dots are the rates, open ones those of the reference group. Thick lines are intervals,
     each by itself; thin lines hold for all measures together. Beside each group is the ratio
     of selection rates to the reference group, or the difference of the other rates, bold
-    where its simultaneous interval is apart from parity. Small groups are grey.
+    where its simultaneous interval is apart from parity. Small groups are gray.
 
     Parameters
     ----------
@@ -186,7 +186,7 @@ class FairnessStressDisplay(Display):
     >>> stress = stress_fairness(projection, DisparateImpact(group="sex", reference="Male"))
     >>> display = FairnessStressDisplay.from_explanation(stress).plot()
     >>> round(float(display.frame()["kl"].iloc[-1]), 3)
-    0.035
+    0.034
     """
 
     distances: pd.DataFrame
@@ -235,5 +235,9 @@ class FairnessStressDisplay(Display):
         ax.set_ylabel("divergence from the data, nats")
         name_dots(ax, {"enough rows": (ACCENT, ACCENT), "few rows": (ACCENT, PAPER)})
         ends = [known.iloc[0], known.iloc[-1]] if len(known) > 1 else []
-        words = [f"at {format_number(end['target'], '.3g')}: {end['moved']}" for end in ends if end["moved"]]
+        words = [
+            shorten(f"at {format_number(end['target'], '.3g')}: {end['moved']}", 90)
+            for end in ends
+            if end["moved"]
+        ]
         ax.set_title("\n".join(words), fontsize=9, fontweight="normal", pad=22 if words else None)

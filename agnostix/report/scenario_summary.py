@@ -17,7 +17,12 @@ from agnostix.report.formatting import (
     rounded,
 )
 from agnostix.report.scenarios import ScenarioResult
-from agnostix.report.sentences_scenarios import describe_constraints, scenario_sentence, shift_sentence
+from agnostix.report.sentences_scenarios import (
+    describe_scenario,
+    is_stated,
+    scenario_sentence,
+    shift_sentence,
+)
 
 _SHARES = ("proportion", "error rate", "selection rate", "true positive rate", "false positive rate")
 """Kinds of constraints whose values are shares."""
@@ -29,7 +34,7 @@ def summarize_scenario(result: ScenarioResult, data: ReportData) -> dict[str, An
     nearest = None if result.nearest is None else summarize_scenario(result.nearest, data)
     return {
         "name": result.name,
-        "description": describe_constraints(result.constraints, data),
+        "description": describe_scenario(result, data),
         "sentence": scenario_sentence(result, data),
         "shift_sentence": shift_sentence(result, data),
         "problem": result.problem,
@@ -64,7 +69,8 @@ def _condition(row: dict[str, Any], data: ReportData) -> dict[str, Any]:
     is_probability = row["feature"] == "prediction" and data.in_percent
     is_share = is_probability or row["kind"] in _SHARES or row["kind"].startswith("share")
     ends, known = (row["low"], row["high"]), (row["before"], row["reached"])
-    digits = distinguishing_digits([one for one in (*ends, *known) if is_known(one)])
+    # What is held differs from the data by rounding errors, which are not worth digits.
+    digits = distinguishing_digits([rounded(one, 9) for one in (*ends, *known) if is_known(one)])
 
     def write(value: float | None) -> str:
         return percent(value, 1) if is_share else number(value, digits)
@@ -94,5 +100,7 @@ def result_of(row: dict[str, Any], data: ReportData) -> dict[str, Any]:
         "interval": scale.interval(low, high),
     }
     if "base" in row:
+        if is_stated(low, high):
+            text["interval"] = "as stated"
         text |= {"base": scale.value(row["base"]), "change": scale.change(row["change"])}
     return row | {"text": text}

@@ -33,8 +33,9 @@ class ScenarioResult:
     scenario: Scenario | None
     name: str | None = None
     problem: str | None = None  # why it is not reached
-    conflict: tuple[str, ...] = ()  # what cannot be met together, in words
     nearest: ScenarioResult | None = None  # the nearest that is
+    conflict: tuple[str, ...] = ()  # what cannot be met together, in words
+    is_computed: bool = False  # whether it is the nearest of another one
 
 
 def read_scenarios(what_if: Any, columns: Collection[str]) -> list[StatedScenario]:
@@ -97,7 +98,7 @@ def solve_scenario(projection: EntropicProjection, one: StatedScenario) -> Scena
         return ScenarioResult(constraints, projection.what_if(one.stated), one.name)
     except InfeasibleTargetError as error:
         nearest = _solve_nearest(projection, error)
-        return ScenarioResult(constraints, None, one.name, error.reason, error.conflict, nearest)
+        return ScenarioResult(constraints, None, one.name, error.reason, nearest, error.conflict)
 
 
 def _solve_nearest(projection: EntropicProjection, error: InfeasibleTargetError) -> ScenarioResult | None:
@@ -106,6 +107,6 @@ def _solve_nearest(projection: EntropicProjection, error: InfeasibleTargetError)
     stated = {name: error.nearest.get(name) for name in ("constraints", "prediction", "error_rate")}
     constraints = constraints_of(projection.table_, **stated)
     try:
-        return ScenarioResult(constraints, projection.what_if(**error.nearest))
+        return ScenarioResult(constraints, projection.what_if(**error.nearest), is_computed=True)
     except InfeasibleTargetError:
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,7 +40,7 @@ _NOTICEABLE = 0.1
 
 def scenario_heading(result: ScenarioResult, data: ReportData) -> str:
     """A scenario by its name and in words, as after "What if"."""
-    words = describe_constraints(result.constraints, data)
+    words = describe_scenario(result, data)
     return words if result.name is None else f"{result.name} ({words})"
 
 
@@ -60,9 +61,16 @@ def scenario_sentence(result: ScenarioResult, data: ReportData) -> str:
 
 def instead(row: Mapping[Any, Any], scale: Scale) -> str:
     """An outcome with its interval, and what it is in the data."""
-    is_stated = row["high"] - row["low"] <= _EXACT * max(abs(row["low"]), abs(row["high"]))
-    interval = "as stated" if is_stated else scale.interval(row["low"], row["high"])
+    low, high = row["low"], row["high"]
+    interval = "as stated" if is_stated(low, high) else scale.interval(low, high)
     return f"{scale.value(row['value'])} ({interval}) instead of {scale.value(row['base'])}"
+
+
+def is_stated(low: float | None, high: float | None) -> bool:
+    """Whether an interval is that of an outcome which the scenario itself states."""
+    if low is None or high is None:
+        return False
+    return high - low <= _EXACT * max(abs(low), abs(high))
 
 
 def shift_sentence(result: ScenarioResult, data: ReportData) -> str:
@@ -100,6 +108,26 @@ def _moment(row: Mapping[Any, Any], data: ReportData) -> str:
 
 def _signed(shift: float) -> str:
     return ("+" if shift > 0 else MINUS) + f"{abs(shift):.2f}"
+
+
+def describe_scenario(result: ScenarioResult, data: ReportData) -> str:
+    """A scenario in words; six digits of numbers that were not stated but computed."""
+    constraints = map(_with_six_digits, result.constraints) if result.is_computed else result.constraints
+    return describe_constraints(list(constraints), data)
+
+
+def _with_six_digits(one: Constraint) -> Constraint:
+    if isinstance(one, Proportion) and isinstance(one.level, Mapping):
+        return replace(one, level={level: _six_digits(target) for level, target in one.level.items()})
+    if isinstance(one, Keep | Margins):
+        return one
+    return replace(one, target=_six_digits(one.target))  # type: ignore[type-var]
+
+
+def _six_digits(target: Any) -> Any:
+    if isinstance(target, tuple | list):
+        return tuple(map(_six_digits, target))
+    return target if isinstance(target, str) else float(f"{target:.6g}")
 
 
 def describe_constraints(constraints: Sequence[Constraint], data: ReportData | None = None) -> str:
@@ -165,8 +193,12 @@ def _prediction(one: Prediction, data: ReportData | None) -> str:
     """A constraint on the prediction: on its mean, a quantile, or the share of rows above a threshold."""
     in_percent, name = False, "prediction"
     if data is not None:
-        is_own = one.output is None or str(one.output) == data.output
-        name, in_percent = data.prediction_name if is_own else f"prediction of {one.output}", data.in_percent
+        names = data.projection.predictions_.output_names
+        is_own = str(names[-1] if one.output is None else one.output) == data.output
+        name, in_percent = (
+            data.prediction_name if is_own else f"prediction of {one.output or names[-1]}",
+            data.in_percent,
+        )
     if one.above is not None:
         return f"{name} above {_plain(one.above, in_percent)} {_share(one.target, one)}"
     kind = "mean" if one.quantile is None else f"{100 * one.quantile:g}{THIN_SPACE}% quantile of the"

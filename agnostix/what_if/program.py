@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
@@ -19,7 +19,7 @@ from agnostix.what_if.calibration.parametric import (
     ParametricSolution,
     Solve,
 )
-from agnostix.what_if.calibration.search import SearchResult, descend, search
+from agnostix.what_if.calibration.search import Closest, SearchResult, descend, search
 from agnostix.what_if.constraints.base import Compiled, Condition
 from agnostix.what_if.inference import Design, Influence
 
@@ -33,9 +33,14 @@ def solve_program(
     *,
     divergence: Divergence = KULLBACK_LEIBLER,
     weight_bounds: tuple[float, float] | None = None,
+    closest: Callable[[Floats], Floats | None] | None = None,
 ) -> Solution:
-    """The weights closest to base (n_rows,) that meet compiled constraints."""
-    return Program(compiled, base, divergence, weight_bounds).solve()
+    """The weights closest to base (n_rows,) that meet compiled constraints.
+
+    `closest` gives scalars (n_scalars,) at which some weights meet them, those that have choices as it is
+    given; None if there are none. It is asked where a search finds none.
+    """
+    return Program(compiled, base, divergence, weight_bounds, closest).solve()
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,7 @@ class Program:
     base: Floats  # (n_rows,), summing to 1
     divergence: Divergence = KULLBACK_LEIBLER
     weight_bounds: tuple[float, float] | None = None
+    closest: Callable[[Floats], Floats | None] | None = None
 
     def solve(self) -> Solution:
         """The closest weights, over all values of the scalars."""
@@ -107,10 +113,22 @@ class Program:
         problem = self.given(fixed)
         merged = MergedProblem.from_problem(problem, self.base)
         if merged is None:
-            return search(problem)
-        result = search(merged.on(self.base, self.solve_on))
+            return search(problem, closest=self._closest_to(fixed))
+        result = search(merged.on(self.base, self.solve_on), closest=self._closest_to(fixed))
         full = replace(problem, takes_boundary=result.best.problem.takes_boundary)
         return replace(result, best=full.at(result.best.theta, result.best.multipliers))
+
+    def _closest_to(self, fixed: Floats) -> Closest | None:
+        """What is asked for scalars that are searched, the others (n_scalars,) fixed."""
+        ask = self.closest
+        if ask is None:
+            return None
+
+        def closest() -> Floats | None:
+            values = ask(fixed)
+            return None if values is None else values[self.is_searched]
+
+        return closest
 
     def solve_on(self, base: Floats) -> Solve:
         """The solver for other base weights."""

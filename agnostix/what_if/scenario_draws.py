@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -32,6 +32,8 @@ Part = list[tuple[Statistic, Bools | None]]
 """Averages and proportions, each with the rows that have a value, None for all."""
 Parts = Callable[[], Iterable[Part]]
 _ANY = (-np.inf, np.inf)
+_MOST_CELLS = 20_000_000
+"""Cells of what all draws share that are kept."""
 
 
 def _no_conditions(values: Floats) -> list[Condition]:
@@ -70,9 +72,17 @@ class SingleDraws:
         """Weights (n_rows,) with what is held, and what targets are relative to, of the draw's rows."""
         context = replace(self.context, sample=replace(self.context.sample, base=base))
         try:
-            program = replace(self.program, compiled=compile_constraints(context), base=base)
-            projection = Solution(program, self.values, [], self.projection).resolve(base)
-        except (ConvergenceError, DataError, ValueError):  # no row of a group, or one value, is left
+            compiled = compile_constraints(context)
+        except DataError:  # no row of a group, or a single value, is left
+            return None
+        program = replace(self.program, compiled=compiled, base=base)
+        solution = Solution(program, self.values, compiled.conditions(self.values), self.projection)
+        linear = solution.linear
+        if np.isnan(linear.phi).any() or np.isnan(linear.low + linear.high).any():
+            return None  # what the draw has no row for has no value
+        try:
+            projection = solution.resolve(base)
+        except ConvergenceError:
             return None
         return None if projection.status == "infeasible" else projection.weights
 
@@ -179,6 +189,7 @@ class ScenarioStatistics:
     resampling: Resampling
     parts: Parts
     influence: Influence  # of the rows on the weights of the sample
+    prepared: list[tuple[PartShifts | None, Floats]] | None = None  # what all draws share
 
     def __call__(self, of_clusters: Floats) -> tuple[Floats, Floats]:
         """Statistics and their errors (n_draws, n_statistics), NaN where targets are not reached."""
@@ -186,16 +197,30 @@ class ScenarioStatistics:
         counts = self.resampling.of_rows(of_clusters, sample.rows)
         weights, bases, reached = self.solver.solve(counts)
         values, at_base = self._outcomes(weights), self._outcomes(bases)
-        plain = self.influence.without_leverage()
-        columns, squares = [values, values - at_base], list(self._outcome_influences(plain))
-        for part in self.parts():
-            shifts = PartShifts.from_part(part, sample.base.size)
-            columns.append(shifts.means(weights) - shifts.means(bases))
-            squares.append(plain.parts(*shifts.influences(plain))[1])
+        columns, variances = [values, values - at_base], []
+        for shifts, squares in self.prepared if self.prepared is not None else self._prepare():
+            if shifts is not None:
+                columns.append(shifts.means(weights) - shifts.means(bases))
+            variances.append(of_clusters @ squares)
         found = np.hstack(columns)
         found[~reached] = np.nan
-        variances = of_clusters @ np.hstack([self.resampling.squares(one, sample.rows) for one in squares])
-        return found, np.sqrt(variances)
+        return found, np.sqrt(np.hstack(variances))
+
+    def with_squares(self) -> ScenarioStatistics:
+        """The same with what all draws share, unless that is too large to be kept."""
+        n_statistics = sum(len(part) for part in self.parts()) + 2 * len(self.sample.quantities)
+        if n_statistics * self.sample.base.size > _MOST_CELLS:
+            return self
+        return replace(self, prepared=list(self._prepare()))
+
+    def _prepare(self) -> Iterator[tuple[PartShifts | None, Floats]]:
+        """Shifts, None for the outcomes, with what each cluster adds to the variances of these."""
+        plain, rows = self.influence.without_leverage(), self.sample.rows
+        for influences in self._outcome_influences(plain):
+            yield None, self.resampling.squares(influences, rows)
+        for part in self.parts():
+            shifts = PartShifts.from_part(part, self.sample.base.size)
+            yield shifts, self.resampling.squares(plain.parts(*shifts.influences(plain))[1], rows)
 
     def _outcomes(self, weights: Floats) -> Floats:
         """Quantities (n_draws, n_quantities) under weights (n_draws, n_rows)."""
@@ -248,7 +273,7 @@ class ScenarioDraws:
         cls, statistics: ScenarioStatistics, ess: float, config: ProjectionConfig
     ) -> ScenarioDraws:
         """Draw the rows, and solve again."""
-        replicates = replicate(statistics.resampling, statistics, config.n_jobs)
+        replicates = replicate(statistics.resampling, statistics.with_squares(), config.n_jobs)
         return cls(replicates, statistics.sample, ess, config)
 
     @property

@@ -21,7 +21,7 @@ from agnostix.what_if.calibration import (
     project,
     spread,
 )
-from agnostix.what_if.conflicts import explain_conflict, keeps_groups, read_gap_weights
+from agnostix.what_if.conflicts import explain_conflict, keeps_groups, read_gap_weights, values_meeting
 from agnostix.what_if.constraints.base import Constraint, Context
 from agnostix.what_if.constraints.compilation import compile_constraints
 from agnostix.what_if.inference import AnyInfluence, CellInfluence, Influence
@@ -64,6 +64,12 @@ class Closeness:
         """Arguments of the solver."""
         return {"divergence": self.divergence, "weight_bounds": self.weight_bounds}
 
+    def solve(self, context: Context) -> Solution:
+        """The closest weights that meet the constraints of a context."""
+        compiled = compile_constraints(context)
+        closest = values_meeting(context, compiled, self.weight_bounds)
+        return solve_program(compiled, context.base, closest=closest, **self.keywords)
+
     @property
     def options(self) -> dict[str, Any]:
         """The arguments of `what_if` that are not the default."""
@@ -90,12 +96,10 @@ class Solved:
         cells = _merge(context)
         if cells is not None:
             merged = _in_cells(context, cells)
-            compiled = compile_constraints(merged)
-            if not compiled.scalars:
-                own = solve_program(compiled, merged.base, **near.keywords)
+            if not compile_constraints(merged).scalars:
+                own = near.solve(merged)
                 return cls(context, near, merged, own, cells)._checked(gap_weights)
-        own = solve_program(compile_constraints(context), context.base, **near.keywords)
-        return cls(context, near, context, own)._checked(gap_weights)
+        return cls(context, near, context, near.solve(context))._checked(gap_weights)
 
     def _checked(self, gap_weights: Mapping[str, float] | None) -> Solved:
         if not _is_solved(self.own, self.merged):
@@ -163,9 +167,10 @@ def _in_cells(context: Context, cells: Cells) -> Context:
 def _is_solved(solution: Solution, context: Context) -> bool:
     """Whether weights meet the conditions, and leave weight in every group that these speak of."""
     projection = solution.projection
-    return projection.status != "infeasible" and keeps_groups(
-        solution.conditions, context, projection.weights
-    )
+    is_empty = any(one.low > one.high for one in solution.program.compiled.scalars)
+    if projection.status == "infeasible" or is_empty:
+        return False
+    return keeps_groups(solution.conditions, context, projection.weights)
 
 
 def _is_plain(context: Context, solution: Solution) -> bool:
@@ -189,8 +194,7 @@ def _explain(
         """Whether some weights meet these constraints, in place of those of the context."""
         try:
             other = replace(context, constraints=tuple(constraints))
-            own = solve_program(compile_constraints(other), other.base, **near.keywords)
-            return _is_solved(own, other)
+            return _is_solved(near.solve(other), other)
         except (ConvergenceError, ValueError):
             return False
 

@@ -74,12 +74,26 @@ def test_files_are_predicted_as_the_training_table(make, suffix: str, tmp_path: 
     )
 
 
+@pytest.mark.parametrize("make", [lightgbm, xgboost, sklearn])
+def test_numbers_that_are_labels_may_be_missing(make, tmp_path: Path) -> None:
+    model, rows = make()
+    path = tmp_path / "a.csv"
+    X.assign(grade=X["grade"].where(X.index > 9)).to_csv(path, index=False)
+    read, _ = read_labels(load_table(path), path, by_column(known_labels(model), X.columns))
+    expected = rows.assign(grade=rows["grade"].where(rows.index > 9))
+    np.testing.assert_array_equal(model.predict_proba(read), model.predict_proba(expected))
+
+
 def test_a_label_that_no_training_row_had_comes_last(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     pd.DataFrame({"g": ["02", "new", "01", "also"]}).to_csv(path, index=False)
     read, _ = read_labels(load_table(path), path, {"g": KnownLabels(("02", "01"), as_category=True)})
     assert read["g"].cat.categories.tolist() == ["02", "01", "also", "new"]
     assert read["g"].tolist() == ["02", "new", "01", "also"]
+    pd.DataFrame({"g": [1, np.nan, 3, 7]}).to_csv(path, index=False)
+    read, _ = read_labels(load_table(path), path, {"g": KnownLabels((1, 2, 3), as_category=True)})
+    assert read["g"].cat.categories.tolist() == [1, 2, 3, 7]
+    assert read["g"].cat.codes.tolist() == [0, -1, 2, 3]
 
 
 @pytest.mark.parametrize("make", [lightgbm, xgboost, catboost, sklearn])

@@ -216,3 +216,18 @@ def test_constraints_of_a_text_are_solved() -> None:
     reached = scenario.conditions.set_index("label")["reached"]
     assert reached["mean of age"] == pytest.approx(X["age"].mean() + 1)
     assert 0.45 - 1e-9 <= reached["proportion of sex = Female"] <= 0.55 + 1e-9
+
+
+def test_the_prediction_is_that_of_the_class_that_the_report_is_about() -> None:
+    def of(text: str, classes: tuple, positive: str | None) -> list:
+        return ConstraintBuilder(X, Path("people.csv"), classes, positive).build(parse_scenario(text))
+
+    assert of("prediction=0.3", CLASSES, "<=50K") == [Prediction(0.3, output="<=50K")]
+    assert of("prediction[>50K]=0.3", CLASSES, "<=50K") == [Prediction(0.3, output=">50K")]
+    assert of("median(prediction)=0.3", ("a", "b", "c"), "b") == [Prediction(0.3, output="b", quantile=0.5)]
+    assert of("prediction[height]=3", (), None) == [Prediction(3.0, output="height")]
+    with refuses(DataError, "--what-if", "3 classes", "a, b, c", "prediction[c]=0.3", "--positive"):
+        of("prediction=0.3", ("a", "b", "c"), None)
+    assert of("prediction[c]=0.3", ("a", "b", "c"), None) == [Prediction(0.3, output="c")]  # the remedies
+    with refuses(DataError, "--what-if", "'d'", "a, b, c"):
+        of("prediction[d]=0.3", ("a", "b", "c"), None)

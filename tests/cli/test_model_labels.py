@@ -16,6 +16,7 @@ from sklearn.ensemble import (
     StackingRegressor,
     VotingRegressor,
 )
+from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.feature_selection import SelectKBest, VarianceThreshold
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -157,6 +158,11 @@ def test_what_a_transformer_changes_is_no_label_of_the_table() -> None:
     assert known_labels(model) == {}
     assert known_labels(LinearRegression().fit(X[["x"]], Y)) == {}
     assert known_labels(lambda rows: rows) == {}
+
+
+def test_columns_of_a_vectorizer_are_texts() -> None:
+    words = ColumnTransformer([("words", CountVectorizer(token_pattern=r"\w+"), "zip")], remainder="drop")
+    assert known_labels(make_pipeline(words, LinearRegression()).fit(X, Y)) == {"zip": KnownLabels()}
 
 
 def test_labels_are_without_missing_ones() -> None:

@@ -159,3 +159,13 @@ def test_a_scenario_with_a_name_of_a_column_is_one_of_that_column(people: pd.Dat
         _ = report_on(people, {"age": {"noise": 0.1}}).summary
     assert len(report_on(people, [{"noise": 0.1}]).summary["scenarios"]) == 1
     assert np.isfinite(report_on(people, [{"noise": 0.1}]).summary["scenarios"][0]["kl"])
+
+
+def test_a_prediction_is_described_by_its_own_class(binary: WhatIfReport) -> None:
+    request = binary._inputs
+    for output, name in (("<=50K", "mean prediction of >50K"), (">50K", "mean P(income = >50K)")):
+        report = WhatIfReport(request.model, request.X, request.y, what_if=[Prediction(0.4)], output=output)
+        (one,) = report.summary["scenarios"]
+        assert one["description"] == f"a {name} of 40\u202f%"
+        outcome = one["outcomes"][0]["value"]
+        assert outcome == pytest.approx(0.4 if output == ">50K" else 0.6)

@@ -124,6 +124,7 @@ def test_scenario_sentence_states_thin_and_boundary_support(people: pd.DataFrame
 def test_a_stated_outcome_has_no_interval(people: pd.DataFrame) -> None:
     stated, free = age_of(people, what_if=[[Prediction(45)], {"sex": {"Male": 0.5}}]).summary["scenarios"]
     assert "(as stated) instead of" in stated["sentence"]
+    assert stated["outcomes"][0]["text"]["interval"] == "as stated"
     assert "as stated" not in free["sentence"]
 
 

@@ -16,7 +16,7 @@ import pytest
 from agnostix import WhatIfReport, as_predictor
 from agnostix.exceptions import DataError
 from agnostix.report import what_if_report
-from tests.messages import refuses
+from tests.messages import assert_states, refuses
 
 
 def _age(**more: object) -> object:
@@ -233,13 +233,20 @@ def test_by_gives_groups(binary: WhatIfReport) -> None:
     [
         ({"what_if": [{"height": 3}]}, ["no column 'height'", "age, echo, noise, sex, town"]),
         ({"what_if": [{"sex": {"Other": 0.5}}]}, ["'sex'", "no level 'Other'", "'Female', 'Male'"]),
-        ({"what_if": [{"sex": {"Female": 0.5, "Male": 0.6}}]}, ["'sex'", "sum to 1.1", "Female", "Male"]),
         ({"by": "height"}, ["no column 'height'", "age, echo, noise, sex, town"]),
     ],
 )
 def test_what_if_and_by_refuse_unknown(people: pd.DataFrame, more: dict, facts: list[str]) -> None:
     with refuses(ValueError, *facts):
         _ = WhatIfReport(_age(), people, **more).summary
+
+
+def test_shares_that_sum_to_more_than_1_are_a_finding(people: pd.DataFrame) -> None:
+    report = WhatIfReport(_age(), people, what_if=[{"sex": {"Female": 0.5, "Male": 0.6}}])
+    (scenario,) = report.summary["scenarios"]
+    assert_states(scenario["problem"], "'sex'", "sum to 1.1", "Female", "Male")
+    shares = [row["reached"] for row in scenario["nearest"]["conditions"]]
+    assert sum(shares) == pytest.approx(1.0)
 
 
 def test_report_refuses_constant_table() -> None:

@@ -577,7 +577,8 @@ def test_tables(files, tmp_path):
 WHAT_IF = (
     "", "age", "age=", "=5", "age=x", "age==5", "age=5,", "age=5;6", "age=50%", "age=1e999", "age=nan",
     "age=9..1", "age=1...2", "age=5,age=6", "no=5", "sex=Female", "sex=Female:2", "sex=Female:-1",
-    "sex=Female:0.5;Female:0.5", "sex=No:0.5", "sex=Female:0.6;Male:0.6", '"age=5', 'a"ge=5', '""=5',
+    "sex=Female:0.5;Female:0.5", "sex=No:0.5", "age=+5", "age=*2", "age[sex=F]=4",
+    "quantile(age)=4", "error_rate[=", '"age=5', 'a"ge=5', '""=5',
     "age=5 years", "sex=5", "age=Female:0.5", "\n", "a\nb=5", ",", ";", ":", "=" * 5000,
     "age=5," * 3000 + "x", "\u202eage=5",
 )  # fmt: skip
@@ -595,6 +596,8 @@ OPTIONS = (
 RIGHT_OPTIONS = (
     ["--row=0"], ["--row=29", "--explain", "shapley"], ["--mimic"], ["--by", "sex"],
     ["--what-if", "age=40"], ["--what-if", "age=1e308"], ["--what-if", "sex=Female:50%"],
+    ["--what-if", "sex=Female:0.6;Male:0.6"], ["--what-if", "older: age+=1,keep(sex)"],
+    ["--what-if", "prediction*=1.1"],
     ["--title", "\udcff<b>\n"], ["--trust-type", "os.system"], ["--quiet"], ["--debug"],
 )  # fmt: skip
 INPUTS = {

@@ -121,7 +121,8 @@ class GapExplanation:
         ends = self.totals[["value", "low", "high"]]
         a, b, gap = (ends.loc[name] for name in ("A", "B", "gap"))
         span = f"{gap['low']:.4g} to {gap['high']:.4g}"
-        return f"{what}: A {a['value']:.4g}, B {b['value']:.4g}, gap {gap['value']:.4g} ({span})"
+        rows = f"{self.n_rows[0]:,} and {self.n_rows[1]:,} rows"
+        return f"{what}: A {a['value']:.4g}, B {b['value']:.4g}, gap {gap['value']:.4g} ({span}); {rows}"
 
     @property
     def _more(self) -> list[str]:

@@ -17,6 +17,8 @@ from agnostix.core.typing import Floats
 
 _MOST_CURVES = 12
 """Curves in the HTML."""
+_MOST_CONDITIONS = 12
+"""Conditions in a title."""
 
 
 class Histogram(NamedTuple):
@@ -326,7 +328,9 @@ class Scenario:
     @property
     def _title(self) -> str:
         stated = self.conditions[self.conditions["role"] == "stated"].to_dict("records")
-        conditions = ", ".join(_describe_condition(row, self.shifts) for row in stated)
+        conditions = ", ".join(_describe_condition(row, self.shifts) for row in stated[:_MOST_CONDITIONS])
+        if len(stated) > _MOST_CONDITIONS:
+            conditions += f", ... ({len(stated)} in all)"
         return f"Scenario({conditions}; status={self.status!r}, kl={self.kl:.3g}, ess={self.ess:.0f})"
 
 

@@ -28,6 +28,10 @@ class Cells:
     first: Codes  # (n_cells,), one row of each
     base: Floats  # (n_cells,), sums of the base weights
 
+    def sums(self, values: Floats) -> Floats:
+        """Sums of values (n_rows,) over the rows of each cell, shape (n_cells,)."""
+        return np.bincount(self.code, values, self.first.size).astype(np.float64, copy=False)
+
     def spread(self, weights: Floats, base: Floats) -> Floats:
         """Weights of cells (n_cells,) divided among their rows in proportion to base (n_rows,)."""
         return base * (weights / self.base)[self.code]

@@ -12,7 +12,7 @@ Nothing depends on chance or on the clock.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
@@ -42,6 +42,9 @@ _NARROWEST = 1e-8
 _SOFT = (1e1, 1e3, 1e5, 1e7)
 """Penalties by which a feasible point is approached."""
 
+Closest = Callable[[], Floats | None]
+"""Scalars (n_scalars,) at which some weights meet the conditions; None if there are none."""
+
 _METHODS = ("choice alone", "a grid and Newton's method on the slope", "Newton's method from several points")
 """By the number of scalars."""
 
@@ -67,12 +70,17 @@ class SearchResult:
         return (theta <= problem.low) | (theta >= problem.high)
 
 
-def search(problem: ParametricProblem, hints: Sequence[Floats] = ()) -> SearchResult:
-    """The scalars at which the divergence is least. `hints` are values (n_scalars,) worth a look."""
-    tried = _search(problem, hints)
+def search(
+    problem: ParametricProblem, hints: Sequence[Floats] = (), closest: Closest | None = None
+) -> SearchResult:
+    """The scalars at which the divergence is least. `hints` are values (n_scalars,) worth a look.
+
+    `closest` is asked for values where none was found at which weights meet the conditions.
+    """
+    tried = _search(problem, hints, closest)
     n_solves = tried.n_solves
     if not tried.feasible and tried.margin >= 0.0:  # no weights but such with zeros will do
-        tried = _search(replace(problem, takes_boundary=True), hints)
+        tried = _search(replace(problem, takes_boundary=True), hints, closest)
         n_solves += tried.n_solves
     best = tried.problem.at(tried.best.theta, tried.best.xi)
     return SearchResult(best, n_solves + 1, len(tried.minima), _METHODS[min(problem.start.size, 2)])
@@ -88,8 +96,8 @@ def descend(problem: ParametricProblem, theta: Floats, xi: Floats | None = None)
     return problem.at(tried.best.theta, tried.best.xi)
 
 
-def _search(problem: ParametricProblem, hints: Sequence[Floats]) -> _Tried:
-    tried = _Tried(problem)
+def _search(problem: ParametricProblem, hints: Sequence[Floats], closest: Closest | None) -> _Tried:
+    tried = _Tried(problem, closest)
     if problem.start.size == 0:
         tried.solve(problem.start)
     elif problem.start.size == 1:
@@ -119,6 +127,7 @@ class _Tried:
     """The points that were solved, and the best of them."""
 
     problem: ParametricProblem
+    closest: Closest | None = None
     n_solves: int = 0
     points: list[_Point] = field(default_factory=list)
     minima: list[_Point] = field(default_factory=list)
@@ -144,6 +153,17 @@ class _Tried:
         width = self.problem.width
         if not any(np.all(np.abs(one.theta - point.theta) <= _SAME * width) for one in self.minima):
             self.minima.append(point)
+
+    def is_settled(self) -> bool:
+        """Whether values are known at which weights meet the conditions, or that there are none."""
+        if self.closest is None:
+            return False
+        theta = self.closest()
+        if theta is not None:  # exact to rounding errors that a solver may see
+            width = self.problem.high - self.problem.low
+            trials = [theta + side * width for side in (0.0, 1e-10, -1e-10, 1e-8, -1e-8)]
+            any(self.solve(np.clip(one, self.problem.low, self.problem.high)).is_feasible for one in trials)
+        return True
 
     def steepness(self, point: _Point) -> float:
         """Largest slope over the whole range of a scalar that is free to follow it."""
@@ -171,10 +191,15 @@ def _search_line(tried: _Tried, hints: Floats) -> None:
     problem = tried.problem
     _solve_grid(tried, graded_grid(float(problem.low[0]), float(problem.high[0]), hints))
     if not tried.feasible:
-        around = _find_feasible(tried)
-        if around is None:
-            return
-        _solve_grid(tried, np.linspace(*around, _N_UNIFORM))
+        if tried.is_settled():
+            steps = (problem.high[0] - problem.low[0]) * 0.25 ** np.arange(2, 9)
+            around = np.r_[-steps, steps] + (tried.best.theta if tried.feasible else np.nan)
+            _solve_grid(tried, np.unique(around[(around > problem.low) & (around < problem.high)]))
+        else:
+            interval = _find_feasible(tried)
+            if interval is None:
+                return
+            _solve_grid(tried, np.linspace(*interval, _N_UNIFORM))
     for bracket in _brackets(tried)[:_N_REFINED]:
         _refine(tried, bracket)
 
@@ -294,7 +319,7 @@ def _search_box(tried: _Tried, hints: Sequence[Floats]) -> None:
     problem = tried.problem
     for theta in (*hints, *_sample(problem)):
         tried.solve(theta, tried.best if tried.points else None)
-    if not tried.feasible:
+    if not tried.feasible and not tried.is_settled():
         _approach(tried)
     starts = sorted(tried.feasible, key=lambda point: point.value)
     for start in starts[:_N_REFINED]:

@@ -51,10 +51,10 @@ class ElasticConditions:
         parts = (self.phi[:, some], self.low[some], self.high[some], self.costs[some])
         return ElasticConditions(*parts, groups, self.base, self.weight_bounds)
 
-    def with_groups_present(self) -> ElasticConditions:
-        """The same where every group keeps some weight: without, any mean in a group is reached by none."""
+    def with_groups_present(self, part: float = LEAST_SHARES[0]) -> ElasticConditions:
+        """The same where every group keeps part of its weight, without which its means are anything."""
         shares = [float(self.base @ group) for group in self.distinct_groups]
-        return self._with_shares([LEAST_SHARES[0] * share for share in shares], None)
+        return self._with_shares([part * share for share in shares], None)
 
     def with_shares_of(self, weights: Floats) -> ElasticConditions:
         """The same where every group has the weight that it has under weights (n_rows,)."""
@@ -102,8 +102,7 @@ def weights_over_all(linear: ElasticConditions, calibrate: Calibrate) -> Floats:
 
 
 def least_cost(linear: ElasticConditions, anchor: Floats) -> float:
-    """The least sum of gaps at the groups' weights under an anchor (n_rows,)."""
-    linear = linear.with_shares_of(anchor)
+    """The least sum of gaps; an anchor (n_rows,) are weights that meet what must hold."""
     reach = ReachableMeans(linear.phi, linear.base, linear.weight_bounds, anchor)
     return least_gaps(reach, linear.low, linear.high, linear.costs, np.arange(linear.low.size)).cost
 

@@ -1,54 +1,273 @@
-"""Scalars at which conditions come closest to being met, where these are linear only given them."""
+"""Constraints whose conditions are linear only given scalars: how close weights come to them.
+
+A ratio of two groups' rates is linear given one of the rates, a variance given the mean. For each value of
+these a linear program gives the least sum of gaps, and the least of all values is searched for.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize, minimize_scalar
 
 from agnostix.core.typing import Floats
-from agnostix.what_if.constraints.base import Compiled
+from agnostix.what_if.conflicts.linear import linear_conditions
+from agnostix.what_if.conflicts.nearest import (
+    Calibrate,
+    ElasticConditions,
+    least_cost,
+    nearest_weights,
+    weights_over_all,
+)
+from agnostix.what_if.constraints.base import Compiled, Condition, Constraint, Context
+from agnostix.what_if.constraints.compilation import compile_constraints
 
+_CONFLICT = 1e-7
+"""Least sum of gaps from which constraints are in conflict: values that are searched for are never exact."""
+_SHARES = (0.3, 1e-2)
+"""Weights of groups, of their base weights, of which any will do. Gaps are measured best at the first."""
+_MANY_TIMES = 1e3
 _N_GRID = 13
 _MAX_STEPS = 40
 _MAX_STEPS_EACH = 60
 """Evaluations for each of several scalars."""
+_MAX_CHOICES = 8
 
 
-def closest_values(compiled: Compiled, values: Floats, cost_of: Callable[[Floats], float]) -> Floats:
-    """Values of all scalars (n_scalars,) at which `cost_of` is least, from those where a search ended."""
-    free = np.array([not one.choices and one.low < one.high for one in compiled.scalars], dtype=bool)
-    if not free.any():
-        return values
-    low, high = (np.array([getattr(one, end) for one in compiled.scalars])[free] for end in ("low", "high"))
-    start = np.array([one.start for one in compiled.scalars])[free]
+@dataclass(frozen=True)
+class SearchedConditions:
+    """Conditions of constraints, given scalars."""
 
-    def fill(theta: Floats) -> Floats:
+    context: Context
+    compiled: Compiled
+    costs: Sequence[float]  # (n_constraints,), of a gap of one standard deviation
+    weight_bounds: tuple[float, float] | None
+    ranges: Floats  # (n_scalars, 2), in which each scalar could be if nothing else were stated
+    own: dict[int, list[Condition]]  # of constraints whose value is a scalar: where they must lie
+    places: list[int]  # of the constraints, among those of the context that they come from
+
+    @classmethod
+    def from_context(
+        cls, context: Context, costs: Sequence[float], weight_bounds: tuple[float, float] | None
+    ) -> SearchedConditions:
+        """The conditions of all constraints that must be met."""
+        hard = [j for j, one in enumerate(context.constraints) if not one.is_soft]
+        context = replace(context, constraints=tuple(context.constraints[j] for j in hard))
+        compiled = compile_constraints(context)
+        alone = [compile_constraints(replace(context, constraints=(one,))) for one in context.constraints]
+        names = [one.name for one in compiled.scalars]
+        own = {
+            j: [replace(condition, source=j) for condition in part.conditions(np.empty(0))]
+            for j, (one, part) in enumerate(zip(context.constraints, alone, strict=True))
+            if one.label in names and not part.scalars
+        }
+        ranges = np.array([_natural_range(name, (compiled, *alone)) for name in names]).reshape(-1, 2)
+        return cls(context, compiled, [costs[j] for j in hard], weight_bounds, ranges, own, hard)
+
+    def shared(self, compiled: Compiled, values: Floats) -> Floats:
+        """Values (n_scalars,) of the scalars, where others have them; else at the data's."""
+        known = {one.name: value for one, value in zip(compiled.scalars, values.tolist(), strict=True)}
+        at_data = [min(max(one.start, one.low), one.high) for one in self.compiled.scalars]
+        return np.array(
+            [known.get(one.name, v) for one, v in zip(self.compiled.scalars, at_data, strict=True)]
+        )
+
+    def only(self, places: Sequence[int]) -> SearchedConditions:
+        """Some of the constraints."""
+        part = replace(self.context, constraints=tuple(self.context.constraints[j] for j in places))
+        return self.from_context(part, [self.costs[j] for j in places], self.weight_bounds)
+
+    def without_scalars(self) -> SearchedConditions | None:
+        """The constraints that need no scalars, None if there are none."""
+        context = self.context
+        places = [j for j, one in enumerate(context.constraints) if not depends_on_others(one, context)]
+        return self.only(places) if places else None
+
+    def given(self, values: Floats) -> tuple[list[Condition], ElasticConditions]:
+        """The conditions that must hold, at values (n_scalars,) of the scalars."""
+        conditions = []
+        for one in self.compiled.conditions(values):
+            if one.source in self.own:  # it holds a scalar for the others
+                held = self.context.constraints[one.source].with_target(
+                    float(values[self._place(one.source)])
+                )
+                one = replace(one, role="held", held=held)
+            conditions.append(one)
+        conditions += [one for own in self.own.values() for one in own]
+        return conditions, linear_conditions(conditions, self.context, self.costs, self.weight_bounds)
+
+    def _place(self, source: int) -> int:
+        names = [one.name for one in self.compiled.scalars]
+        return names.index(self.context.constraints[source].label)
+
+    def closest_to(self, values: Floats, calibrate: Calibrate) -> Floats:
+        """Values of the scalars (n_scalars,) with the least sum of gaps at the groups' weights."""
+        anchor = weights_over_all(self.given(values)[1], calibrate)
+        return self._search(values, lambda at: least_cost(self.given(at)[1].with_shares_of(anchor), anchor))[
+            0
+        ]
+
+    def least_sum(self) -> float:
+        """The least sum of gaps, whatever the scalars and the groups' weights."""
+        start = np.array([min(max(one.start, one.low), one.high) for one in self.compiled.scalars])
+        least = np.inf
+        for part in _SHARES:
+            sums = self._sums(part)
+            least = min(least, self._search(start, sums)[1] if start.size else sums(start))
+            if least <= _CONFLICT:
+                break
+        return least
+
+    def meeting(self, fixed: Floats) -> Floats | None:
+        """Values of the scalars (n_scalars,) at which weights meet the conditions; None if there are none."""
+        for part in _SHARES:
+            values, least = self._search_numbers(fixed, self._sums(part))
+            if least <= _CONFLICT:
+                return values
+        return None
+
+    def _sums(self, part: float) -> Callable[[Floats], float]:
+        """The least sum of gaps by the scalars' values, where groups keep part of their weight."""
+
+        def sum_at(values: Floats) -> float:
+            linear = self.given(values)[1].with_groups_present(part)
+            return least_cost(linear, linear.base)
+
+        return sum_at
+
+    def _search(self, values: Floats, cost: Callable[[Floats], float]) -> tuple[Floats, float]:
+        """The best values and their cost, for each combination of choices."""
+        scalars = self.compiled.scalars
+        choices = [range(len(one.choices)) if one.choices else [None] for one in scalars]
+        n_choices = int(np.prod([len(part) for part in choices]))
+        found = []
+        for chosen in product(*choices) if n_choices <= _MAX_CHOICES else [[None] * len(scalars)]:
+            start = np.array([v if c is None else float(c) for v, c in zip(values, chosen, strict=True)])
+            found.append(self._search_numbers(start, cost))
+        return min(found, key=lambda pair: pair[1])
+
+    def _search_numbers(self, values: Floats, cost: Callable[[Floats], float]) -> tuple[Floats, float]:
+        is_choice = np.array([bool(one.choices) for one in self.compiled.scalars], dtype=bool)
+        free = ~is_choice & (self.ranges[:, 0] < self.ranges[:, 1])
+        low, high = self.ranges[free].T
+
+        def cost_of(theta: Floats) -> float:
+            filled = values.copy()
+            filled[free] = np.clip(theta, low, high)
+            return cost(filled)
+
+        if not free.any():
+            return values, cost(values)
+        starts = [np.array([one.start for one in self.compiled.scalars])[free], values[free]]
+        best, least = (
+            _on_line(cost_of, low, high, starts) if low.size == 1 else _in_box(cost_of, low, high, starts)
+        )
         filled = values.copy()
-        filled[free] = np.clip(theta, low, high)
-        return filled
-
-    def cost(theta: Floats) -> float:
-        return cost_of(fill(np.atleast_1d(theta)))
-
-    if free.sum() == 1:
-        grid = np.unique(np.r_[np.linspace(low[0], high[0], _N_GRID), values[free], start])
-        return fill(_on_line(lambda theta: cost(np.array([theta])), grid))
-    first = min((values[free], start), key=cost)
-    steps = {"maxfev": _MAX_STEPS_EACH * low.size, "xatol": 1e-6, "fatol": 1e-8}
-    found = minimize(
-        cost, first, method="Nelder-Mead", bounds=list(zip(low, high, strict=True)), options=steps
-    )
-    return fill(found.x)
+        filled[free] = np.clip(best, low, high)
+        return filled, least
 
 
-def _on_line(cost: Callable[[float], float], grid: Floats) -> Floats:
-    """The best point (1,) between the neighbors of the best of a grid."""
-    costs = [cost(float(theta)) for theta in grid]
+def _natural_range(name: str, compiled: Sequence[Compiled]) -> tuple[float, float]:
+    """Where a scalar can be by the constraints one by one."""
+    ends = [(one.low, one.high) for part in compiled for one in part.scalars if one.name == name]
+    return min(min(pair) for pair in ends), max(max(pair) for pair in ends)
+
+
+def _on_line(
+    cost: Callable[[Floats], float], low: Floats, high: Floats, starts: Sequence[Floats]
+) -> tuple[Floats, float]:
+    """The best of a grid, or between its neighbors."""
+    grid = np.unique(np.clip(np.r_[np.linspace(low[0], high[0], _N_GRID), np.ravel(starts)], low, high))
+    costs = [cost(np.array([theta])) for theta in grid]
     best = int(np.argmin(costs))
     ends = float(grid[max(best - 1, 0)]), float(grid[min(best + 1, grid.size - 1)])
+    steps = {"maxiter": _MAX_STEPS, "xatol": 1e-10}
     found = minimize_scalar(
-        cost, bounds=ends, method="bounded", options={"maxiter": _MAX_STEPS, "xatol": 1e-9}
+        lambda theta: cost(np.array([theta])), bounds=ends, method="bounded", options=steps
     )
-    return np.array([found.x if found.fun < costs[best] else grid[best]])
+    theta, least = (found.x, found.fun) if found.fun < costs[best] else (grid[best], costs[best])
+    return _to_the_kink(cost, np.array([theta]), float(least), float(high[0] - low[0]))
+
+
+def _to_the_kink(
+    cost: Callable[[Floats], float], theta: Floats, least: float, width: float
+) -> tuple[Floats, float]:
+    """The point (1,) where the lines on both sides of a minimum meet; sums of gaps are linear nearby."""
+    for step in (1e-6 * width, 1e-8 * width):
+        a, b, c, d = (cost(theta + side * step) for side in (-2.0, -1.0, 1.0, 2.0))
+        left, right = b - a, d - c  # slopes, times the step
+        if not (left < 0.0 < right and least > 0.0):
+            break
+        ahead = theta + step * ((b - c + left + right) / (left - right))
+        at = cost(ahead)
+        if at >= least:
+            break
+        theta, least = ahead, at
+    return theta, least
+
+
+def _in_box(
+    cost: Callable[[Floats], float], low: Floats, high: Floats, starts: Sequence[Floats]
+) -> tuple[Floats, float]:
+    """The simplex method of Nelder and Mead, from the better start."""
+    first = min((np.clip(one, low, high) for one in starts), key=cost)
+    steps = {"maxfev": _MAX_STEPS_EACH * low.size, "xatol": 1e-8, "fatol": 1e-9}
+    bounds = list(zip(low, high, strict=True))
+    found = minimize(cost, first, method="Nelder-Mead", bounds=bounds, options=steps)
+    return found.x, float(found.fun)
+
+
+def find_searched_conflict(
+    searched: SearchedConditions, calibrate: Calibrate
+) -> tuple[SearchedConditions, tuple[Constraint, float] | None]:
+    """Constraints in conflict, none of which can be left out, and how far the last searched one goes."""
+    kept = list(range(len(searched.context.constraints)))
+    for j in reversed(list(kept)):
+        without = [place for place in kept if place != j]
+        if without and searched.only(without).least_sum() > _CONFLICT:
+            kept = without
+    part = searched.only(kept)
+    if part.weight_bounds is not None and replace(part, weight_bounds=None).least_sum() > _CONFLICT:
+        part = replace(part, weight_bounds=None)
+    return part, _farthest(part, calibrate)
+
+
+def depends_on_others(constraint: Constraint, context: Context) -> bool:
+    """Whether the conditions of a constraint depend on what else is stated: a variance's on the mean."""
+    needed: Any = getattr(constraint, "needed", None)
+    alone = replace(context, constraints=(constraint,))
+    return bool(needed is not None and needed(context)) or bool(compile_constraints(alone).scalars)
+
+
+def _farthest(part: SearchedConditions, calibrate: Calibrate) -> tuple[Constraint, float] | None:
+    """The last constraint that depends on others, and its value if these are met."""
+    constraints = part.context.constraints
+    if len(constraints) == 1:
+        return None
+    last = [j for j, one in enumerate(constraints) if depends_on_others(one, part.context)][-1]
+    costs = [1.0 if j == last else _MANY_TIMES for j in range(len(constraints))]
+    one = SearchedConditions.from_context(part.context, costs, part.weight_bounds)
+    start = np.array([min(max(s.start, s.low), s.high) for s in one.compiled.scalars])
+    weights = nearest_weights(one.given(one.closest_to(start, calibrate))[1], calibrate)
+    return constraints[last], constraints[last].measure(part.context, weights)
+
+
+def values_meeting(
+    context: Context, compiled: Compiled, weight_bounds: tuple[float, float] | None
+) -> Callable[[Floats], Floats | None]:
+    """A function that finds scalars (n_scalars,) at which weights meet compiled constraints, if any."""
+
+    def meeting(fixed: Floats) -> Floats | None:
+        costs = [1.0] * len(context.constraints)
+        searched = SearchedConditions.from_context(context, costs, weight_bounds)
+        values = searched.meeting(searched.shared(compiled, fixed))
+        if values is None:
+            return None
+        known = {one.name: v for one, v in zip(searched.compiled.scalars, values.tolist(), strict=True)}
+        return np.array([known.get(one.name, v) for one, v in zip(compiled.scalars, fixed, strict=True)])
+
+    return meeting

@@ -34,9 +34,12 @@ def describe_sums(
     The first share is the sum of `factors` (n_constraints - 1,) times the others, and a constant.
     """
     events = [_event(one, context) for one in constraints]
-    if any(event is None for event in events) or abs(constant) > 1e-9 or len(constraints) <= _FEW:
+    is_plain = (np.abs(factors) == 1.0).all() and all(event is not None for event in events)
+    if not is_plain or len(constraints) <= _FEW:
         return None
-    if not (np.abs(factors) == 1.0).all() or not (factors > 0.0).any():
+    if abs(constant - 1.0) <= 1e-9 and (factors < 0.0).all():
+        return _sum_to_one(events, targets)
+    if abs(constant) > 1e-9 or not (factors > 0.0).any():
         return None
     signs = np.r_[-1.0, factors]
     sides = [np.flatnonzero(signs == sign) for sign in (-1.0, 1.0)]
@@ -46,6 +49,22 @@ def describe_sums(
     one, other = apart(*(float(targets[side].sum()) for side in sides))
     verbs = ["is" if side.size == 1 else "sum to" for side in sides]
     return f"{names[0]} {verbs[0]} {one}, and {names[1]} {verbs[1]} {other}"
+
+
+def _sum_to_one(events: Sequence[dict[str, str] | None], targets: Floats) -> str | None:
+    """Of shares of two tables that cover every row once."""
+    tables = list(dict.fromkeys(tuple(event or ()) for event in events))
+    sides = [[j for j, event in enumerate(events) if tuple(event or ()) == table] for table in tables]
+    names = [_name([events[j] for j in side]) for side in sides]
+    if len(tables) != 2 or None in names:
+        return None
+    sums = [float(targets[side].sum()) for side in sides]
+    verbs = ["is" if len(side) == 1 else "sum to" for side in sides]
+    total, one = apart(sum(sums), 1.0)
+    return (
+        f"{names[0]} {verbs[0]} {sums[0]:.6g}, and {names[1]} {verbs[1]} {sums[1]:.6g}, "
+        f"together {total} and not {one}"
+    )
 
 
 def _event(constraint: Constraint, context: Context) -> dict[str, str] | None:

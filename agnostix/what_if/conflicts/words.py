@@ -13,6 +13,7 @@ from agnostix.what_if.conflicts.nearest import ElasticConditions, farthest_in_gr
 from agnostix.what_if.conflicts.shares import apart, describe_block, describe_sums
 from agnostix.what_if.constraints.averages import Average, moments_in_group
 from agnostix.what_if.constraints.base import Condition, Constraint, Context
+from agnostix.what_if.constraints.quantiles import ExpectedShortfall
 
 _CONSTANT = 1e-9
 
@@ -70,6 +71,8 @@ class ConflictWords:
         """Of an average whose target is beyond the value of every row."""
         constraint = self.constraint(place)
         if not isinstance(constraint, Average) or _needs_others(constraint, self.context):
+            return None
+        if isinstance(constraint, ExpectedShortfall):  # what is averaged are no values of rows
             return None
         member = constraint.members(self.context)
         numbers = np.asarray(constraint.numbers(self.context), dtype=float)
@@ -198,12 +201,7 @@ class ConflictWords:
         """What was stated for a condition, as it was stated."""
         if self.conditions[place].role == "held":
             return ""
-        low, high = self.constraint(place).bounds(self.context)
-        if low == high:
-            return f"{low:.6g}"
-        if np.isinf(low):
-            return f"of {high:.6g} at most"
-        return f"of {low:.6g} at least" if np.isinf(high) else f"from {low:.6g} to {high:.6g}"
+        return _range_text(*self.constraint(place).bounds(self.context))
 
     def _bounds_text(self) -> str:
         assert self.linear.weight_bounds is not None
@@ -223,3 +221,31 @@ def _term(factor: float, label: str) -> str:
 def _needs_others(constraint: Average, context: Context) -> bool:
     """Whether other quantities are held for an average."""
     return bool(constraint.needed(context))
+
+
+def describe_searched(context: Context, farthest: tuple[Constraint, float] | None) -> str:
+    """Of constraints in conflict some of which are linear given scalars alone."""
+    named = ", ".join(f"{one.label} {_range_text(*one.bounds(context))}" for one in context.constraints)
+    n = len(context.constraints)
+    if n == 1:
+        return f"No weights reach {named}."
+    rest = "either alone" if n == 2 else f"any {n - 1} of them"
+    how_far = ""
+    if farthest is not None:
+        constraint, value = farthest
+        low, high = constraint.bounds(context)
+        edge_text, end_text = apart(value, low if value < low else high)
+        others = "other" if n == 2 else "others"
+        how_far = (
+            f" With the {others} met, the {constraint.label} goes {'up' if value < low else 'down'} to "
+            f"about {edge_text}, not to {end_text}."
+        )
+    return f"No weights meet these {n} together, though some meet {rest}: {named}.{how_far}"
+
+
+def _range_text(low: float, high: float) -> str:
+    if low == high:
+        return f"{low:.6g}"
+    if np.isinf(low):
+        return f"of {high:.6g} at most"
+    return f"of {low:.6g} at least" if np.isinf(high) else f"from {low:.6g} to {high:.6g}"

@@ -24,6 +24,12 @@ from agnostix.what_if.sample import Sample, Statistic
 from agnostix.what_if.table import Column
 
 _MAX_NUMBERS = 20
+_SHARES = {
+    "selection rate": "share",
+    "true positive rate": "share of positives",
+    "false positive rate": "share of negatives",
+}
+"""Names of the shares that are held, by the rate that is taken over them."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +143,7 @@ class HeldShareConditions:
         """The conditions, those on the shares included."""
         for rate in self.rates:
             for group, member in rate.groups.items():
-                label = f"share of the rows of the {rate.name} where {group}"
+                label = f"{_SHARES[rate.name]} where {group}"
                 share = Statistic.from_numbers(label, None, member.astype(float), self.base)
                 yield Condition(share, share.mean, share.mean, role="held")
         for bound in bounds:

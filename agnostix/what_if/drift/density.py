@@ -150,16 +150,17 @@ def _best(
     n_jobs: int | None,
 ) -> tuple[Floats, str]:
     """Predictions (n_rows,) of rows that were not seen, by the candidate with the least loss."""
+    used = np.unique(folds)  # few clusters are in few folds
     jobs = [
         delayed(_quietly)(learn, rows[folds != f], target[folds != f], weight[folds != f], rows[folds == f])
         for _, rows, learn in candidates
-        for f in range(N_FOLDS)
+        for f in used
     ]
     results = iter(Parallel(n_jobs=n_jobs, prefer="threads")(jobs))
     predicted = {}
     for name, _, _ in candidates:
         predicted[name] = np.zeros(target.size)
-        for f in range(N_FOLDS):
+        for f in used:
             predicted[name][folds == f] = next(results)
     best = min(predicted, key=lambda name: measure(predicted[name], target, weight))
     return predicted[best], best

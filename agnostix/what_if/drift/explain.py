@@ -173,9 +173,9 @@ def explain_gap(
         )
         for name, one in (("A", A), ("B", B))
     ]
-    comparison = Comparison(
-        sides[0], sides[1], chosen, shared, A.config_.min_ess_fraction, _notes_on_tables(A, B, lacking)
-    )
+    within = () if condition is None else (f"Rows where {condition.label}.",)
+    notes = within + _notes_on_tables(A, B, lacking)
+    comparison = Comparison(sides[0], sides[1], chosen, shared, A.config_.min_ess_fraction, notes)
     return comparison.explain(options, n_jobs, seed_of(random_state))
 
 

@@ -119,11 +119,11 @@ def measure_fairness(
     >>> projection = EntropicProjection().fit(X, predictions=hired)
     >>> measures = measure_fairness(projection, group="sex", reference="Male")
     >>> measures.frame[["measure", "group", "value", "low", "high"]].round(2)
-                   measure         group  value   low  high
-    0       selection rate  sex = Female   0.25  0.15  0.35
-    1       selection rate    sex = Male   0.50  0.41  0.59
-    2     disparate impact  sex = Female   0.50  0.29  0.71
-    3   statistical parity  sex = Female  -0.25 -0.39 -0.11
+                  measure         group  value   low  high
+    0      selection rate    sex = Male   0.50  0.41  0.59
+    1      selection rate  sex = Female   0.25  0.15  0.35
+    2    disparate impact  sex = Female   0.50  0.28  0.72
+    3  statistical parity  sex = Female  -0.25 -0.39 -0.11
     """
     check_projection(projection, "measure_fairness")
     level = projection.config_.confidence_level if confidence_level is None else confidence_level

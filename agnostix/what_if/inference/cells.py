@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
@@ -65,28 +67,50 @@ class CellInfluence:
         """Shares of levels (n_levels,) before and after, and standard errors of the differences."""
         # The squares of the rows' influences, 1_level d - a e + b p0 with d = a - b, are expanded, so that
         # they are sums over cells and levels.
-        a, b, cell = self.inflated, self.base, self.cells.code
-        n_cells = len(self.centered)
-        joint = cell * n_levels + codes
-
-        def by_level(values: Floats) -> Floats:
-            sums: Floats = np.bincount(joint, values, n_cells * n_levels).astype(np.float64, copy=False)
-            return sums.reshape(n_cells, n_levels)
-
-        def by_cell(values: Floats) -> Floats:
-            return np.bincount(cell, values, n_cells).astype(np.float64, copy=False)
-
-        d = a - b
-        after, before = by_level(self.weights), by_level(b)
+        by_cell, by_level = self._sums, self._level_sums(codes, n_levels)
+        after, before = by_level("weights"), by_level("base")
         p, p0 = after.sum(0), before.sum(0)
         if self.one_row_dominates:
             return p0, p, np.full(n_levels, np.inf)
-        own = after - by_cell(self.weights)[:, None] * p
+        own = after - by_cell["weights"][:, None] * p
         e = p + self.centered @ (self.inverse @ (self.centered.T @ own))
-        cross = (by_level(d * a) * e).sum(0) - by_level(d * b).sum(0) * p0
-        rest = by_cell(a * a) @ e**2 - 2.0 * (by_cell(a * b) @ e) * p0 + float(b @ b) * p0**2
-        squares = by_level(d * d).sum(0) - 2.0 * cross + rest
+        cross = (by_level("da") * e).sum(0) - by_level("db").sum(0) * p0
+        rest = by_cell["aa"] @ e**2 - 2.0 * (by_cell["ab"] @ e) * p0 + float(self.base @ self.base) * p0**2
+        squares = by_level("dd").sum(0) - 2.0 * cross + rest
         return p0, p, np.sqrt(np.maximum(squares, 0.0))
+
+    def _level_sums(self, codes: Codes, n_levels: int) -> Callable[[str], Floats]:
+        """Sums of products of the rows by cell and level, (n_cells, n_levels)."""
+        n_cells, cell = len(self.centered), self.cells.code
+        level = codes[self.cells.first]
+        if (level[cell] == codes).all():  # rows were merged by this column: a cell has one level
+
+            def from_cells(name: str) -> Floats:
+                sums = np.zeros((n_cells, n_levels))
+                sums[np.arange(n_cells), level] = self._sums[name]
+                return sums
+
+            return from_cells
+        joint, products = cell * n_levels + codes, self._products
+
+        def from_rows(name: str) -> Floats:
+            sums = np.bincount(joint, products[name], n_cells * n_levels)
+            return sums.astype(np.float64, copy=False).reshape(n_cells, n_levels)
+
+        return from_rows
+
+    @property
+    def _products(self) -> dict[str, Floats]:
+        """Products (n_rows,) of what the squared influences are made of."""
+        a, b = self.inflated, self.base
+        d = a - b
+        products = {"da": d * a, "db": d * b, "dd": d * d, "aa": a * a, "ab": a * b}
+        return products | {"weights": self.weights, "base": b}
+
+    @cached_property
+    def _sums(self) -> dict[str, Floats]:
+        """Sums of the products by cell, (n_cells,)."""
+        return {name: self.cells.sums(product) for name, product in self._products.items()}
 
 
 AnyInfluence: TypeAlias = Influence | CellInfluence

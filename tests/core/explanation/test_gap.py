@@ -46,7 +46,13 @@ def made(n_columns: int = 3, **fields: object) -> GapExplanation:
 def test_text_has_gap_parts_and_notes() -> None:
     text = repr(made())
     assert_states(
-        text, "prediction: A 1, B 2, gap 1", "0.8 to 1.2", "margin of <x0>", "not determined", "A & B."
+        text,
+        "prediction: A 1, B 2, gap 1",
+        "0.8 to 1.2",
+        "10 and 10 rows",
+        "margin of <x0>",
+        "not determined",
+        "A & B.",
     )
     assert "more parts" not in text
 

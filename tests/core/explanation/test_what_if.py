@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from agnostix import EntropicProjection, Scenario, WhatIfCurves
+from agnostix import EntropicProjection, Margins, Mean, Scenario, Variance, WhatIfCurves
 from tests.messages import refuses
 from tests.what_if.doubles import chance, fit_projection, people, truth
 
@@ -34,6 +34,20 @@ def test_scenario_repr_states_stressed_output():
     assert repr(fit_projection(X, Y).what_if(error_rate=(0.4, 0.5))).startswith(
         "Scenario(error_rate: 0.4..0.5; status="
     )
+
+
+def test_scenario_repr_has_kinds_notes_and_the_first_of_many_conditions():
+    lines = repr(
+        fit_projection(X, Y).what_if([Mean("age", 45, penalty=3.0), Variance("hours", (20.0, 30.0))])
+    ).splitlines()
+    assert lines[0].startswith("Scenario(age: ~45, variance of hours: 20..30; status=")
+    assert lines[-1] == f"The mean of hours is held at the data's {X['hours'].mean():.6g}."
+    cells = pd.crosstab(X["job"], np.arange(len(X)) % 6).rename_axis(columns="turn") + 1
+    scenario = fit_projection(X.assign(turn=np.arange(len(X)) % 6), Y).what_if([Margins(cells)])
+    title = repr(scenario).splitlines()[0]
+    assert title.count("share of job") == 12
+    assert ", ... (18 in all); status=" in title
+    assert f"The totals of job, turn sum to {len(X) + 18}" in scenario._repr_html_()
 
 
 def test_scenario_tables_have_documented_columns():

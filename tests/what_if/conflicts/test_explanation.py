@@ -9,6 +9,7 @@ import pytest
 
 from agnostix import (
     Correlation,
+    DisparateImpact,
     EntropicProjection,
     ExpectedShortfall,
     Keep,
@@ -243,6 +244,37 @@ def test_relation_of_cells_of_two_tables_names_their_sums():
         "in the table of job x member",
     )
     assert len({label.split(", ")[0] for label in error.conflict}) > 1
+    assert_both_remedies_work(PEOPLE, error)
+
+
+@pytest.mark.parametrize(
+    ("others", "facts"),
+    [
+        (
+            [SelectionRate(0.5, threshold=0.5, where=F), SelectionRate((0.4, 0.6), threshold=0.5, where=M)],
+            ["disparate impact of sex, reference Male 3", "goes up to about 2.5", "not to 3"],
+        ),
+        (
+            [SelectionRate(0.5, threshold=0.5, where=M), Mean("age", 41, penalty=2.0)],
+            ["goes up to about 1.99987", "either alone"],
+        ),
+    ],
+)
+def test_ratio_that_others_do_not_allow(others, facts):
+    ratio = DisparateImpact(3.0, group="sex", reference="Male", threshold=0.5)
+    error = refused(PEOPLE, [ratio, *others])
+    assert_states(error.reason, *facts)
+    assert_both_remedies_work(PEOPLE, error)
+    assert [one.penalty for one in error.nearest["constraints"]] == [None, *(one.penalty for one in others)]
+
+
+def test_range_of_a_mean_that_a_variance_is_about():
+    low = X["age"].min()
+    error = refused(PEOPLE, [Mean("age", (low - 5, low - 2)), Variance("age", 90)])
+    assert_states(error.reason, "No row has age below")
+    assert_both_remedies_work(PEOPLE, error)
+    error = refused(PEOPLE, [Mean("age", (68, 70)), Variance("age", (200, 300))])
+    assert set(error.conflict) == {"mean of age", "variance of age"}
     assert_both_remedies_work(PEOPLE, error)
 
 

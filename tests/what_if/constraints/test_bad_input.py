@@ -11,6 +11,7 @@ from agnostix import (
     ErrorRate,
     ExpectedShortfall,
     FalsePositiveRate,
+    InfeasibleTargetError,
     Mean,
     Prediction,
     Proportion,
@@ -20,7 +21,7 @@ from agnostix import (
     Variance,
 )
 from agnostix.exceptions import DataError
-from tests.messages import refuses
+from tests.messages import assert_states, refuses
 from tests.what_if.doubles import chance, fit_projection, people, truth
 
 X = people()
@@ -177,6 +178,14 @@ def test_rates_need_what_they_are_made_of():
 def test_divergence_and_bounds_are_checked(options, facts):
     with refuses(ValueError, *facts):
         PROJECTION.what_if({"age": 45}, **options)
+
+
+def test_shortfall_out_of_reach_says_how_far_it_goes():
+    with pytest.raises(InfeasibleTargetError) as caught:
+        PROJECTION.what_if([ExpectedShortfall("age", 0.5, 1000)])
+    facts = ("No weights reach expected shortfall beyond the 0.5 quantile of age 1000", "goes up to")
+    assert_states(str(caught.value), *facts)
+    assert PROJECTION.what_if(**caught.value.nearest).gap <= 1e-9
 
 
 def test_column_that_is_constant_is_no_obstacle_in_where():

@@ -417,3 +417,16 @@ def test_contradiction_is_named_and_nearest_is_reached():
         PROJECTION.what_if([DisparateImpact(5.0, **SEX), SelectionRate(0.5, where={"sex": "Male"})])
     assert_states(str(caught.value), "disparate impact of sex", "5")
     assert PROJECTION.what_if(**caught.value.nearest).status != "infeasible"
+
+
+def test_held_shares_are_named():
+    scenario, _ = solve(EqualizedOdds((0.0, 0.1), **SEX, hold_shares=True))
+    held = scenario.conditions[scenario.conditions["role"] == "held"]
+    assert set(held["label"]) == {
+        f"share of {part} where sex = {sex}"
+        for part in ("positives", "negatives")
+        for sex in ("Female", "Male")
+    }
+    np.testing.assert_allclose(held["reached"], held["before"], atol=1e-10)
+    scenario, _ = solve(DisparateImpact(0.9, **SEX, hold_shares=True))
+    assert set(scenario.conditions["label"][1:]) == {"share where sex = Female", "share where sex = Male"}

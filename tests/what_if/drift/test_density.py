@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from agnostix import EntropicProjection
 from agnostix.what_if.drift.density import CovariateShift, DensityRatio
 from agnostix.what_if.drift.encoding import Encoded
 from agnostix.what_if.drift.rates import RateQuantity
@@ -125,6 +124,15 @@ def test_rows_of_a_cluster_are_in_one_fold():
     assert np.unique(grouped.folds).size == 5
 
 
+def test_few_clusters_make_few_folds():
+    X = people(60)[["hours"]]
+    a, b = (side(name, X, np.arange(60.0), groups=np.arange(60) % n) for name, n in (("A", 2), ("B", 3)))
+    assert np.unique(a.folds).tolist() == [0, 1]
+    encoded, ratio = fit(a, b)
+    covariates = CovariateShift.fit(encoded, a, b, ratio.values, 0, None)
+    assert np.isfinite(covariates.value)
+
+
 def test_encoding_has_a_column_for_each_number_level_and_missing_value():
     a, b = (side(name, people(80, name == "B"), np.arange(80.0)) for name in "AB")
     encoded = Encoded.from_sides(["age", "sex", "job", "hours"], a, b)
@@ -162,9 +170,3 @@ def test_trees_are_chosen_for_steps():
     encoded, ratio = fit(a, b)
     assert ratio.model == "boosted trees"
     assert CovariateShift.fit(encoded, a, b, ratio.values, 0, None).model == "boosted trees"
-
-
-def test_projection_of_outcome_alone_is_no_function_of_the_columns():
-    X = people(50)
-    projection = EntropicProjection().fit(X, np.arange(50.0))
-    assert not projection.predictions_.predicted

@@ -8,6 +8,7 @@ from agnostix import EntropicProjection, GapExplanation, explain_gap
 from agnostix.exceptions import DataError
 from tests.messages import assert_states, refuses
 from tests.what_if.drift.pairs import (
+    UNKNOWN,
     chance,
     gaussian,
     left_over,
@@ -116,6 +117,7 @@ def test_group_is_compared_with_the_group():
     alone = explain_gap(*with_tables(inside))
     assert parts(gap)["margin of age"] == pytest.approx(parts(alone)["margin of age"])
     assert parts(gap)["margin of sex"] == 0.0
+    assert_states(repr(gap), "sex = Female", "hours 30 to 45", f"{len(inside[0])} and {len(inside[1])} rows")
 
 
 @pytest.mark.parametrize(("positive", "threshold"), [(None, None), (0, 0.6), ("1", 0.6)])
@@ -449,3 +451,25 @@ def test_text_and_html_name_the_parts(error_gap):
     frame = error_gap.to_frame()
     frame["value"] = 0.0
     assert (error_gap.frame["value"] != 0.0).any()
+
+
+@pytest.mark.slow
+def test_intervals_hold_dependence_and_conditional_part():
+    """Squared errors of a model whose slopes are off, with another correlation and another outcome in B."""
+
+    def mean_error(mean, rho, change):
+        sigma = np.full((3, 3), rho) + (1.0 - rho) * np.eye(3)
+        return UNKNOWN @ sigma @ UNKNOWN + (mean @ UNKNOWN + change) ** 2 + 1.0
+
+    shift, zero = np.array([0.4, 0.0, 0.0]), np.zeros(3)
+    # In a normal law the other means go along with those that are matched, which are all.
+    truth = [mean_error(shift, 0.5, 0.0) - mean_error(shift, 0.2, 0.0)]
+    truth.append(mean_error(shift, 0.5, 0.6) - mean_error(shift, 0.5, 0.0))
+    hits = []
+    for seed in range(60):
+        tables = gaussian(500, zero, 0.2, seed), gaussian(500, shift, 0.5, seed + 500, 0.6)
+        A, B = (EntropicProjection().fit(X, y, predictions=linear(X)) for X, y in tables)
+        own = explain_gap(A, B, metric="mean_squared_error", n_jobs=2).frame.set_index("part")
+        own = own.loc[["dependence", "conditional"]]
+        hits.append((own["low"] <= truth) & (truth <= own["high"]))
+    assert (np.mean(hits, axis=0) >= 0.92 - 2 * np.sqrt(0.05 * 0.95 / 60)).all()
