@@ -79,9 +79,8 @@ class ConflictWords:
         inside = numbers if member is None else numbers[member]
         low, high = constraint.bounds(self.context)
         if member is None and low <= inside.max() and high >= inside.min():
-            return self._without_weight(
-                place, numbers == (inside.max() if low == inside.max() else inside.min())
-            )
+            edge = inside.max() if low == inside.max() else inside.min()
+            return self._without_weight(place, np.asarray(numbers == edge))
         is_above = low > inside.max()
         edge, target = (inside.max(), low) if is_above else (inside.min(), high)
         rows = f" where {constraint.where_label}" if constraint.where_label else ""
