@@ -54,7 +54,7 @@ class SingleDraws:
     def from_solution(cls, context: Context, solution: Solution) -> SingleDraws:
         """Without what cannot be pickled: functions of conditions, and of metrics."""
         bare = replace(context.sample, quantities=())
-        program = replace(solution.program, compiled=Compiled(_no_conditions))
+        program = replace(solution.program, compiled=Compiled(_no_conditions), closest=None)
         return cls(replace(context, sample=bare), program, solution.values, solution.projection)
 
     def solve(self, counts: Floats) -> tuple[Floats, Floats, Bools]:

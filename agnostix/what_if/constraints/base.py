@@ -246,11 +246,6 @@ class Condition:
     held: Constraint | None = None  # what is held
     group: Bools | None = None  # (n_rows,), within which it is taken: the group must keep weight
 
-    @property
-    def is_range(self) -> bool:
-        """Whether it is a range rather than a single target."""
-        return self.low < self.high
-
     def end_at(self, z: float) -> float:
         """The end of the range that is z in standard deviations, as it was stated; else z in its units."""
         ends = (self.low, self.high)

@@ -33,10 +33,11 @@ class Hold:
             return cls(constraint, constraint.at_data(context), None, False)
         data, ends = constraint.at_data(context), constraint.extremes(context)
         if stated is not None:
-            low, high = stated.bounds(context)
+            # What is stated beyond what it can be is not met whatever is computed about its center.
+            low, high = (float(np.clip(end, *ends)) for end in stated.bounds(context))
             if low == high and not stated.is_soft:
                 return cls(constraint, low, None, True)
-            ends = ends if stated.is_soft else (max(ends[0], low), min(ends[1], high))
+            ends = ends if stated.is_soft else (low, high)
         start = float(np.clip(data, *ends))
         return cls(constraint, start, Scalar(constraint.label, start, *ends), stated is not None)
 
