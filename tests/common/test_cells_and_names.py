@@ -261,8 +261,10 @@ def test_labels_of_the_same_text_are_told_apart_in_what_ifs():
         assert {"c = 1", "c = '1'", "c = 2"} <= set(names)
     with refuses(ValueError, "more than 1", "1 0.9, '1' 0.8"):
         fitted.what_if({"c": {1: 0.9, "1": 0.8}})
-    with refuses(ValueError, "c = 1", "c = '1'"):
+    with refuses(ValueError, "c = 1", "mean of x 79"):
         fitted.what_if({"c": {1: 0.0, "1": 0.5}, "x": 79})
+    with refuses(ValueError, "c = '1'", "x"):
+        fitted.what_if({"c": {"1": 0.6}, "x": 78.6})
     report = WhatIfReport(of_texts, MIXED, what_if=[{"c": {"1": 0.5}}])
     assert "c = '1' in 50" in report.markdown()
     assert "c = '1'" in report.json()

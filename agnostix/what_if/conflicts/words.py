@@ -13,6 +13,7 @@ from agnostix.what_if.conflicts.nearest import ElasticConditions, farthest_in_gr
 from agnostix.what_if.conflicts.shares import apart, describe_block, describe_sums
 from agnostix.what_if.constraints.averages import Average, moments_in_group
 from agnostix.what_if.constraints.base import Condition, Constraint, Context
+from agnostix.what_if.constraints.moments import Proportion
 from agnostix.what_if.constraints.quantiles import ExpectedShortfall
 
 _CONSTANT = 1e-9
@@ -44,7 +45,10 @@ class ConflictWords:
         """Name of a condition, and where it is held if it was not stated."""
         condition = self.conditions[place]
         if condition.role != "held":
-            return self.constraint(place).label
+            one = self.constraint(place)
+            is_of_level = isinstance(one, Proportion) and condition.statistic.level is not None
+            # The column's levels tell 1 from "1", which the constraint alone does not know.
+            return f"{one.kind} of {condition.statistic.label}" if is_of_level else one.label
         if condition.held is None:
             return f"{condition.statistic.label} (held at {condition.statistic.text(condition.low)})"
         return f"{condition.held.label} (held at {condition.held.target:.6g})"
