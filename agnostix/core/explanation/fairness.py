@@ -104,12 +104,13 @@ class FairnessStress:
     ----------
     frame : DataFrame
         One line for each value of the measure, in increasing order: target, named ("data",
-        "parity", "twice the gap", "four fifths", else empty), kl (divergence of the closest
-        population from the data in nats), ess and ess_fraction (effective rows, and of those of
-        the data), max_weight (largest weight of a row, the mean being 1), status ("ok", "thin" or
-        "boundary" as in a `Scenario`; "infeasible" where no population has the value, "not solved"
-        where none was found, numbers then NaN), moved (columns that move most, in words, those by
-        0.005 standard deviations or more), reason (why it is infeasible).
+        "parity", "doubled": twice the data's value, of a ratio below 1 half of it, "four fifths",
+        else empty), kl (divergence of the closest population from the data in nats), ess and
+        ess_fraction (effective rows, and of those of the data), max_weight (largest weight of a
+        row, the mean being 1), status ("ok", "thin" or "boundary" as in a `Scenario`; "infeasible"
+        where no population has the value, "not solved" where none was found, numbers then NaN),
+        moved (columns that move most, in words, those by 0.005 standard deviations or more), reason
+        (why it is infeasible).
     shifts : DataFrame
         `Scenario.shifts` of each value, with a column target in front.
     measure : str
@@ -133,10 +134,10 @@ class FairnessStress:
     >>> impact = DisparateImpact(group="sex", reference="Male")
     >>> stress = stress_fairness(projection, impact, targets=[0.25, 0.5, 1.0])
     >>> stress.frame[["named", "target", "status"]]
-               named  target status
-    0  twice the gap    0.25     ok
-    1           data    0.50     ok
-    2         parity    1.00     ok
+         named  target status
+    0  doubled    0.25     ok
+    1     data    0.50     ok
+    2   parity    1.00     ok
     """
 
     frame: pd.DataFrame

@@ -56,9 +56,9 @@ def stress_fairness(
     measure : DisparateImpact, StatisticalParity, EqualOpportunity or EqualizedOdds
         The measure, without a target.
     targets : sequence of float, default=None
-        Values to reach. By default from twice the data's distance to parity
-        (half the ratio, if it is below 1, else twice), over the data's value,
-        to parity, with four fifths on the way of a ratio.
+        Values to reach. By default from the data's value doubled (a ratio below
+        1 halved), over the data's value, to parity, with four fifths on the way
+        of a ratio.
     n_targets : int, default=13
         Number of default values, besides four fifths.
     divergence : {"kullback_leibler", "chi_square", "empirical_likelihood"}, \
@@ -111,13 +111,13 @@ def stress_fairness(
     >>> projection = EntropicProjection().fit(X, predictions=hired)
     >>> stress = stress_fairness(projection, DisparateImpact(group="sex", reference="Male"), n_targets=5)
     >>> stress.frame[["named", "target", "kl", "ess"]].round(3)
-               named  target     kl      ess
-    0  twice the gap   0.250  0.018  194.041
-    1                  0.375  0.004  198.536
-    2           data   0.500  0.000  200.000
-    3                  0.750  0.011  195.668
-    4    four fifths   0.800  0.015  194.086
-    5         parity   1.000  0.034  186.826
+             named  target     kl      ess
+    0      doubled   0.250  0.018  194.041
+    1                0.375  0.004  198.536
+    2         data   0.500  0.000  200.000
+    3                0.750  0.011  195.668
+    4  four fifths   0.800  0.015  194.086
+    5       parity   1.000  0.034  186.826
     """
     check_projection(projection, "stress_fairness")
     _check(measure, n_targets)
@@ -194,15 +194,15 @@ class _Stress:
     def landmarks(self, value: float) -> dict[str, float]:
         """Values with a name."""
         if self.measure.is_ratio:
-            named = {"twice the gap": 0.5 * value if value < 1.0 else 2.0 * value, "four fifths": FOUR_FIFTHS}
+            named = {"doubled": 0.5 * value if value < 1.0 else 2.0 * value, "four fifths": FOUR_FIFTHS}
         else:
-            named = {"twice the gap": float(np.clip(2.0 * value, -1.0, 1.0))}
+            named = {"doubled": float(np.clip(2.0 * value, -1.0, 1.0))}
         return {"data": value, "parity": self.parity} | named
 
     def grid(self, value: float, landmarks: dict[str, float], n_targets: int) -> Floats:
-        """Values from twice the gap over the data's value to parity."""
+        """Values from the doubled over the data's value to parity."""
         n_out = n_targets // 2
-        out = np.linspace(value, landmarks["twice the gap"], n_out + 1)[1:]
+        out = np.linspace(value, landmarks["doubled"], n_out + 1)[1:]
         back = np.linspace(value, self.parity, n_targets - n_out)
         on_the_way = [FOUR_FIFTHS] if self.measure.is_ratio and value < FOUR_FIFTHS else []
         return np.concatenate([out, back, on_the_way])

@@ -193,6 +193,19 @@ def test_comparison_with_a_rate_without_spread_reaches_as_far(selected):
             assert reach == pytest.approx(np.hypot(other, scale * far), abs=1e-9)
 
 
+def test_bootstrap_keeps_the_binomial_bound_of_a_rate_without_spread():
+    far = 1.0 - 0.025 ** (1.0 / 12)
+    metric = SelectionRate(where={"g": "a"})
+    drawn = few(0).set_params(std_errors="bootstrap", n_bootstrap=50)
+    frame = pd.DataFrame({"g": ["a"] * 12 + ["b"] * 60, "x": np.arange(72.0)})
+    projection = drawn.fit(frame, predictions=[0] * 12 + [1, 0] * 30)
+    line = projection.baseline(metric=metric).iloc[0]
+    scenario = projection.what_if({"x": 34.0}, metric=metric).outcomes.iloc[-1]
+    assert (line["low"], line["high"]) == pytest.approx((0.0, far), abs=1e-9)
+    assert scenario["low"] == 0.0
+    assert scenario["high"] > far  # fewer effective rows
+
+
 def test_few_effective_rows_of_a_group_make_its_interval_wider():
     where = {"where": {"g": "a"}}
     line = few(4).baseline(metric=SelectionRate(**where)).iloc[0]
