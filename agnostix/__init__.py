@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from agnostix.core.explanation import (
         Explanation,
+        FairnessStress,
         GapExplanation,
+        GroupMeasures,
         PixelEffects,
         PixelShifts,
         Scenario,
@@ -50,6 +52,8 @@ if TYPE_CHECKING:
         TruePositiveRate,
         Variance,
         explain_gap,
+        measure_fairness,
+        stress_fairness,
     )
 
     __version__: str
@@ -67,8 +71,10 @@ __all__ = [
     "ExpectedShortfall",
     "Explanation",
     "ExtremalMaskExplainer",
+    "FairnessStress",
     "FalsePositiveRate",
     "GapExplanation",
+    "GroupMeasures",
     "InfeasibleTargetError",
     "IntegratedGradientsExplainer",
     "Keep",
@@ -97,6 +103,8 @@ __all__ = [
     "as_predictor",
     "explain_gap",
     "guided_grad_cam",
+    "measure_fairness",
+    "stress_fairness",
     "submodular_pick",
 ]
 
@@ -113,8 +121,10 @@ _MODULES = {
     "ExpectedShortfall": "what_if",
     "Explanation": "core.explanation",
     "ExtremalMaskExplainer": "neural",
+    "FairnessStress": "core.explanation",
     "FalsePositiveRate": "what_if",
     "GapExplanation": "core.explanation",
+    "GroupMeasures": "core.explanation",
     "InfeasibleTargetError": "exceptions",
     "IntegratedGradientsExplainer": "neural",
     "Keep": "what_if",
@@ -143,6 +153,8 @@ _MODULES = {
     "as_predictor": "core.models",
     "explain_gap": "what_if",
     "guided_grad_cam": "neural",
+    "measure_fairness": "what_if",
+    "stress_fairness": "what_if",
     "submodular_pick": "lime",
 }
 _SUBPACKAGES = ("maskers", "metrics", "neural", "plotting", "report", "testing")

@@ -271,8 +271,8 @@ def main() -> None:
     parser = ArgumentParser(description=__doc__)
     parser.add_argument("--small", action="store_true", help="a trial of a minute")
     small = parser.parse_args().small
-    check_searches(*((4, 300, 101) if small else (50, 500, 401)))
-    check_errors(*((500, 60) if small else (2_000, 1_000)))
+    check_searches(*((4, 300, 101) if small else (50, 400, 151)))
+    check_errors(*((500, 60) if small else (1_500, 400)))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from agnostix.plotting.comparison import ComparisonDisplay
 from agnostix.plotting.concentration import WeightConcentrationDisplay
 from agnostix.plotting.curve import WhatIfCurveDisplay
 from agnostix.plotting.display import Display, ExplanationDisplay
+from agnostix.plotting.fairness import FairnessStressDisplay, GroupMeasuresDisplay
 from agnostix.plotting.gap import GapDisplay
 from agnostix.plotting.heatmap import HeatmapDisplay
 from agnostix.plotting.joint_map import WhatIfMapDisplay
@@ -31,7 +32,9 @@ __all__ = [
     "ComparisonDisplay",
     "Display",
     "ExplanationDisplay",
+    "FairnessStressDisplay",
     "GapDisplay",
+    "GroupMeasuresDisplay",
     "HeatmapDisplay",
     "LeavesDisplay",
     "LoveDisplay",

@@ -23,6 +23,7 @@ Results          `response_curves`, `sweeps`: curves, rankings, the baseline. `s
                  `solving`, with `condition_table`, `outcomes` and `shifts`. `joint`: grids.
 Pictures         `pixels`: `PixelProjection`, each pixel a column, all of them stacked.
 Drift            Two tables: `drift`, the parts of a gap in prediction, error or rate between them.
+Fairness         `fairness`: every measure of groups, and how far populations with other values are.
 Rows             `table` and `predictions` in a canonical order; `sample`: some of them, standardized.
 """
 
@@ -49,6 +50,7 @@ from agnostix.what_if.constraints import (
 from agnostix.what_if.correlated_shifts import CorrelatedShifts
 from agnostix.what_if.drift import explain_gap
 from agnostix.what_if.explainer import EntropicProjection
+from agnostix.what_if.fairness import measure_fairness, stress_fairness
 from agnostix.what_if.metrics import default_metrics
 from agnostix.what_if.pixels import PixelProjection
 from agnostix.what_if.sample import Sample, movable
@@ -80,5 +82,7 @@ __all__ = [
     "Variance",
     "default_metrics",
     "explain_gap",
+    "measure_fairness",
     "movable",
+    "stress_fairness",
 ]

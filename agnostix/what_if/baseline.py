@@ -11,7 +11,7 @@ from agnostix.core.typing import Floats
 from agnostix.what_if.inference import Influence, assign_blocks, interval, jackknife
 from agnostix.what_if.inference.batch import DrawSolver
 from agnostix.what_if.metrics import BlockQuantity, MeanQuantity, Quantity, SmoothQuantity
-from agnostix.what_if.sample import ProjectionConfig, Sample, iter_groups
+from agnostix.what_if.sample import ProjectionConfig, Sample, groups_of, iter_groups
 from agnostix.what_if.scenario_draws import ScenarioDraws, ScenarioStatistics
 
 _NAMES = ["group", "quantity", "output", "value", "std_error", "low", "high", "n_rows"]
@@ -62,6 +62,7 @@ def _interval(
         *(values[[j]], errors[[j]], np.array([sample.base_ess]), config.confidence_level, quantity.bounds),
         counts=quantity.counts,
         most_degrees=sample.most_degrees,
+        groups=groups_of(quantity, sample, sample.base),
     )
     return float(low[0]), float(high[0])
 

@@ -265,8 +265,9 @@ class EntropicProjection(PopulationExplainer):
             "accuracy", "error_rate", "log_loss", "brier_score", "roc_auc",
             "mean_absolute_error", "mean_squared_error",
             "root_mean_squared_error", "r2"; the name of any scikit-learn
-            scorer that takes sample_weight; or a function ``f(y_true, y_pred, sample_weight)``, where
-            y_pred are labels for a classifier.
+            scorer that takes sample_weight; a function ``f(y_true, y_pred, sample_weight)``, where
+            y_pred are labels for a classifier; or a rate or comparison of groups,
+            as ``DisparateImpact(group="sex", reference="Male")``.
         by : str, default=None
             Column whose groups get a curve each; only rows of the group are reweighted.
         simultaneous : bool, default=False
@@ -287,7 +288,8 @@ class EntropicProjection(PopulationExplainer):
         """
         check_is_fitted(self, "n_features_in_")
         names = select_columns(self.table_, features, targets)
-        sample = Sample.from_table(self.table_, quantities_for(metric, self.predictions_))
+        quantities = quantities_for(metric, self.predictions_, self.table_, by)
+        sample = Sample.from_table(self.table_, quantities)
         if by is not None:
             self.table_.column(by)
         targets = None if targets is None else {str(name): values for name, values in targets.items()}
@@ -350,7 +352,8 @@ class EntropicProjection(PopulationExplainer):
         check_is_fitted(self, "n_features_in_")
         if not (isinstance(kl, Real) and 0 < kl < np.inf):
             raise ValueError(f"The 'kl' parameter of rank must be a positive number, got {kl!r}.")
-        sample = Sample.from_table(self.table_, quantities_for(metric, self.predictions_))
+        quantities = quantities_for(metric, self.predictions_, self.table_, by)
+        sample = Sample.from_table(self.table_, quantities)
         if by is not None:
             self.table_.column(by)
         names = select_columns(self.table_, features, None)
@@ -380,7 +383,8 @@ class EntropicProjection(PopulationExplainer):
         check_is_fitted(self, "n_features_in_")
         if by is not None:
             self.table_.column(by)
-        sample = Sample.from_table(self.table_, quantities_for(metric, self.predictions_))
+        quantities = quantities_for(metric, self.predictions_, self.table_, by)
+        sample = Sample.from_table(self.table_, quantities)
         return measure_baseline(sample, self.config_, by)
 
     @one_blas_thread
@@ -444,7 +448,7 @@ class EntropicProjection(PopulationExplainer):
         predictions = self.predictions_
         closeness = Closeness.parse(divergence, weight_bounds)
         statement = read_statement(self.table_, constraints, prediction, error_rate, closeness.options)
-        sample = Sample.from_table(self.table_, scenario_quantities(metric, predictions))
+        sample = Sample.from_table(self.table_, scenario_quantities(metric, predictions, self.table_))
         with light_weights_named(self.table_.base):
             scenario = solve_scenario(sample, statement, predictions, self.config_, closeness, gap_weights)
         warn_of_missing(self.table_, self.config_.missing, statement.features)

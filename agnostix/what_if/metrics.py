@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
@@ -18,11 +18,11 @@ from sklearn.metrics import get_scorer, get_scorer_names
 from agnostix.core.typing import Bools, Floats
 from agnostix.exceptions import DataError
 from agnostix.what_if.predictions import Predictions
+from agnostix.what_if.table import Table
 
 UNIT = (0.0, 1.0)
 POSITIVE = (0.0, np.inf)
 ANY = (-np.inf, np.inf)
-Metric = str | Callable[..., float]
 _PROBABILISTIC = ("log_loss", "brier_score")
 
 
@@ -46,6 +46,11 @@ class SmoothQuantity:
     bounds: tuple[float, float] = ANY  # of its values, by definition
     output: None = None
     counts: bool = False
+    groups: Callable[[Floats], Floats] | None = None  # `groups` of `inference.interval` under weights
+
+    def groups_at(self, weights: Floats) -> Floats | None:
+        """What `inference.interval` takes of its groups at weights (n_rows,), (n_groups, 2)."""
+        return None if self.groups is None else self.groups(weights)
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,25 @@ class BlockQuantity:
     bounds: tuple[float, float] = ANY
     output: None = None
     counts: bool = False
+
+
+@runtime_checkable
+class Measure(Protocol):
+    """What is measured on a table's columns too, as a rate in a group is."""
+
+    @property
+    def label(self) -> str:
+        """Its name."""
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Columns that make its groups."""
+
+    def quantities(self, table: Table, predictions: Predictions) -> list[Quantity]:
+        """What it measures."""
+
+
+Metric: TypeAlias = str | Callable[..., float] | Measure
 
 
 def prediction_means(predictions: Predictions) -> list[Quantity]:
@@ -126,23 +150,49 @@ def roc_auc(predictions: Predictions) -> SmoothQuantity:
     return SmoothQuantity("roc_auc", measure, UNIT)
 
 
-def quantities_for(metric: Metric | Sequence[Metric] | None, predictions: Predictions) -> list[Quantity]:
-    """Quantities of a metric, or of several."""
+def quantities_for(
+    metric: Metric | Sequence[Metric] | None,
+    predictions: Predictions,
+    table: Table | None = None,
+    by: str | None = None,
+) -> list[Quantity]:
+    """Quantities of a metric, or of several, which measures of groups take from columns of the table."""
     metrics: Sequence[Any] = metric if isinstance(metric, list | tuple) else [metric]
     quantities: list[Quantity] = []
     if not metrics:
         raise ValueError("The 'metric' parameter is an empty list: name at least one, or pass None.")
     for one in metrics:
-        quantities.extend(_resolve(one, predictions))
+        if isinstance(one, Measure) and not isinstance(one, type):
+            quantities.extend(_measure(one, predictions, table, by))
+        else:
+            quantities.extend(_resolve(one, predictions))
     return quantities
 
 
-def scenario_quantities(metric: Metric | Sequence[Metric] | None, predictions: Predictions) -> list[Quantity]:
+def _measure(
+    measure: Measure, predictions: Predictions, table: Table | None, by: str | None
+) -> list[Quantity]:
+    if table is None:
+        raise ValueError(
+            f"The {measure.label} is a metric of groups, which are made by columns of a table. Pass the name "
+            "of a metric, or use explain, rank, what_if or baseline of EntropicProjection."
+        )
+    if by is not None and by in measure.features:
+        raise ValueError(
+            f"by={by!r} looks at each of its groups alone, and the {measure.label} is about some of them. "
+            "Leave by= out."
+        )
+    return measure.quantities(table, predictions)
+
+
+def scenario_quantities(
+    metric: Metric | Sequence[Metric] | None, predictions: Predictions, table: Table
+) -> list[Quantity]:
     """The mean of each output, and a metric or several; None for those that suit the model."""
     chosen = default_metrics(predictions) if metric is None else metric
     more: list[Any] = list(chosen) if isinstance(chosen, list | tuple) else [chosen]
     more = [one for one in more if one not in (None, "prediction", "outcome")]
-    return quantities_for(["prediction", *more], predictions)
+    return quantities_for(["prediction", *more], predictions, table)
 
 
 def default_metrics(predictions: Predictions) -> list[Metric]:
@@ -166,7 +216,8 @@ def _resolve(metric: Metric | None, predictions: Predictions) -> list[Quantity]:
         return prediction_means(predictions)
     if not (isinstance(metric, str) or callable(metric)):
         raise ValueError(
-            f"The 'metric' parameter must be a str, a callable, a list of these or None, got {metric!r}."
+            "The 'metric' parameter must be a str, a callable, a rate or comparison of groups, a list of "
+            f"these or None, got {metric!r}."
         )
     _check_measurable(metric, predictions)
     if callable(metric):

@@ -11,7 +11,7 @@ import pandas as pd
 from agnostix.core.typing import Floats
 from agnostix.what_if.inference import AnyInfluence, assign_blocks, interval, jackknife
 from agnostix.what_if.metrics import BlockQuantity, MeanQuantity, Quantity, SmoothQuantity
-from agnostix.what_if.sample import ProjectionConfig, Sample
+from agnostix.what_if.sample import ProjectionConfig, Sample, groups_of
 
 Resolve: TypeAlias = Callable[[Floats], Floats | None]
 """Weights (n_rows,) closest to other base weights (n_rows,), None if there are none."""
@@ -36,7 +36,8 @@ def compute_outcomes(
             j += 1
         else:
             parts = _metric_values(sample, quantity, resolve, influence)
-        rows.append(_outcome(quantity, parts, ess, config, sample.most_degrees))
+        groups = groups_of(quantity, sample, influence.weights)
+        rows.append(_outcome(quantity, parts, ess, config, sample.most_degrees, groups))
     names = pd.Series([row.pop("output") for row in rows], dtype=object)
     frame = pd.DataFrame(rows)
     frame.insert(1, "output", names)
@@ -65,15 +66,19 @@ def _outcome(
     ess: float,
     config: ProjectionConfig,
     most: float,
+    groups: Floats | None,
 ) -> dict[str, object]:
     base, value, error, change_error = parts
     level = config.confidence_level
     values, errors, rows = (np.array([part]) for part in (value, error, ess))
     low, high = interval(
-        values, errors, rows, level, quantity.bounds, counts=quantity.counts, most_degrees=most
+        *(values, errors, rows, level, quantity.bounds),
+        counts=quantity.counts,
+        most_degrees=most,
+        groups=groups,
     )
     change_low, change_high = interval(
-        np.array([value - base]), np.array([change_error]), np.array([ess]), level, most_degrees=most
+        *(values - base, np.array([change_error]), rows, level), most_degrees=most, groups=groups
     )
     return {
         "quantity": quantity.name,

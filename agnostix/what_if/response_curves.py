@@ -217,6 +217,7 @@ class QuantityCurve:
     change_errors: Floats  # (n_targets,), of the difference to the base value
     draws: tuple[Replicates, Replicates] | None = None  # of values and changes, if errors are the bootstrap's
     together: float = np.nan  # level of each interval at which all of the curve hold together
+    groups: Floats | None = None  # (n_targets, n_groups, 2), `groups` of `inference.interval`
 
     @property
     def shown_errors(self) -> tuple[Floats, Floats]:
@@ -245,16 +246,15 @@ class ResponseCurve:
 
     def interval(self, part: QuantityCurve, confidence_level: float) -> tuple[Floats, Floats]:
         """Confidence interval of a quantity at each target."""
-        return self._ends(part.values, part.std_errors, confidence_level, part.draws, 0, part.quantity)
+        return self._ends(part, part.values, confidence_level, 0)
 
     def change_interval(self, part: QuantityCurve, confidence_level: float) -> tuple[Floats, Floats]:
         """Confidence interval of its difference to the base value."""
-        change = part.values - part.base
-        return self._ends(change, part.change_errors, confidence_level, part.draws, 1, None)
+        return self._ends(part, part.values - part.base, confidence_level, 1)
 
     def band(self, part: QuantityCurve, confidence_level: float) -> tuple[Floats, Floats]:
         """Ends of the band that holds the quantity at all targets together."""
-        low, high = self._ends(part.values, part.std_errors, part.together, part.draws, 0, part.quantity)
+        low, high = self._ends(part, part.values, part.together, 0)
         if part.draws is None:
             return low, high
         half = part.draws[0].largest(part.values, confidence_level) * part.shown_errors[0]
@@ -262,24 +262,20 @@ class ResponseCurve:
         low = np.fmin(low, np.clip(part.values - half, *bounds))
         return low, np.fmax(high, np.clip(part.values + half, *bounds))
 
-    def _ends(
-        self,
-        values: Floats,
-        errors: Floats,
-        level: float,
-        draws: tuple[Replicates, Replicates] | None,
-        which: int,
-        quantity: Quantity | None,
-    ) -> tuple[Floats, Floats]:
-        most = self.moment.sample.most_degrees
-        bounds = (-np.inf, np.inf) if quantity is None else quantity.bounds
-        counts = quantity is not None and quantity.counts
-        if draws is not None:
-            own = np.where(np.isinf(errors), np.inf, draws[which].std_errors)
-            low, high = draws[which].studentized(values, errors, level)
-            ends = interval(values, own, self.ess, level, bounds, counts=counts, most_degrees=most)
-            return np.fmin(np.clip(low, *bounds), ends[0]), np.fmax(np.clip(high, *bounds), ends[1])
-        return interval(values, errors, self.ess, level, bounds, counts=counts, most_degrees=most)
+    def _ends(self, part: QuantityCurve, values: Floats, level: float, which: int) -> tuple[Floats, Floats]:
+        """Ends of intervals of its values (which 0) or changes (1)."""
+        quantity, errors = part.quantity, (part.std_errors, part.change_errors)[which]
+        bounds, counts = (quantity.bounds, quantity.counts) if which == 0 else ((-np.inf, np.inf), False)
+        low, high = interval(
+            *(values, part.shown_errors[which], self.ess, level, bounds),
+            counts=counts,
+            most_degrees=self.moment.sample.most_degrees,
+            groups=part.groups,
+        )
+        if part.draws is None:
+            return low, high
+        ends = part.draws[which].studentized(values, errors, level)
+        return np.fmin(np.clip(ends[0], *bounds), low), np.fmax(np.clip(ends[1], *bounds), high)
 
 
 def shift_moment(moment: MomentStatistic, targets: Floats, config: ProjectionConfig) -> ResponseCurve:
@@ -422,14 +418,19 @@ def _measure_smooth(
     base_value, psi_base = quantity.measure(sample.expand(sample.base))
     psi_base = sample.restrict(psi_base)[:, None]
     parts = np.full((4, tilts.xi.size), np.nan)
+    groups: list[Floats | None] = [quantity.groups_at(sample.expand(sample.base))] * tilts.xi.size
     for j in np.flatnonzero(~tilts.infeasible).tolist():
         influence, drift = influence_at(moment, tilts, j)
-        value, psi = quantity.measure(sample.expand(influence.weights))
+        weights = sample.expand(influence.weights)
+        groups[j] = quantity.groups_at(weights)
+        value, psi = quantity.measure(weights)
         psi = sample.restrict(psi)[:, None]
         error, change_error = influence.errors(psi, psi_base, drift)
         slope = influence.slopes(psi)[0, 0] / statistic.scale if np.isfinite(tilts.xi[j]) else np.nan
         parts[:, j] = value, error[0], slope, change_error[0]
-    return QuantityCurve(quantity, base_value, *parts)
+    together = None if quantity.groups is None else np.array(groups, dtype=float)
+    values, errors, slopes, change_errors = parts
+    return QuantityCurve(quantity, base_value, values, errors, slopes, change_errors, groups=together)
 
 
 def _measure_blocks(

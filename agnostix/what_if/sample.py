@@ -15,7 +15,7 @@ from agnostix.core.typing import Bools, Floats, Numbers
 from agnostix.exceptions import DataError
 from agnostix.what_if.inference.design import Design
 from agnostix.what_if.inference.resampling import Resampling
-from agnostix.what_if.metrics import MeanQuantity, Quantity
+from agnostix.what_if.metrics import MeanQuantity, Quantity, SmoothQuantity
 from agnostix.what_if.table import Column, Table, is_constant
 
 _MAX_GROUPS = 20
@@ -266,6 +266,13 @@ class Sample:
     def base_ess(self) -> float:
         """Effective sample size of the base weights."""
         return float(1.0 / (self.base @ self.base))
+
+
+def groups_of(quantity: Quantity, sample: Sample, weights: Floats) -> Floats | None:
+    """What `inference.interval` takes of a quantity's groups under weights (n_here,), (1, n_groups, 2)."""
+    if not isinstance(quantity, SmoothQuantity) or quantity.groups is None:
+        return None
+    return quantity.groups(sample.expand(weights))[None]
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from agnostix.what_if.inference.resampling import Resampling
 from agnostix.what_if.metrics import BlockQuantity, MeanQuantity, Quantity, SmoothQuantity
 from agnostix.what_if.program import Program, Solution
 from agnostix.what_if.replicate_weights import ManySolver
-from agnostix.what_if.sample import ProjectionConfig, Sample, Statistic
+from agnostix.what_if.sample import ProjectionConfig, Sample, Statistic, groups_of
 from agnostix.what_if.scenario_influence import follows
 from agnostix.what_if.solving import Solved
 
@@ -54,7 +54,7 @@ class SingleDraws:
     def from_solution(cls, context: Context, solution: Solution) -> SingleDraws:
         """Without what cannot be pickled: functions of conditions, and of metrics."""
         bare = replace(context.sample, quantities=())
-        program = replace(solution.program, compiled=Compiled(_no_conditions))
+        program = replace(solution.program, compiled=Compiled(_no_conditions), closest=None)
         return cls(replace(context, sample=bare), program, solution.values, solution.projection)
 
     def solve(self, counts: Floats) -> tuple[Floats, Floats, Bools]:
@@ -265,7 +265,8 @@ class ScenarioDraws:
 
     replicates: Replicates  # of outcomes, their changes, and shifts
     sample: Sample
-    ess: float  # of the scenario
+    weights: Floats  # (n_rows,), of the scenario
+    ess: float  # of these
     config: ProjectionConfig
 
     @classmethod
@@ -274,7 +275,7 @@ class ScenarioDraws:
     ) -> ScenarioDraws:
         """Draw the rows, and solve again."""
         replicates = replicate(statistics.resampling, statistics.with_squares(), config.n_jobs)
-        return cls(replicates, statistics.sample, ess, config)
+        return cls(replicates, statistics.sample, statistics.influence.weights, ess, config)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -305,6 +306,7 @@ class ScenarioDraws:
         return draw_ends(
             self.replicates.select(slice(first, first + value.size)),
             *(value, error, ess, quantities),
+            [None if one is None else groups_of(one, self.sample, self.weights) for one in quantities],
             self.config.confidence_level,
             self.sample.most_degrees,
         )
@@ -316,6 +318,7 @@ def draw_ends(
     errors: Floats,
     ess: Floats,
     quantities: tuple[Quantity | None, ...],
+    groups: list[Floats | None],
     level: float,
     most_degrees: float,
 ) -> tuple[Floats, Floats, Floats]:
@@ -326,7 +329,12 @@ def draw_ends(
         bounds = _ANY if quantity is None else quantity.bounds
         counts = quantity is not None and quantity.counts
         at = slice(j, j + 1)
-        ends = interval(values[at], own[at], ess[at], level, bounds, counts=counts, most_degrees=most_degrees)
+        ends = interval(
+            *(values[at], own[at], ess[at], level, bounds),
+            counts=counts,
+            most_degrees=most_degrees,
+            groups=groups[j],
+        )
         low[at] = np.fmin(np.clip(low[at], *bounds), ends[0])
         high[at] = np.fmax(np.clip(high[at], *bounds), ends[1])
     return own, low, high

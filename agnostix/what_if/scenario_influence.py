@@ -14,8 +14,9 @@ import numpy as np
 
 from agnostix.core.typing import Bools, Floats
 from agnostix.what_if.calibration import KULLBACK_LEIBLER
-from agnostix.what_if.constraints.averages import Average
-from agnostix.what_if.constraints.base import Condition, Context, Relative
+from agnostix.what_if.constraints.averages import Average, average_of
+from agnostix.what_if.constraints.base import Condition, Constraint, Context, Relative
+from agnostix.what_if.constraints.comparisons import GroupComparison
 from agnostix.what_if.constraints.compilation import compile_constraints
 from agnostix.what_if.inference import Influence
 from agnostix.what_if.program import Solution
@@ -154,11 +155,13 @@ def _statistics_of_data(context: Context, solution: Solution) -> Floats:
     projection, base = solution.projection, context.base
     active = np.isfinite(projection.held) | (projection.xi != 0.0)
     found = []
+    for one in context.constraints:
+        if isinstance(one, GroupComparison) and (one.is_soft or _is_relative(one)):
+            found += _rates_in_groups(one, context)
     for place in np.flatnonzero(active).tolist():
         condition = solution.conditions[place]
         one = context.constraints[condition.source]
-        ends = one._target.low, one._target.high
-        if condition.role == "held" or any(isinstance(end, Relative) for end in ends):
+        if condition.role == "held" or (_is_relative(one) and not isinstance(one, GroupComparison)):
             z = condition.statistic.z
             member = one.members(context) if isinstance(one, Average) else None
             if condition.role == "stated" and member is not None:  # 1_G (x - target): about the data's value
@@ -177,6 +180,23 @@ def _statistics_of_data(context: Context, solution: Solution) -> Floats:
     return np.column_stack(kept) if kept else np.empty((base.size, 0))
 
 
+def _is_relative(constraint: Constraint) -> bool:
+    """Whether a target is relative to the data's value."""
+    ends = constraint._target.low, constraint._target.high
+    return any(isinstance(end, Relative) for end in ends)
+
+
+def _rates_in_groups(constraint: GroupComparison, context: Context) -> list[Floats]:
+    """1_G (decision - rate), shape (n_rows,), of each rate in each of the groups and in all together."""
+    found = []
+    for rate in constraint.rates(context):
+        together = np.any(list(rate.groups.values()), axis=0)
+        for member in (*rate.groups.values(), together):
+            value = average_of(rate.decisions, member, context.base)
+            found.append(np.where(member, rate.decisions - value, 0.0))
+    return found
+
+
 def _equations_at(context: Context, solution: Solution, base: Floats) -> tuple[Floats, Floats]:
     """Sums of the equations (n_equations,) and exponents (n_rows,), conditions compiled for other weights."""
     compiled = compile_constraints(replace(context, sample=replace(context.sample, base=base / base.sum())))
@@ -185,7 +205,8 @@ def _equations_at(context: Context, solution: Solution, base: Floats) -> tuple[F
     conditions = compiled.conditions(solution.values)
     linear = program.linear(conditions)
     if result is not None:
-        result = replace(result, best=replace(result.best, problem=program.given(solution.values)))
+        best = replace(result.best, problem=program.given(solution.values), linear=linear)
+        result = replace(result, best=best)
     ends = np.where(projection.xi >= 0.0, linear.low, linear.high)
     moved = replace(projection, held=np.where(np.isfinite(projection.held), ends, np.nan))
     at = _Equations.from_solution(

@@ -12,11 +12,24 @@ import pytest
 from matplotlib.figure import Figure
 
 import agnostix.plotting as plotting
-from agnostix import EntropicProjection, GapExplanation, PixelEffects, PixelProjection, explain_gap
+from agnostix import (
+    DisparateImpact,
+    EntropicProjection,
+    FairnessStress,
+    GapExplanation,
+    GroupMeasures,
+    PixelEffects,
+    PixelProjection,
+    explain_gap,
+    measure_fairness,
+    stress_fairness,
+)
 from agnostix.metrics import ComparisonResult, MetricCurve, MetricResult, UnreliableResult
 from agnostix.plotting import (
     ComparisonDisplay,
+    FairnessStressDisplay,
     GapDisplay,
+    GroupMeasuresDisplay,
     LeavesDisplay,
     LoveDisplay,
     MetricCurveDisplay,
@@ -57,6 +70,8 @@ MAKERS: dict[str, Maker] = {
     "TextDisplay": lambda p: TextDisplay.from_explanation(text()),
     "TreeDisplay": lambda p: TreeDisplay.from_estimator(fitted_mimic()),
     "GapDisplay": lambda p: GapDisplay.from_explanation(_gap(p)),
+    "GroupMeasuresDisplay": lambda p: GroupMeasuresDisplay.from_explanation(_groups(p)),
+    "FairnessStressDisplay": lambda p: FairnessStressDisplay.from_explanation(_stress(p)),
     "PruningPathDisplay": lambda p: PruningPathDisplay.from_estimator(fitted_mimic()),
     "LeavesDisplay": lambda p: LeavesDisplay.from_estimator(fitted_mimic()),
     "ComparisonDisplay": lambda p: ComparisonDisplay.from_result(_comparison()),
@@ -72,6 +87,23 @@ def _gap(projection: EntropicProjection) -> GapExplanation:
     is_odd, p = np.arange(len(X)) % 2 == 1, X.iloc[:, -1].to_numpy()
     A, B = (EntropicProjection().fit(X[rows], predictions=p[rows]) for rows in (~is_odd, is_odd))
     return explain_gap(A, B)
+
+
+def _groups(projection: EntropicProjection) -> GroupMeasures:
+    decided, group = _decided(projection)
+    return measure_fairness(decided, group=group, reference="a")
+
+
+def _stress(projection: EntropicProjection) -> FairnessStress:
+    decided, group = _decided(projection)
+    return stress_fairness(decided, DisparateImpact(group=group, reference="a"), n_targets=3)
+
+
+def _decided(projection: EntropicProjection) -> tuple[EntropicProjection, str]:
+    """Decisions in two groups that a column of the projection's name makes."""
+    group = list(projection.table_.columns)[-1]
+    X = pd.DataFrame({group: ["a", "b"] * 40, "age": np.arange(80.0)})
+    return EntropicProjection().fit(X, predictions=[1, 0, 0, 1, 1] * 16), group
 
 
 def _effects() -> PixelEffects:

@@ -21,6 +21,32 @@ def rate(decisions, members, weights):
     return chosen / total
 
 
+def group_rates(decisions, truth, members, weights):
+    """Selection, true positive, false positive and error rate of a group, row by row."""
+    yes = [inside and t == 1 for inside, t in zip(members, truth, strict=True)]
+    no = [inside and t != 1 for inside, t in zip(members, truth, strict=True)]
+    wrong = [d != t for d, t in zip(decisions, truth, strict=True)]
+    return {
+        "selection rate": rate(decisions, members, weights),
+        "true positive rate": rate(decisions, yes, weights),
+        "false positive rate": rate(decisions, no, weights),
+        "error rate": rate(wrong, members, weights),
+    }
+
+
+def group_comparisons(own, reference):
+    """Ratio and differences of two groups' rates."""
+    gaps = {name: own[name] - reference[name] for name in own}
+    return {
+        "disparate impact": own["selection rate"] / reference["selection rate"],
+        "statistical parity": gaps["selection rate"],
+        "equal opportunity": gaps["true positive rate"],
+        "false positive parity": gaps["false positive rate"],
+        "error parity": gaps["error rate"],
+        "equalized odds": max(abs(gaps["true positive rate"]), abs(gaps["false positive rate"])),
+    }
+
+
 def bernoulli_divergence(p, q):
     """Kullback-Leibler divergence of a share p from a share q."""
     return p * np.log(p / q) + (1.0 - p) * np.log((1.0 - p) / (1.0 - q))

@@ -1,4 +1,4 @@
-"""Linear programs on what rows can reach: whether targets are within, how far, and the nearest that are."""
+"""Linear programs on what rows can reach: whether targets are within, and how far on the way to them."""
 
 from __future__ import annotations
 
@@ -112,39 +112,3 @@ def reachable_share(phi: Floats, start: Floats, target: Floats) -> float:
     bounds = [(0.0, None)] * n + [(0.0, 1.0)]
     program = linprog(cost, A_eq=equations, b_eq=np.r_[start, 1.0], bounds=bounds, method="highs")
     return float(np.clip(-program.fun, 0.0, 1.0)) if program.status == 0 else 0.0
-
-
-def nearest_reachable(phi: Floats, target: Floats, costs: Floats) -> Floats:
-    """The mean (n_constraints,) of some weights closest to a target, in the sum of distances by costs."""
-    corners = np.unique(phi, axis=0)
-    n, k = corners.shape
-    equations = np.zeros((k + 1, n + 2 * k))
-    equations[:k, :n], equations[k, :n] = corners.T, 1.0
-    equations[:k, n : n + k], equations[:k, n + k :] = np.eye(k), -np.eye(k)
-    cost = np.r_[np.zeros(n), costs, costs]
-    program = linprog(cost, A_eq=equations, b_eq=np.r_[target, 1.0], method="highs", options=_OPTIONS)
-    if program.status != 0:
-        return np.zeros(k)
-    weights = np.maximum(program.x[:n], 0.0)
-    return np.asarray(weights @ corners / weights.sum(), dtype=np.float64)
-
-
-def sparsest_relation(phi: Floats, target: Floats, direction: Floats) -> Floats:
-    """A combination of few statistics, constant over the rows and not met by a target; or direction."""
-    center = phi.mean(0)
-    _, values, vectors = np.linalg.svd(phi - center, full_matrices=phi.shape[0] < phi.shape[1])
-    spread = np.r_[values, np.zeros(len(vectors) - values.size)]
-    null = vectors[spread <= 1e-9 * max(spread[0], 1e-300)]
-    m, k = null.shape
-    # The least sum of absolute factors u >= |null' a| with the target 1 off: it has few that are not 0.
-    bounds = np.block([[null.T, -np.eye(k)], [-null.T, -np.eye(k)]])
-    program = linprog(
-        np.r_[np.zeros(m), np.ones(k)],
-        A_ub=bounds,
-        b_ub=np.zeros(2 * k),
-        A_eq=np.r_[null @ (target - center), np.zeros(k)][None],
-        b_eq=[1.0],
-        bounds=[(None, None)] * m + [(0.0, None)] * k,
-        method="highs",
-    )
-    return np.asarray(null.T @ program.x[:m], dtype=np.float64) if program.status == 0 else direction

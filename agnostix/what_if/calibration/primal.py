@@ -67,10 +67,6 @@ class Calibration:
         up, down = direction > 0.0, direction < 0.0
         return float(direction[up] @ self.low[up] + direction[down] @ self.high[down])
 
-    def cost_of_multipliers(self, xi: Floats) -> float:
-        """What ranges and penalties add to the dual."""
-        return float(0.5 * (xi * xi) @ (1.0 / self.penalty)) - self.support(xi)
-
     def active_end(self, xi: Floats) -> Floats:
         """The end of each range that its multiplier holds, NaN where it holds none, shape (n_conditions,)."""
         held = np.where(xi > 0.0, self.low, np.where(xi < 0.0, self.high, np.nan))

@@ -20,6 +20,8 @@ _MAX_ROUNDS = 2000
 _OPTIONS = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
 _MUST = 1e4
 """Cost of a gap in what must hold and does not under the anchor, of the largest other cost."""
+_OUT_OF_SIGHT = 1e6
+"""Ends of ranges this many times as far as the farthest row are taken as no farther."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,10 @@ def least_gaps(
     The cost is the sum of gaps (in standard deviations) times costs (n_conditions,), inf for what must hold;
     `together` it is the largest gap. `decide` stops as soon as it is known whether the cost exceeds this.
     """
+    # A linear program takes 1e20 for infinite, and no row tells ends apart that all rows are far from.
+    far = _OUT_OF_SIGHT * (1.0 + np.abs(reach.phi).max(0))
+    low = np.where(np.isinf(low), low, np.clip(low, -far, far))
+    high = np.where(np.isinf(high), high, np.clip(high, -far, far))
     program = _ElasticProgram.over(reach, low, high, costs, places, together)
     proven, kept = -np.inf, np.zeros(low.size)
     for _ in range(_MAX_ROUNDS):

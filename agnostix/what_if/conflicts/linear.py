@@ -14,6 +14,8 @@ from agnostix.what_if.constraints.base import Condition, Context
 _FAR_FROM_ZERO = 100.0
 """Cost of a gap in a column so far from 0 that its units cannot hold an average exactly: it is moved last."""
 _NO_WEIGHT = 1e-12
+_LARGEST = 1e300
+"""Of targets in standard deviations: an infinite one would be none."""
 
 
 def linear_conditions(
@@ -28,8 +30,8 @@ def linear_conditions(
     each = [_cost(one, group, context, costs) for one, group in zip(hard, groups, strict=True)]
     return ElasticConditions(
         np.column_stack([one.z for one in statistics]),
-        np.array([one.to_z(stated.low) for one, stated in zip(statistics, hard, strict=True)]),
-        np.array([one.to_z(stated.high) for one, stated in zip(statistics, hard, strict=True)]),
+        np.minimum([one.to_z(stated.low) for one, stated in zip(statistics, hard, strict=True)], _LARGEST),
+        np.maximum([one.to_z(stated.high) for one, stated in zip(statistics, hard, strict=True)], -_LARGEST),
         np.array(each),
         groups,
         context.base,

@@ -19,6 +19,9 @@ from agnostix.what_if.constraints.base import Compiled, Condition, Constraint, C
 from agnostix.what_if.sample import Statistic
 from agnostix.what_if.table import is_constant
 
+_OUT_OF_SIGHT = 1e6
+"""Ranges of a group's numbers beyond which targets are taken as no farther."""
+
 Given = Mapping[Any, float]
 """Values of averages that are held, by the keys of their constraints."""
 
@@ -121,27 +124,34 @@ class Moment:
         first = numbers_at(start)
         if self.has_scalar:
             return self._with_scalar(numbers_at, tuple(scalars), first)
-        statistics = [self._statistic(first, value) for value in self._values]
+        targets = self._targets(first)
+        statistics = [self._statistic(first, value) for value, *_ in targets]
 
         def conditions(values: Floats) -> list[Condition]:
             numbers = numbers_at(values)
             moved = [
                 one if numbers is first else replace(one, values=self._off(numbers, value))
-                for one, value in zip(statistics, self._values, strict=True)
+                for one, (value, *_) in zip(statistics, targets, strict=True)
             ]
             if self.member is None:
                 return [self.over_all(moved[0])]
-            if len(moved) == 1:
-                return [Condition(moved[0], 0.0, 0.0)]
-            return [Condition(moved[0], 0.0, np.inf), Condition(moved[1], -np.inf, 0.0)]
+            return [Condition(one, low, high) for one, (_, low, high) in zip(moved, targets, strict=True)]
 
         return Compiled(conditions, tuple(scalars))
 
-    @property
-    def _values(self) -> tuple[float, ...]:
-        """Values of the average at each of which one of its conditions has the mean 0."""
+    def _targets(self, numbers: Numbers) -> list[tuple[float, float, float]]:
+        """Values of the average and on which sides of 0 the mean of `_off` must be at each."""
+        if self.member is None:
+            return [(0.0, 0.0, 0.0)]
         low, high = self.bounds
-        return (0.0,) if self.member is None else (low,) if low == high else (low, high)
+        inside = numbers[self.member]
+        least, most = float(inside.min()), float(inside.max())
+        far = _OUT_OF_SIGHT * (most - least)  # a target farther off would cancel the numbers' digits
+        one, two = (float(np.clip(end, least - far, most + far)) for end in (low, high))
+        if low == high:
+            return [(one, 0.0, 0.0)]
+        ends = [(one, 0.0, np.inf)] if low > -np.inf else []
+        return ends + ([(two, -np.inf, 0.0)] if high < np.inf else [])
 
     def _off(self, numbers: Numbers, value: float) -> Numbers:
         """1_G (x - value), shape (n_rows,)."""
@@ -196,8 +206,3 @@ def moments_in_group(numbers: Numbers, member: Bools, base: Floats) -> tuple[flo
 def statistic_in_group(label: str, numbers: Numbers, member: Bools, value: float, base: Floats) -> Statistic:
     """1_G (x - value), whose average is 0 where the average of x in the group is the value."""
     return Statistic.from_numbers(label, None, np.where(member, numbers - value, 0.0), base)
-
-
-def move_statistic(first: Statistic, numbers: Any, member: Bools, value: float) -> Statistic:
-    """The same statistic at another value, in the same units."""
-    return replace(first, values=np.where(member, numbers - value, 0.0))

@@ -15,7 +15,7 @@ from agnostix.core.typing import Bools, Floats
 from agnostix.exceptions import DataError
 from agnostix.what_if.predictions import Predictions
 from agnostix.what_if.sample import Sample, Statistic
-from agnostix.what_if.table import Column
+from agnostix.what_if.table import Column, Table
 
 if TYPE_CHECKING:
     from agnostix.what_if.constraints.short_forms import Statement
@@ -218,6 +218,11 @@ class Context:
     constraints: tuple[Constraint, ...] = ()  # all of them, one quantity each
     statement: Statement | None = None  # how they were stated
 
+    @classmethod
+    def of_table(cls, table: Table, predictions: Predictions) -> Context:
+        """All rows of a table, whether or not they have a value of a column."""
+        return cls(Sample.from_table(table, ()), predictions)
+
     @property
     def base(self) -> Floats:
         """Base weights (n_rows,)."""
@@ -244,11 +249,6 @@ class Condition:
     role: Role = "stated"  # "held" where it travels with what is stated
     held: Constraint | None = None  # what is held
     group: Bools | None = None  # (n_rows,), within which it is taken: the group must keep weight
-
-    @property
-    def is_range(self) -> bool:
-        """Whether it is a range rather than a single target."""
-        return self.low < self.high
 
     def end_at(self, z: float) -> float:
         """The end of the range that is z in standard deviations, as it was stated; else z in its units."""
@@ -289,6 +289,7 @@ class Constraint:
     """A quantity of the reweighted rows and where it must lie: base class of all."""
 
     kind: ClassVar[str]
+    is_measure: ClassVar[bool] = False  # whether it can be measured, as a metric, without a target
     is_of_columns: ClassVar[bool] = False  # whether the columns that it needs determine its conditions
     target: Any
     tolerance: float | None
@@ -314,11 +315,19 @@ class Constraint:
         raise NotImplementedError
 
     def __post_init__(self) -> None:
-        self._target  # noqa: B018 - raises for a target that is none
+        if self.target is not None or not self.is_measure:
+            self._target  # noqa: B018 - raises for a target that is none
+        elif self.tolerance is not None or self.penalty is not None:
+            raise ValueError(f"The {self.label} has no target: leave out its tolerance and penalty.")
         self._where  # noqa: B018
 
     @cached_property
     def _target(self) -> Target:
+        if self.target is None and self.is_measure:
+            raise ValueError(
+                f"The {self.label} has no target, so it can be measured, as metric=, and not be reached. "
+                f"State the value to reach: {type(self).__name__}(0.5, ...)."
+            )
         return Target.parse(self.subject, self.target, self.tolerance, self.penalty)
 
     @cached_property

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from agnostix.core.typing import Floats
+from agnostix.core.typing import Bools, Floats
 from agnostix.what_if.constraints.base import Compiled, Condition, Constraint, Context, Scalar, Where
 from agnostix.what_if.constraints.decisions import decide, is_of_class
 from agnostix.what_if.constraints.group_rates import (
@@ -20,7 +20,11 @@ from agnostix.what_if.constraints.group_rates import (
     list_groups,
 )
 from agnostix.what_if.constraints.held import Hold
+from agnostix.what_if.constraints.measures import GroupShare, RatePair, comparison_quantity
 from agnostix.what_if.constraints.rates import FalsePositiveRate, SelectionRate, TruePositiveRate
+from agnostix.what_if.metrics import Quantity
+from agnostix.what_if.predictions import Predictions
+from agnostix.what_if.table import Table
 
 GroupedRate = SelectionRate | TruePositiveRate | FalsePositiveRate
 
@@ -40,7 +44,8 @@ class Extreme(NamedTuple):
 class GroupComparison(Constraint):
     """Rates of decisions in groups, compared with those of a reference group."""
 
-    target: Any
+    target: Any = None
+    _: KW_ONLY
     group: str | Sequence[str]
     reference: Any
     compared: Any = None
@@ -52,6 +57,7 @@ class GroupComparison(Constraint):
     where: Mapping[str, Any] | None = None
 
     is_ratio: ClassVar[bool] = False
+    is_measure: ClassVar[bool] = True
     kinds: ClassVar[tuple[type[GroupedRate], ...]] = (SelectionRate,)
 
     @property
@@ -85,19 +91,24 @@ class GroupComparison(Constraint):
     @property
     def label(self) -> str:
         """Its name: "disparate impact of sex, reference Male"."""
-        return self._with_where(f"{self.subject}, reference {self.reference}")
+        compared = [] if self.compared is None else self.compared
+        names = ", ".join(map(str, compared if isinstance(compared, list) else [compared]))
+        of = f" = {names}" if names else ""
+        return self._with_where(f"{self.subject}{of}, reference {self.reference}")
 
-    def rates(self, context: Context) -> tuple[GroupRate, ...]:
-        """The rates in each group, the reference group first."""
+    def rates(
+        self, context: Context, kinds: Sequence[type[GroupedRate]] | None = None
+    ) -> tuple[GroupRate, ...]:
+        """The rates in each group, the reference group first: those that are compared, or of some kinds."""
         where = self._where
         if where is not None and (both := set(where.features) & set(self.columns)):
             raise ValueError(
                 f"Column {both.pop()!r} makes the groups of {self.subject}: leave it out of where."
             )
-        rows = None if where is None else where.members(context.sample)
+        rows = self._rows(context)
         groups = list_groups(context.sample, self.columns, self.reference, self.compared, rows)
         rates = []
-        for kind in self.kinds:
+        for kind in kinds or self.kinds:
             eligible = np.ones(context.base.size, dtype=bool) if rows is None else rows
             if kind is not SelectionRate:
                 eligible = eligible & (is_of_class(context, self.favorable) == (kind is TruePositiveRate))
@@ -110,6 +121,33 @@ class GroupComparison(Constraint):
                 constraints[group.label] = kind(0.5, **options)
             rates.append(GroupRate(decisions, members, constraints))
         return tuple(rates)
+
+    def _rows(self, context: Context) -> Bools | None:
+        """Rows (n_rows,) among which groups are compared, None for all."""
+        rows = None if self._where is None else self._where.members(context.sample)
+        lacking = np.any([context.sample.column(name).missing for name in self.columns], axis=0)
+        if not lacking.any():
+            return rows
+        return ~lacking if rows is None else rows & ~lacking
+
+    def pairs(self, context: Context) -> dict[str, RatePair]:
+        """The ratio or difference of each rate and group as a function of the weights, by its name."""
+        rates = self.rates(context)
+        for rate in rates:
+            rate.check_has_rows()
+        is_absolute = not self.is_ratio and len(list_extremes(rates, self.is_ratio)) > 1
+        named = {}
+        for rate in rates:
+            shares = {group: GroupShare(rate.decisions, member) for group, member in rate.groups.items()}
+            for group in rate.compared:
+                pair = RatePair(shares[group], shares[rate.reference], self.is_ratio, is_absolute)
+                named[f"{rate.name} where {group}"] = pair
+        return named
+
+    def quantities(self, table: Table, predictions: Predictions) -> list[Quantity]:
+        """The ratio or difference as a function of the weights: of several, the one a target is about."""
+        pairs = self.pairs(Context.of_table(table, predictions))
+        return [comparison_quantity(self.label, list(pairs.values()))]
 
     def by_group(self, context: Context, weights: Floats) -> dict[str, float]:
         """The ratio or difference of each rate and group under weights (n_rows,), by its name."""

@@ -19,9 +19,10 @@ class DisparateImpact(GroupComparison):
 
     Parameters
     ----------
-    target : float, str or pair of these
+    target : float, str or pair of these, default=None
         The ratio to reach, or a range (low, high) for it, as (0.8, inf) for the
-        four-fifths rule. Relative to the data's ratio: "+0.1", "*2".
+        four-fifths rule. Relative to the data's ratio: "+0.1", "*2". None: only measured,
+        as ``metric=``.
     group : str or list of str
         Column that makes the groups, or columns that make them crossed.
     reference : object
@@ -102,9 +103,10 @@ class StatisticalParity(GroupComparison):
 
     Parameters
     ----------
-    target : float, str or pair of these
+    target : float, str or pair of these, default=None
         The difference to reach, group less reference, or a range (low, high)
-        for it. Relative to the data's: "+0.1", "*0.5".
+        for it. Relative to the data's: "+0.1", "*0.5". None: only measured,
+        as ``metric=``.
     group : str or list of str
         Column that makes the groups, or columns that make them crossed.
     reference : object
@@ -179,9 +181,10 @@ class EqualOpportunity(GroupComparison):
 
     Parameters
     ----------
-    target : float, str or pair of these
+    target : float, str or pair of these, default=None
         The difference to reach, group less reference, or a range (low, high)
-        for it. Relative to the data's: "+0.1", "*0.5".
+        for it. Relative to the data's: "+0.1", "*0.5". None: only measured,
+        as ``metric=``.
     group : str or list of str
         Column that makes the groups, or columns that make them crossed.
     reference : object
@@ -257,9 +260,10 @@ class EqualizedOdds(GroupComparison):
 
     Parameters
     ----------
-    target : float, str or pair of these
+    target : float, str or pair of these, default=None
         The largest difference to reach, 0 or more, or a range (low, high) for
-        it, as (0, 0.1) for at most 0.1. Relative to the data's: "*0.5".
+        it, as (0, 0.1) for at most 0.1. Relative to the data's: "*0.5". None: only measured,
+        as ``metric=``.
     group : str or list of str
         Column that makes the groups, or columns that make them crossed.
     reference : object

@@ -59,19 +59,26 @@ class GroupRate:
         """The rate in each group under weights (n_rows,), NaN in a group without weight."""
         return {group: average_of(self.decisions, member, weights) for group, member in self.groups.items()}
 
+    def _remedy(self, group: str) -> str:
+        if group == self.reference:
+            return "Compare with another group, as reference=..."
+        return "Leave that group out, by naming the others in compared=[...]."
+
+    def check_has_rows(self) -> None:
+        """DataError if a group has no rows."""
+        for group, member in self.groups.items():
+            if not member.any():
+                raise DataError(f"No row counts for the {self.name} where {group}. {self._remedy(group)}")
+
     def check_varies(self) -> None:
         """DataError if a group has no rows, or the same decision in all of its rows."""
+        self.check_has_rows()
         for group, member in self.groups.items():
-            remedy = "Leave that group out, by naming the others in compared=[...]."
-            if group == self.reference:
-                remedy = "Compare with another group, as reference=..."
-            if not member.any():
-                raise DataError(f"No row counts for the {self.name} where {group}. {remedy}")
             decisions = self.decisions[member]
             if decisions.min() == decisions.max():
                 raise DataError(
                     f"The {self.name} where {group} is {decisions[0]:g} in every one of its {decisions.size} "
-                    f"rows, so no reweighting moves it. {remedy}"
+                    f"rows, so no reweighting moves it. {self._remedy(group)}"
                 )
 
 

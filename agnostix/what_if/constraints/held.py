@@ -35,10 +35,11 @@ class Hold:
         if stated is not None:
             assert isinstance(stated, Average)
             constraint = stated  # under its own name
-            low, high = stated.bounds(context)
+            # What is stated beyond what it can be is not met whatever is computed about its center.
+            low, high = (float(np.clip(end, *ends)) for end in stated.bounds(context))
             if low == high and not stated.is_soft:
                 return cls(constraint, low, None, True)
-            ends = ends if stated.is_soft else (max(ends[0], low), min(ends[1], high))
+            ends = ends if stated.is_soft else (low, high)
         start = float(np.clip(data, *ends))
         return cls(constraint, start, Scalar(constraint.label, start, *ends), stated is not None)
 

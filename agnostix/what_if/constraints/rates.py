@@ -18,18 +18,27 @@ from agnostix.exceptions import DataError
 from agnostix.what_if.constraints.averages import Average
 from agnostix.what_if.constraints.base import Context
 from agnostix.what_if.constraints.decisions import class_code, decide, is_of_class
+from agnostix.what_if.constraints.measures import rate_quantity
+from agnostix.what_if.metrics import Quantity
 from agnostix.what_if.predictions import Predictions
+from agnostix.what_if.table import Table
 
 
 class Rate(Average):
     """The share of rows of a kind that have a decision of a kind."""
 
     is_share = True
+    is_measure = True
 
     @property
     def shifted(self) -> tuple[str, ...]:
         """No column."""
         return ()
+
+    def quantities(self, table: Table, predictions: Predictions) -> list[Quantity]:
+        """The rate as a function of the weights."""
+        context = Context.of_table(table, predictions)
+        return [rate_quantity(self.label, self.numbers(context), self.members(context))]
 
 
 @dataclass(frozen=True)
@@ -40,9 +49,9 @@ class ErrorRate(Rate):
 
     Parameters
     ----------
-    target : float, str or pair of these
+    target : float, str or pair of these, default=None
         The rate to reach, from 0 to 1, or a range (low, high) for it. Relative to
-        the data's: "+0.1", "-0.1", "*2".
+        the data's: "+0.1", "-0.1", "*2". None: only measured, as ``metric=``.
     tolerance : float, default=None
         Widens a single target to a range.
     penalty : float, default=None
@@ -79,7 +88,7 @@ class ErrorRate(Rate):
     True
     """
 
-    target: Any
+    target: Any = None
     tolerance: float | None = None
     penalty: float | None = None
     where: Mapping[str, Any] | None = None
@@ -141,9 +150,9 @@ class SelectionRate(_PositiveRate):
 
     Parameters
     ----------
-    target : float, str or pair of these
+    target : float, str or pair of these, default=None
         The rate to reach, from 0 to 1, or a range (low, high) for it. Relative to
-        the data's: "+0.1", "-0.1", "*1.1".
+        the data's: "+0.1", "-0.1", "*1.1". None: only measured, as ``metric=``.
     positive : object, default=None
         The class that is decided for. None: the last of two.
     threshold : float, default=None
@@ -186,7 +195,7 @@ class SelectionRate(_PositiveRate):
     0  selection rate at 0.5 or more where sex = Female     0.5      0.4
     """
 
-    target: Any
+    target: Any = None
     positive: Any = None
     threshold: float | None = None
     tolerance: float | None = None
@@ -224,9 +233,9 @@ class TruePositiveRate(_RateAmongTruth):
 
     Parameters
     ----------
-    target : float, str or pair of these
+    target : float, str or pair of these, default=None
         The rate to reach, from 0 to 1, or a range (low, high) for it. Relative to
-        the data's: "+0.1", "-0.1", "*1.1".
+        the data's: "+0.1", "-0.1", "*1.1". None: only measured, as ``metric=``.
     positive : object, default=None
         The class that is decided for. None: the last of two.
     threshold : float, default=None
@@ -268,7 +277,7 @@ class TruePositiveRate(_RateAmongTruth):
     np.float64(0.8)
     """
 
-    target: Any
+    target: Any = None
     positive: Any = None
     threshold: float | None = None
     tolerance: float | None = None
@@ -284,9 +293,9 @@ class FalsePositiveRate(_RateAmongTruth):
 
     Parameters
     ----------
-    target : float, str or pair of these
+    target : float, str or pair of these, default=None
         The rate to reach, from 0 to 1, or a range (low, high) for it. Relative to
-        the data's: "+0.1", "-0.1", "*1.1".
+        the data's: "+0.1", "-0.1", "*1.1". None: only measured, as ``metric=``.
     positive : object, default=None
         The class that is decided for. None: the last of two.
     threshold : float, default=None
@@ -328,7 +337,7 @@ class FalsePositiveRate(_RateAmongTruth):
     np.float64(0.2)
     """
 
-    target: Any
+    target: Any = None
     positive: Any = None
     threshold: float | None = None
     tolerance: float | None = None

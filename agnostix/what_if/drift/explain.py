@@ -20,7 +20,6 @@ from agnostix.what_if.drift.rates import rate_quantity
 from agnostix.what_if.drift.tables import Side, choose_columns, rows_where, share_columns
 from agnostix.what_if.explainer import EntropicProjection
 from agnostix.what_if.metrics import Metric
-from agnostix.what_if.sample import Sample
 
 
 @one_blas_thread
@@ -166,7 +165,9 @@ def explain_gap(
         Side.from_table(
             name,
             one.table_,
-            rate_quantity(metric, _context(one), output, positive, threshold),
+            rate_quantity(
+                metric, Context.of_table(one.table_, one.predictions_), output, positive, threshold
+            ),
             one.predictions_.values if one.predictions_.predicted else np.empty((one.table_.n_rows, 0)),
             rows_where(condition, one.table_, name),
         )
@@ -176,11 +177,6 @@ def explain_gap(
     notes = within + _notes_on_tables(A, B, lacking)
     comparison = Comparison(sides[0], sides[1], chosen, shared, A.config_.min_ess_fraction, notes)
     return comparison.explain(options, n_jobs, seed_of(random_state))
-
-
-def _context(projection: EntropicProjection) -> Context:
-    """All rows of a table, with their predictions."""
-    return Context(Sample.from_table(projection.table_, []), projection.predictions_)
 
 
 def _check(A: Any, B: Any) -> None:

@@ -46,14 +46,29 @@ def interval(
     *,
     counts: bool = False,
     most_degrees: float = np.inf,
+    groups: Floats | None = None,
 ) -> tuple[Floats, Floats]:
-    """Student's t intervals (n_targets,); degrees of freedom are a third of the effective sample size."""
+    """Student's t intervals (n_targets,); degrees of freedom are a third of the effective sample size.
+
+    `groups` (n_targets, n_groups, 2) are the effective rows of the groups that the values are proportions of,
+    and how the values move with a proportion that is 0 or 1, 0 for those between.
+    """
     # A proportion of 0 or 1 has no spread; there the binomial bound for the effective sample size is used.
+    ess = ess if groups is None else groups[..., 0].min(-1)
     half = stdtrit(degrees_of_freedom(ess, most_degrees), 0.5 + 0.5 * confidence_level) * errors
-    low, high = np.clip(values - half, *bounds), np.clip(values + half, *bounds)
+    down = up = half
+    if groups is not None:
+        moved = groups[..., 1] * _binomial_bound(groups[..., 0], confidence_level, most_degrees)
+        down, up = (np.sqrt(half**2 + (np.maximum(side, 0.0) ** 2).sum(-1)) for side in (-moved, moved))
+    low, high = np.clip(values - down, *bounds), np.clip(values + up, *bounds)
     if counts:
-        n = np.maximum(np.minimum(ess, most_degrees + 1.0), 1.0)
-        far = 1.0 - (0.5 - 0.5 * confidence_level) ** (1.0 / n)
+        far = _binomial_bound(ess, confidence_level, most_degrees)
         high = np.where(values <= _NONE, np.maximum(high, far), high)
         low = np.where(values >= 1.0 - _NONE, np.minimum(low, 1.0 - far), low)
     return low, high
+
+
+def _binomial_bound(ess: Floats, confidence_level: float, most_degrees: float) -> Floats:
+    """The largest proportion that can be without a case among the effective rows."""
+    n = np.maximum(np.minimum(ess, most_degrees + 1.0), 1.0)
+    return np.asarray(1.0 - (0.5 - 0.5 * confidence_level) ** (1.0 / n))

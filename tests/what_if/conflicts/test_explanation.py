@@ -129,6 +129,36 @@ def test_target_beyond_rows_far_from_zero_is_told_apart(offset):
     assert_both_remedies_work(projection, error)
 
 
+@pytest.mark.parametrize("far", [1e12, 1e30, 1e150, 1e308, -1e30, -1e308])
+@pytest.mark.parametrize(
+    "constraints",
+    [
+        lambda far: [Mean("age", far)],
+        lambda far: [Mean("age", far), Mean("hours", 40.0)],
+        lambda far: [Mean("age", far, where={"sex": "Female"})],
+        lambda far: [Mean("age", (far, np.inf) if far > 0.0 else (-np.inf, far))],
+        lambda far: [Mean("age", far), Variance("age", 100.0)],
+        lambda far: [Mean("age", (far, np.inf) if far > 0.0 else (-np.inf, far)), Variance("age", 100.0)],
+    ],
+    ids=["mean", "two", "group", "range", "variance", "variance, range"],
+)
+def test_target_far_beyond_all_numbers(constraints, far):
+    X = people(200)
+    projection = EntropicProjection().fit(X, predictions=chance(X))
+    with pytest.raises(InfeasibleTargetError) as error:
+        projection.what_if(constraints(far))
+    assert error.value.reachable < 1e-5
+    assert projection.what_if(**error.value.nearest).gap < 1e-7
+
+
+@pytest.mark.parametrize("far", [1e150, 1e308, -1e308])
+def test_prediction_far_beyond_all_predictions(far):
+    X = people(200)
+    projection = EntropicProjection().fit(X, predictions=chance(X))
+    with pytest.raises(InfeasibleTargetError):
+        projection.what_if(prediction=far)
+
+
 def test_proportions_of_one_column_that_do_not_sum_to_1_state_the_sum():
     projection, _ = population()
     third = {"a": 0.333, "b": 0.333, "c": 0.333}

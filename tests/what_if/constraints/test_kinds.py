@@ -231,6 +231,21 @@ def test_weights_in_a_group_are_the_closest_with_its_size_free():
     assert abs(scenario.weights[WOMEN].sum() - WOMEN.sum()) > 1.0
 
 
+@pytest.mark.parametrize("target", [(45.0, np.inf), (-np.inf, 30.0)])
+def test_range_with_one_end_in_a_group(target):
+    end = target[0] if np.isfinite(target[0]) else target[1]
+    one, number = (
+        PROJECTIONS[None].what_if([Mean("age", at, where=IN_WOMEN), Mean("hours", 41.0)])
+        for at in (target, end)
+    )
+    np.testing.assert_allclose(one.weights, number.weights, atol=1e-9)
+    assert one.conditions["reached"].round(9)[0] == end
+    beyond = Mean("age", (-np.inf, 90.0) if np.isinf(target[0]) else (0.0, np.inf), where=IN_WOMEN)
+    alone = PROJECTIONS[None].what_if([Mean("hours", 41.0)])
+    free = PROJECTIONS[None].what_if([beyond, Mean("hours", 41.0)])
+    np.testing.assert_allclose(free.weights, alone.weights, atol=1e-9)
+
+
 def test_keep_holds_means_and_proportions():
     scenario = solve([Mean("age", 45.0), Keep("hours", "job")], "weighted")
     w = scenario.weights

@@ -5,7 +5,7 @@ from scipy.stats import t as student
 from sklearn.metrics import accuracy_score, r2_score, root_mean_squared_error
 
 from agnostix import EntropicProjection
-from agnostix.what_if.inference import jackknife
+from agnostix.what_if.inference import interval, jackknife
 from agnostix.what_if.metrics import quantities_for
 from tests.reference.what_if import (
     delta_method,
@@ -236,3 +236,13 @@ def test_interval_of_proportion_0_or_1_is_binomial_bound(truth, ends):
     wide, tight = ends
     assert [result["value"], result[tight]] == pytest.approx([truth, truth], abs=1e-12)
     assert result[wide] == pytest.approx(far if truth == 0 else 1.0 - far)
+
+
+def test_groups_have_their_own_degrees_and_binomial_bounds():
+    values, errors, ess = np.array([0.5, 0.0]), np.array([0.1, 0.0]), np.array([900.0, 900.0])
+    groups = np.array([[[30.0, 0.0], [12.0, 0.0]], [[30.0, 2.0], [12.0, -1.0]]])
+    low, high = interval(values, errors, ess, 0.9, (-1.0, 1.0), groups=groups)
+    half = student.ppf(0.95, 4.0) * 0.1
+    assert (low[0], high[0]) == pytest.approx((0.5 - half, 0.5 + half))
+    assert low[1] == pytest.approx(-(1.0 - 0.05 ** (1 / 12)))
+    assert high[1] == pytest.approx(2.0 * (1.0 - 0.05 ** (1 / 30)))
