@@ -42,6 +42,7 @@ from agnostix.what_if.constraints.base import Constraint, Context
 from agnostix.what_if.constraints.compilation import compile_constraints
 from agnostix.what_if.program import Solution, solve_program
 from agnostix.what_if.sample import Sample
+from agnostix.what_if.scenario_influence import compute_influence
 
 SEX = {"group": "sex", "reference": "Male"}
 JOB = {"group": "job", "reference": "clerk"}
@@ -244,9 +245,7 @@ def check_errors(n_rows: int, n_draws: int) -> None:
         sample = context.sample
         women = sample.column("sex").values == sample.column("sex").level_code("Female")
         outcomes = np.column_stack([sample.column("age").values, women, context.predictions.values[:, 0]])
-        influence = solution.influence()
-        assert influence is not None
-        errors = influence.errors(outcomes)[0]
+        errors = compute_influence(context, solution).errors(outcomes)[0]
         start = perf_counter()
         draws = np.array([_draw(solution, outcomes, rng) for _ in range(n_draws)])
         taken = (perf_counter() - start) / n_draws

@@ -21,7 +21,6 @@ from agnostix.what_if.calibration.parametric import (
 )
 from agnostix.what_if.calibration.search import Closest, SearchResult, descend, search
 from agnostix.what_if.constraints.base import Compiled, Condition
-from agnostix.what_if.inference import Design, Influence
 
 _MAX_COMBINATIONS = 64
 _NO_WEIGHT = 1e-12
@@ -194,29 +193,6 @@ class Solution:
     def parametric(self) -> ParametricSolution | None:
         """The solution with its derivatives by the scalars, None where nothing is searched over."""
         return None if self.result is None else self.result.best
-
-    def influence(self, design: Design | None = None) -> Influence | None:
-        """Influence of the rows, the scalars' own variation included; None where nothing is searched over."""
-        # The standard deviation that a scalar's penalty is stated in is taken as known.
-        best = self.parametric
-        if best is None or self.result is None:
-            return None
-        is_free = np.r_[np.ones(best.xi.size, dtype=bool), ~self.result.at_end]
-        held = np.array([one.role == "held" for one in self.conditions])[best.active]
-        terms = np.zeros_like(best.estimating)
-        terms[:, : held.size][:, held] = (
-            -self.program.base[:, None] * best.estimating[:, : held.size][:, held]
-        )
-        return Influence.from_estimating(
-            best.directions[:, is_free],
-            best.estimating[:, is_free],
-            best.jacobian[np.ix_(is_free, is_free)],
-            self.projection.weights,
-            self.projection.tangent,
-            self.program.base,
-            base_terms=terms[:, is_free],
-            design=design,
-        )
 
     def resolve(self, base: Floats) -> Projection:
         """The closest weights to other base weights (n_rows,), 0 for some rows, from this solution on."""

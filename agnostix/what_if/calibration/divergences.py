@@ -139,6 +139,11 @@ class BoundedRatio:
     smoothing: float = 0.0  # how far the corners at floor and cap are rounded, in units of u
 
     @property
+    def ends(self) -> tuple[float, float]:
+        """Floor and cap."""
+        return self.low, self.high
+
+    @property
     def is_exponential(self) -> bool:
         """Whether ratios are exp(u), so that the weights are normalized by their sum."""
         return self.divergence is KULLBACK_LEIBLER and self.is_unbounded

@@ -16,6 +16,7 @@ import numpy as np
 from agnostix.core.typing import Floats
 from agnostix.what_if.calibration.divergences import BoundedRatio
 from agnostix.what_if.calibration.elastic_net import solve_quadratic
+from agnostix.what_if.calibration.extremes import extreme_weights
 from agnostix.what_if.calibration.primal import Calibration
 
 _MAX_ITER = 100
@@ -187,22 +188,11 @@ def is_separated(state: DualState, *, search: bool) -> bool:
         return True
     # With floors or caps the rows are sorted, which is not worth while in every step.
     is_simplex = problem.ratios.is_unbounded
-    return search and not is_simplex and float(extreme_weights(problem, exponent) @ exponent) < least
-
-
-def extreme_weights(problem: Calibration, height: Floats) -> Floats:
-    """Weights (n_rows,) between floor and cap with the largest mean of a height (n_rows,)."""
-    base, ratios = problem.base, problem.ratios
-    if ratios.high == np.inf:
-        weights = ratios.low * base
-        weights[int(height.argmax())] += 1.0 - ratios.low
-        return weights
-    order = np.argsort(-height, kind="stable")
-    room = (ratios.high - ratios.low) * base[order]
-    filled = np.minimum(np.maximum((1.0 - ratios.low) - (np.cumsum(room) - room), 0.0), room)
-    weights = ratios.low * base
-    weights[order] += filled
-    return weights
+    return (
+        search
+        and not is_simplex
+        and float(extreme_weights(exponent, problem.base, problem.ratios.ends) @ exponent) < least
+    )
 
 
 def _direction(state: DualState, proximal: float) -> Floats:

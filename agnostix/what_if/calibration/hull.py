@@ -6,7 +6,7 @@ import numpy as np
 from scipy.optimize import linprog
 
 from agnostix.core.typing import Floats
-from agnostix.what_if.calibration.dual import extreme_weights
+from agnostix.what_if.calibration.extremes import extreme_weights
 from agnostix.what_if.calibration.primal import Calibration
 
 _OPTIONS = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
@@ -57,7 +57,8 @@ class _Separation:
     def _first_points(self) -> Floats:
         phi = self._problem.phi
         if not self._problem.ratios.is_unbounded:
-            ends = [extreme_weights(self._problem, side * column) for column in phi.T for side in (-1.0, 1.0)]
+            base, bounds = self._problem.base, self._problem.ratios.ends
+            ends = [extreme_weights(side * column, base, bounds) for column in phi.T for side in (-1.0, 1.0)]
             return np.stack(ends) @ phi
         if len(phi) <= _FEW_ROWS:
             return np.unique(phi, axis=0)
@@ -85,7 +86,7 @@ class _Separation:
         problem = self._problem
         height, least = problem.phi @ direction, problem.support(direction)
         if not problem.ratios.is_unbounded:
-            point = extreme_weights(problem, height) @ problem.phi
+            point = extreme_weights(height, problem.base, problem.ratios.ends) @ problem.phi
             if point @ direction <= least + 1e-10:
                 return False
             self._points = np.r_[self._points, point[None]]

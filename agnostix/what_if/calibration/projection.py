@@ -15,7 +15,8 @@ from agnostix.core.typing import Bools, Floats
 from agnostix.exceptions import ConvergenceError
 from agnostix.what_if.calibration.cells import Cells, merge_rows
 from agnostix.what_if.calibration.divergences import KULLBACK_LEIBLER, BoundedRatio, Divergence
-from agnostix.what_if.calibration.dual import DualState, extreme_weights, minimize_dual, minimize_smoothed
+from agnostix.what_if.calibration.dual import DualState, minimize_dual, minimize_smoothed
+from agnostix.what_if.calibration.extremes import extreme_weights
 from agnostix.what_if.calibration.hull import separating_direction
 from agnostix.what_if.calibration.primal import Calibration, Projection, with_all_conditions
 from agnostix.what_if.tilting import EDGE
@@ -225,7 +226,7 @@ def _contradiction(centered: Floats, base: Floats) -> Floats:
 def _boundary_or_infeasible(problem: Calibration, direction: Floats, n_iter: int) -> Projection:
     """Decide between boundary and infeasible, given a direction in which weights reach the ranges at most."""
     height = problem.phi @ direction
-    extreme = extreme_weights(problem, height)
+    extreme = extreme_weights(height, problem.base, problem.ratios.ends)
     if extreme @ height < problem.support(direction) - EDGE:
         return problem.infeasible(direction, n_iter)
     if problem.ratios.high == np.inf:

@@ -7,9 +7,10 @@ from collections.abc import Callable
 import numpy as np
 
 from agnostix.core.typing import Floats
+from agnostix.what_if.calibration.extremes import extreme_weights
 from agnostix.what_if.conflicts.least_gaps import least_gaps, least_over_ranges
 from agnostix.what_if.conflicts.nearest import ElasticConditions
-from agnostix.what_if.conflicts.reachable_means import ReachableMeans, extreme_weights
+from agnostix.what_if.conflicts.reachable_means import ReachableMeans
 
 _MET = 1e-8
 _CLOSE = 1e-3

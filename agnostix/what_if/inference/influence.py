@@ -86,36 +86,6 @@ class Influence:
         )
 
     @classmethod
-    def from_conditions(
-        cls,
-        phi: Floats,
-        target: Floats,
-        xi: Floats,
-        weights: Floats,
-        tangent: Floats,
-        base: Floats,
-        *,
-        penalty: Floats | None = None,
-        base_terms: Floats | None = None,
-        design: Design | None = None,
-    ) -> Influence:
-        """Of conditions that bind: statistics (n_rows, n_conditions) with their targets and multipliers xi.
-
-        A soft one has a finite penalty (n_conditions,) and misses its target by -xi / penalty. Its standard
-        deviation, which the penalty is stated in, is that of the rows and varies with them.
-        """
-        soft = np.zeros(target.size) if penalty is None else 1.0 / penalty
-        estimating = phi - target + xi * soft
-        jacobian = (estimating * tangent[:, None]).T @ phi + np.diag(soft)
-        if soft.any():
-            spread = base[:, None] * (phi - base @ phi) ** 2
-            spread = spread / spread.sum(0) - base[:, None]
-            base_terms = spread * (xi * soft) + (0.0 if base_terms is None else base_terms)
-        return cls.from_estimating(
-            phi, estimating, jacobian, weights, tangent, base, base_terms=base_terms, design=design
-        )
-
-    @classmethod
     def _from_centered(
         cls,
         weights: Floats,

@@ -3,7 +3,7 @@ import pytest
 
 from agnostix.what_if.calibration import hull
 from agnostix.what_if.calibration.divergences import KULLBACK_LEIBLER, BoundedRatio
-from agnostix.what_if.calibration.dual import extreme_weights
+from agnostix.what_if.calibration.extremes import extreme_weights
 from agnostix.what_if.calibration.primal import Calibration
 from tests.reference import calibration
 from tests.reference import what_if as reference
@@ -106,7 +106,7 @@ def test_separating_direction_of_ranges_agrees_with_linear_program(bounds):
             assert not np.isinf(high[direction < 0.0]).any()
             ends = np.where(direction > 0.0, low, np.where(direction < 0.0, high, 0.0))
             height = phi @ direction
-            extreme = extreme_weights(statement(phi, low, high, bounds, base), height)
+            extreme = extreme_weights(height, base, bounds or (0.0, np.inf))
             assert extreme @ height <= ends @ direction + 1e-9
     assert 2 < sum(verdicts) < 38
 
@@ -137,7 +137,7 @@ def test_extreme_weights_match_linear_program(bounds):
 
     rng = np.random.default_rng(3)
     base, height = rng.dirichlet(np.ones(30)), rng.normal(size=30).round(1)
-    weights = extreme_weights(statement(height[:, None], np.zeros(1), bounds=bounds, base=base), height)
+    weights = extreme_weights(height, base, bounds or (0.0, np.inf))
     sides = [(bounds[0] * b, None if np.isinf(bounds[1]) else bounds[1] * b) for b in base]
     best = linprog(-height, A_eq=np.ones((1, 30)), b_eq=[1.0], bounds=sides, method="highs")
     assert weights.sum() == pytest.approx(1.0, abs=1e-12)

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from agnostix.what_if.calibration.extremes import extreme_weights
 from agnostix.what_if.conflicts import least_gaps
-from agnostix.what_if.conflicts.reachable_means import ReachableMeans, extreme_weights
+from agnostix.what_if.conflicts.reachable_means import ReachableMeans
 
 
 def fill_by_sorting(heights, base, low, high):

@@ -26,6 +26,19 @@ def draw(seed=0, n=N):
     return phi, x[:, 0] ** 2 + x[:, 1] + rng.normal(size=n), base
 
 
+def of_conditions(phi, target, xi, weights, tangent, base, *, penalty=None, own=None, design=None):
+    """Influence of conditions that bind; a soft one misses its target by xi over its penalty."""
+    soft = np.zeros(target.size) if penalty is None else 1.0 / penalty
+    estimating = phi - target + xi * soft
+    jacobian = (estimating * tangent[:, None]).T @ phi + np.diag(soft)
+    spread = base[:, None] * (phi - base @ phi) ** 2  # in whose root the gap is measured, it varies too
+    terms = (spread / spread.sum(0) - base[:, None]) * (xi * soft)
+    terms = terms if own is None else terms + own
+    return Influence.from_estimating(
+        phi, estimating, jacobian, weights, tangent, base, base_terms=terms, design=design
+    )
+
+
 def plain(influence):
     """Influence without the correction for leverage."""
     return replace(influence, inflated=influence.weights)
@@ -45,7 +58,7 @@ def test_influence_is_derivative_of_solving_again(divergence, bounds, penalty):
         return calibrate(phi, target, moved, divergence, bounds, price)[0] @ y
 
     weights, xi, tangent = calibrate(phi, target, base, divergence, bounds, penalty)
-    influence = Influence.from_conditions(phi, target, xi, weights, tangent, base, penalty=penalty)
+    influence = of_conditions(phi, target, xi, weights, tangent, base, penalty=penalty)
     expected = influence_by_solving(answer, base)
     np.testing.assert_allclose(plain(influence).of_rows(y[:, None])[:, 0], expected, rtol=1e-4, atol=2e-8)
     assert expected.std() > 1e-3
@@ -58,7 +71,7 @@ def test_influence_of_tilting_is_that_of_conditions():
     target = np.array([0.4, 0.1])
     weights, xi, tangent = calibrate(phi, target, base, "kullback_leibler")
     one = Influence.from_weights(phi - target, weights, base)
-    two = Influence.from_conditions(phi, target, xi, weights, tangent, base)
+    two = of_conditions(phi, target, xi, weights, tangent, base)
     np.testing.assert_allclose(one.errors(y[:, None]), two.errors(y[:, None]), rtol=1e-9)
     np.testing.assert_allclose(one.slopes(y[:, None]), two.slopes(y[:, None]), rtol=1e-9)
 
@@ -73,10 +86,10 @@ def test_target_that_is_the_datas_own_moves_with_rows(divergence):
 
     weights, xi, tangent = calibrate(phi, at, base, divergence)
     own = np.column_stack([np.zeros(N), -base * (phi[:, 1] - at[1])])
-    influence = Influence.from_conditions(phi, at, xi, weights, tangent, base, base_terms=own)
+    influence = of_conditions(phi, at, xi, weights, tangent, base, own=own)
     expected = influence_by_solving(answer, base)
     np.testing.assert_allclose(plain(influence).of_rows(y[:, None])[:, 0], expected, rtol=1e-5, atol=1e-9)
-    fixed = Influence.from_conditions(phi, at, xi, weights, tangent, base)
+    fixed = of_conditions(phi, at, xi, weights, tangent, base)
     assert np.abs(plain(fixed).of_rows(y[:, None])[:, 0] - expected).max() > 1e-3
 
 
@@ -109,7 +122,7 @@ def test_influence_of_change_is_derivative_of_difference():
     phi, y, base = draw(4)
     target = np.array([0.3, 0.2])
     weights, xi, tangent = calibrate(phi, target, base, "chi_square")
-    influence = plain(Influence.from_conditions(phi, target, xi, weights, tangent, base))
+    influence = plain(of_conditions(phi, target, xi, weights, tangent, base))
     expected = influence_by_solving(
         lambda moved: calibrate(phi, target, moved, "chi_square")[0] @ y - moved @ y, base
     )
@@ -124,7 +137,7 @@ def test_rows_and_clusters_are_left_out_by_newton_step(divergence):
     jacobian = ((phi - target) * tangent[:, None]).T @ phi
     cluster = np.random.default_rng(0).permutation(np.arange(N) % 17)
     for own, design in ((np.arange(N), None), (cluster, Design(cluster, np.zeros(17, int)))):
-        influence = Influence.from_conditions(phi, target, xi, weights, tangent, base, design=design)
+        influence = of_conditions(phi, target, xi, weights, tangent, base, design=design)
         moves = left_out_by_newton(y, phi, phi - target, jacobian, weights, tangent, own)
         level = tangent @ (y - weights @ y) / tangent.sum()
         level -= (tangent @ (phi - target) / tangent.sum()) @ influence.slopes(y[:, None])[:, 0]
@@ -159,6 +172,6 @@ def test_cluster_that_decides_leaves_error_unknown():
 
 def test_no_row_free_to_move():
     phi, y, base = draw(8)
-    still = Influence.from_conditions(phi, np.zeros(2), np.zeros(2), base, np.zeros(N), base)
+    still = of_conditions(phi, np.zeros(2), np.zeros(2), base, np.zeros(N), base)
     expected = np.sqrt(np.sum((base * (y - base @ y)) ** 2))
     assert still.errors(y[:, None])[0][0] == pytest.approx(expected)
