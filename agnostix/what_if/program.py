@@ -33,13 +33,15 @@ def solve_program(
     divergence: Divergence = KULLBACK_LEIBLER,
     weight_bounds: tuple[float, float] | None = None,
     closest: Callable[[Floats], Floats | None] | None = None,
+    any_will_do: bool = False,
 ) -> Solution:
     """The weights closest to base (n_rows,) that meet compiled constraints.
 
     `closest` gives scalars (n_scalars,) at which some weights meet them, those that have choices as it is
-    given; None if there are none. It is asked where a search finds none.
+    given; None if there are none. It is asked where a search finds none. With
+    `any_will_do` the scalars are any at which some weights meet the constraints.
     """
-    return Program(compiled, base, divergence, weight_bounds, closest).solve()
+    return Program(compiled, base, divergence, weight_bounds, closest, any_will_do).solve()
 
 
 @dataclass(frozen=True)
@@ -51,13 +53,18 @@ class Program:
     divergence: Divergence = KULLBACK_LEIBLER
     weight_bounds: tuple[float, float] | None = None
     closest: Callable[[Floats], Floats | None] | None = None
+    any_will_do: bool = False  # of the scalars' values
 
     def solve(self) -> Solution:
         """The closest weights, over all values of the scalars."""
         if not self.compiled.scalars:
             conditions = self.compiled.conditions(np.empty(0))
             return Solution(self, np.empty(0), conditions, self.project(self.linear(conditions)))
-        results = [(fixed, self._search(fixed)) for fixed in self.combinations()]
+        results = []
+        for fixed in self.combinations():
+            results.append((fixed, self._search(fixed)))
+            if self.any_will_do and results[-1][1].best.is_feasible:
+                break
         fixed, found = min(results, key=lambda pair: pair[1].value)
         counts = sum(result.n_solves for _, result in results), found.n_minima
         return Solution.from_search(self, fixed, found, counts)
@@ -109,11 +116,12 @@ class Program:
 
     def _search(self, fixed: Floats) -> SearchResult:
         """The best values of the scalars that have a range, the others (n_scalars,) fixed."""
-        problem = self.given(fixed)
+        problem, closest = self.given(fixed), self._closest_to(fixed)
         merged = MergedProblem.from_problem(problem, self.base)
         if merged is None:
-            return search(problem, closest=self._closest_to(fixed))
-        result = search(merged.on(self.base, self.solve_on), closest=self._closest_to(fixed))
+            return search(problem, closest=closest, any_will_do=self.any_will_do)
+        own = merged.on(self.base, self.solve_on)
+        result = search(own, closest=closest, any_will_do=self.any_will_do)
         full = replace(problem, takes_boundary=result.best.problem.takes_boundary)
         return replace(result, best=full.at(result.best.theta, result.best.multipliers))
 

@@ -64,11 +64,13 @@ class Closeness:
         """Arguments of the solver."""
         return {"divergence": self.divergence, "weight_bounds": self.weight_bounds}
 
-    def solve(self, context: Context) -> Solution:
-        """The closest weights that meet the constraints of a context."""
+    def solve(self, context: Context, *, any_will_do: bool = False) -> Solution:
+        """The closest weights that meet the constraints of a context, or any if any will do."""
         compiled = compile_constraints(context)
         closest = values_meeting(context, compiled, self.weight_bounds)
-        return solve_program(compiled, context.base, closest=closest, **self.keywords)
+        return solve_program(
+            compiled, context.base, closest=closest, any_will_do=any_will_do, **self.keywords
+        )
 
     @property
     def options(self) -> dict[str, Any]:
@@ -194,7 +196,7 @@ def _explain(
         """Whether some weights meet these constraints, in place of those of the context."""
         try:
             other = replace(context, constraints=tuple(constraints))
-            return _is_solved(near.solve(other), other)
+            return _is_solved(near.solve(other, any_will_do=True), other)
         except (ConvergenceError, ValueError):
             return False
 

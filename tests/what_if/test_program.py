@@ -194,3 +194,16 @@ def test_nothing_is_searched_where_all_is_linear():
     assert solution.result is None
     assert solution.notes == ()
     assert isinstance(solution.searched, pd.DataFrame)
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_scalars_at_which_some_weights_will_do_take_fewer_solves(name):
+    best, _ = solve(*SCENARIOS[name])
+    some, given = solve(*SCENARIOS[name], any_will_do=True)
+    assert some.projection.status == "ok"
+    for condition in some.conditions:
+        if np.isinf(condition.penalty):
+            mean = some.projection.weights @ np.asarray(condition.statistic.values, dtype=float)
+            assert condition.low - 1e-8 <= mean <= condition.high + 1e-8
+    assert some.projection.weights.size == given.base.size
+    assert some.counts[0] < best.counts[0]

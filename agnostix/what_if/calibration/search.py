@@ -71,16 +71,21 @@ class SearchResult:
 
 
 def search(
-    problem: ParametricProblem, hints: Sequence[Floats] = (), closest: Closest | None = None
+    problem: ParametricProblem,
+    hints: Sequence[Floats] = (),
+    closest: Closest | None = None,
+    *,
+    any_will_do: bool = False,
 ) -> SearchResult:
     """The scalars at which the divergence is least. `hints` are values (n_scalars,) worth a look.
 
-    `closest` is asked for values where none was found at which weights meet the conditions.
+    `closest` is asked for values where none was found at which weights meet the conditions. With
+    `any_will_do` the search ends at the first that is found.
     """
-    tried = _search(problem, hints, closest)
+    tried = _search(problem, hints, closest, any_will_do)
     n_solves = tried.n_solves
     if not tried.feasible and tried.margin >= 0.0:  # no weights but such with zeros will do
-        tried = _search(replace(problem, takes_boundary=True), hints, closest)
+        tried = _search(replace(problem, takes_boundary=True), hints, closest, any_will_do)
         n_solves += tried.n_solves
     best = tried.problem.at(tried.best.theta, tried.best.xi)
     return SearchResult(best, n_solves + 1, len(tried.minima), _METHODS[min(problem.start.size, 2)])
@@ -96,8 +101,10 @@ def descend(problem: ParametricProblem, theta: Floats, xi: Floats | None = None)
     return problem.at(tried.best.theta, tried.best.xi)
 
 
-def _search(problem: ParametricProblem, hints: Sequence[Floats], closest: Closest | None) -> _Tried:
-    tried = _Tried(problem, closest)
+def _search(
+    problem: ParametricProblem, hints: Sequence[Floats], closest: Closest | None, any_will_do: bool
+) -> _Tried:
+    tried = _Tried(problem, closest, any_will_do)
     if problem.start.size == 0:
         tried.solve(problem.start)
     elif problem.start.size == 1:
@@ -128,11 +135,17 @@ class _Tried:
 
     problem: ParametricProblem
     closest: Closest | None = None
+    any_will_do: bool = False
     n_solves: int = 0
     points: list[_Point] = field(default_factory=list)
     minima: list[_Point] = field(default_factory=list)
     nearest: _Point | None = None  # if none is feasible
     margin: float = -np.inf  # its distance from being feasible, negative
+
+    @property
+    def is_over(self) -> bool:
+        """Whether what is asked for was found at the last point."""
+        return self.any_will_do and bool(self.points) and self.points[-1].is_feasible
 
     @property
     def feasible(self) -> list[_Point]:
@@ -190,8 +203,12 @@ def _search_line(tried: _Tried, hints: Floats) -> None:
     """One scalar: grid, brackets, refinement."""
     problem = tried.problem
     _solve_grid(tried, graded_grid(float(problem.low[0]), float(problem.high[0]), hints))
+    if tried.is_over:
+        return
     if not tried.feasible:
         if tried.is_settled():
+            if tried.any_will_do:
+                return
             steps = (problem.high[0] - problem.low[0]) * 0.25 ** np.arange(2, 9)
             around = np.r_[-steps, steps] + (tried.best.theta if tried.feasible else np.nan)
             _solve_grid(tried, np.unique(around[(around > problem.low) & (around < problem.high)]))
@@ -199,7 +216,10 @@ def _search_line(tried: _Tried, hints: Floats) -> None:
             interval = _find_feasible(tried)
             if interval is None:
                 return
-            _solve_grid(tried, np.linspace(*interval, _N_UNIFORM))
+            if not tried.is_over:
+                _solve_grid(tried, np.linspace(*interval, _N_UNIFORM))
+    if tried.any_will_do:
+        return
     for bracket in _brackets(tried)[:_N_REFINED]:
         _refine(tried, bracket)
 
@@ -220,6 +240,8 @@ def _solve_grid(tried: _Tried, grid: Floats) -> None:
     near: _Point | None = None
     for theta in grid:
         tried.solve(np.array([theta]), near)
+        if tried.is_over:
+            return
         near = tried.points[-1]
 
 
@@ -319,8 +341,12 @@ def _search_box(tried: _Tried, hints: Sequence[Floats]) -> None:
     problem = tried.problem
     for theta in (*hints, *_sample(problem)):
         tried.solve(theta, tried.best if tried.points else None)
+        if tried.is_over:
+            return
     if not tried.feasible and not tried.is_settled():
         _approach(tried)
+    if tried.any_will_do:
+        return
     starts = sorted(tried.feasible, key=lambda point: point.value)
     for start in starts[:_N_REFINED]:
         _descend(tried, start)

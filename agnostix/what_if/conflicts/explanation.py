@@ -87,11 +87,11 @@ def _why_searched(searched: SearchedConditions, calibrate: Calibrate) -> _Why:
         hard, linear = own.given(np.empty(0))
         if _find(hard, linear) is not None:
             return _why(hard, linear, own.context)
-    part, farthest = find_searched_conflict(searched, calibrate)
+    part, farthest, is_irreducible = find_searched_conflict(searched, calibrate)
     labels = [one.label for one in part.context.constraints]
     if part.weight_bounds is not None:
         labels.append("bounds on the weights")
-    return _Why(tuple(labels), describe_searched(part.context, farthest))
+    return _Why(tuple(labels), describe_searched(part.context, farthest, is_irreducible))
 
 
 def _fraction(linear: ElasticConditions, weights: Floats) -> float:

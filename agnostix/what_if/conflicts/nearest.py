@@ -8,14 +8,14 @@ the hull of the rows few rows have weight, so the sum of gaps may be a ten-thous
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.what_if.conflicts.least_gaps import LeastGaps, least_gaps
-from agnostix.what_if.conflicts.reachable_means import ReachableMeans
+from agnostix.what_if.conflicts.reachable_means import Corner, ReachableMeans
 
 _SHORT_OF_HULL = (1e-4, 1e-3, 1e-2, 1e-1)
 """How much of the way back to weights without regard of gaps is given up, the first that can be solved."""
@@ -86,11 +86,24 @@ class ElasticConditions:
 
 def nearest_weights(linear: ElasticConditions, calibrate: Calibrate) -> Floats:
     """Weights (n_rows,) with the least sum of gaps, closest to the base weights among those."""
+    linear, gaps, exact = _least_sum(linear, calibrate)
+    return _closest(linear, gaps, exact, calibrate)
+
+
+def extreme_mixture(linear: ElasticConditions, calibrate: Calibrate) -> Floats:
+    """Weights (n_rows,) with the least sum of gaps, of few rows."""
+    return _least_sum(linear, calibrate)[2]
+
+
+def _least_sum(
+    linear: ElasticConditions, calibrate: Calibrate
+) -> tuple[ElasticConditions, LeastGaps, Floats]:
+    """The conditions at the groups' weights, their gaps, and weights (n_rows,) that have these."""
     anchor = weights_over_all(linear, calibrate)
     linear = linear.with_shares_of(anchor)
     reach = ReachableMeans(linear.phi, linear.base, linear.weight_bounds, anchor)
     gaps = least_gaps(reach, linear.low, linear.high, linear.costs, np.arange(linear.low.size))
-    return _closest(linear, gaps, reach.mixture(gaps.factors), calibrate)
+    return linear, gaps, reach.mixture(gaps.factors)
 
 
 def weights_over_all(linear: ElasticConditions, calibrate: Calibrate) -> Floats:
@@ -101,10 +114,16 @@ def weights_over_all(linear: ElasticConditions, calibrate: Calibrate) -> Floats:
     return nearest_weights(linear.keep(over_all), calibrate)
 
 
-def least_cost(linear: ElasticConditions, anchor: Floats) -> float:
-    """The least sum of gaps; an anchor (n_rows,) are weights that meet what must hold."""
-    reach = ReachableMeans(linear.phi, linear.base, linear.weight_bounds, anchor)
-    return least_gaps(reach, linear.low, linear.high, linear.costs, np.arange(linear.low.size)).cost
+def least_cost(
+    linear: ElasticConditions, anchor: Floats, corners: Sequence[Corner] = ()
+) -> tuple[float, list[Corner]]:
+    """The least sum of gaps and the corners that have it; some that may be among these can be named.
+
+    An anchor (n_rows,) are weights that meet what must hold.
+    """
+    reach = ReachableMeans(linear.phi, linear.base, linear.weight_bounds, anchor, corners)
+    gaps = least_gaps(reach, linear.low, linear.high, linear.costs, np.arange(linear.low.size))
+    return gaps.cost, reach.corners_of(gaps.factors)
 
 
 def _closest(linear: ElasticConditions, gaps: LeastGaps, exact: Floats, calibrate: Calibrate) -> Floats:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,6 +12,13 @@ from agnostix.core.typing import Codes, Floats
 from agnostix.what_if.calibration.extremes import extreme_weights
 
 _N_BLOCKS = 8
+
+
+class Corner(NamedTuple):
+    """Weights whose means are a corner, whatever the statistics: those of a row, or within bounds."""
+
+    row: int | None
+    weights: Floats | None = None  # (n_rows,), where there is no row
 
 
 @dataclass
@@ -24,8 +33,9 @@ class ReachableMeans:
     base: Floats  # (n_rows,), summing to 1
     bounds: tuple[float, float] | None = None  # of weights over base weights
     anchor: Floats | None = None  # (n_rows,), weights that meet what must hold; the base weights for None
+    corners: Sequence[Corner] = ()  # known beforehand, of other statistics of the same rows and bounds
     points: Floats = field(init=False)  # (n_points, n_conditions); the first is the mean of the anchor
-    _makers: list[int | Floats] = field(init=False)  # rows, or the directions of knapsacks
+    _makers: list[Corner | Floats] = field(init=False)  # corners, or the directions of knapsacks
     _known: set[bytes] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -34,6 +44,8 @@ class ReachableMeans:
         self.points = (self.anchor @ self.phi)[None]
         self._makers = [np.zeros(k)]
         self._known = {self.points.tobytes()}
+        for corner in self.corners:
+            self._add(_means(corner, self.phi)[None], [corner])
         if self.bounds is None:
             self._add_rows(np.r_[self.phi.argmax(0), self.phi.argmin(0)])
         else:
@@ -63,13 +75,27 @@ class ReachableMeans:
         weights = np.zeros(self.base.size)
         for j in np.flatnonzero(factors > 0.0):
             maker = self._makers[j]
-            if not isinstance(maker, np.ndarray):
-                weights[maker] += factors[j]
+            if isinstance(maker, Corner):
+                if maker.weights is None:
+                    weights[maker.row] += factors[j]
+                else:
+                    weights += factors[j] * maker.weights
             elif maker.any() and self.bounds is not None:
                 weights += factors[j] * extreme_weights(self.phi @ maker, self.base, self.bounds)
             else:
                 weights += factors[j] * self.anchor
         return weights / weights.sum()
+
+    def corners_of(self, factors: Floats) -> list[Corner]:
+        """The corners in a mixture of the points (n_points,), all but the anchor."""
+        found = []
+        for j in np.flatnonzero(factors > 0.0):
+            maker = self._makers[j]
+            if isinstance(maker, Corner):
+                found.append(maker)
+            elif maker.any() and self.bounds is not None:
+                found.append(Corner(None, extreme_weights(self.phi @ maker, self.base, self.bounds)))
+        return found
 
     def _add_knapsack(self, direction: Floats) -> Floats:
         assert self.bounds is not None
@@ -79,9 +105,9 @@ class ReachableMeans:
         return point
 
     def _add_rows(self, rows: Codes) -> None:
-        self._add(self.phi[rows], [int(row) for row in rows])
+        self._add(self.phi[rows], [Corner(int(row)) for row in rows])
 
-    def _add(self, points: Floats, makers: list[int | Floats]) -> None:
+    def _add(self, points: Floats, makers: Sequence[Corner | Floats]) -> None:
         new = []
         for j, point in enumerate(points):
             if (key := point.tobytes()) not in self._known:
@@ -89,3 +115,7 @@ class ReachableMeans:
                 self._makers.append(makers[j])
                 new.append(j)
         self.points = np.vstack([self.points, points[new]])
+
+
+def _means(corner: Corner, phi: Floats) -> Floats:
+    return phi[corner.row] if corner.weights is None else corner.weights @ phi

@@ -7,22 +7,23 @@ these a linear program gives the least sum of gaps, and the least of all values 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize, minimize_scalar
 
 from agnostix.core.typing import Floats
 from agnostix.what_if.conflicts.linear import linear_conditions
 from agnostix.what_if.conflicts.nearest import (
     Calibrate,
     ElasticConditions,
+    extreme_mixture,
     least_cost,
-    nearest_weights,
     weights_over_all,
 )
+from agnostix.what_if.conflicts.reachable_means import Corner
+from agnostix.what_if.conflicts.scalar_search import least_over
 from agnostix.what_if.constraints.base import Compiled, Condition, Constraint, Context
 from agnostix.what_if.constraints.compilation import compile_constraints
 
@@ -31,11 +32,38 @@ _CONFLICT = 1e-7
 _SHARES = (0.3, 1e-2)
 """Weights of groups, of their base weights, of which any will do. Gaps are measured best at the first."""
 _MANY_TIMES = 1e3
-_N_GRID = 13
-_MAX_STEPS = 40
-_MAX_STEPS_EACH = 60
-"""Evaluations for each of several scalars."""
+_MET = 1e-12
+"""Sum of gaps that is 0 but for rounding."""
+_MAX_CORNERS = {False: 60, True: 16}
+"""Corners that are kept from one linear program to the next, by whether weights are bounded."""
+_MAX_WORK = 2e7
+"""Rows of all linear programs after which no more constraints are left out to see if the others agree."""
+_FEWEST_ROWS = 1e4
+"""A program over fewer rows takes as long as one over these."""
 _MAX_CHOICES = 8
+
+
+@dataclass
+class Work:
+    """What linear programs of the same rows pass on, and how many there were."""
+
+    n_programs: int = 0
+    corners: dict[bool, list[Corner]] = field(default_factory=lambda: {False: [], True: []})
+
+    def least_cost(self, linear: ElasticConditions, anchor: Floats) -> float:
+        """The least sum of gaps, from the corners that others had."""
+        self.n_programs += 1
+        is_bounded = linear.weight_bounds is not None
+        known = self.corners[is_bounded]
+        cost, used = least_cost(linear, anchor, known)
+        old = {id(one.weights) if is_bounded else one.row for one in used}
+        kept = [one for one in known if (id(one.weights) if is_bounded else one.row) not in old]
+        self.corners[is_bounded] = (kept + used)[-_MAX_CORNERS[is_bounded] :]
+        return cost
+
+    def is_done(self, n_rows: int) -> bool:
+        """Whether as much was done as may be."""
+        return self.n_programs * max(n_rows, _FEWEST_ROWS) > _MAX_WORK
 
 
 @dataclass(frozen=True)
@@ -49,10 +77,15 @@ class SearchedConditions:
     ranges: Floats  # (n_scalars, 2), in which each scalar could be if nothing else were stated
     own: dict[int, list[Condition]]  # of constraints whose value is a scalar: where they must lie
     places: list[int]  # of the constraints, among those of the context that they come from
+    work: Work = field(default_factory=Work)
 
     @classmethod
     def from_context(
-        cls, context: Context, costs: Sequence[float], weight_bounds: tuple[float, float] | None
+        cls,
+        context: Context,
+        costs: Sequence[float],
+        weight_bounds: tuple[float, float] | None,
+        work: Work | None = None,
     ) -> SearchedConditions:
         """The conditions of all constraints that must be met."""
         hard = [j for j, one in enumerate(context.constraints) if not one.is_soft]
@@ -66,7 +99,8 @@ class SearchedConditions:
             if one.label in names and not part.scalars
         }
         ranges = np.array([_natural_range(name, (compiled, *alone)) for name in names]).reshape(-1, 2)
-        return cls(context, compiled, [costs[j] for j in hard], weight_bounds, ranges, own, hard)
+        hard_costs = [costs[j] for j in hard]
+        return cls(context, compiled, hard_costs, weight_bounds, ranges, own, hard, work or Work())
 
     def shared(self, compiled: Compiled, values: Floats) -> Floats:
         """Values (n_scalars,) of the scalars, where others have them; else at the data's."""
@@ -79,7 +113,7 @@ class SearchedConditions:
     def only(self, places: Sequence[int]) -> SearchedConditions:
         """Some of the constraints."""
         part = replace(self.context, constraints=tuple(self.context.constraints[j] for j in places))
-        return self.from_context(part, [self.costs[j] for j in places], self.weight_bounds)
+        return self.from_context(part, [self.costs[j] for j in places], self.weight_bounds, self.work)
 
     def without_scalars(self) -> SearchedConditions | None:
         """The constraints that need no scalars, None if there are none."""
@@ -107,25 +141,26 @@ class SearchedConditions:
     def closest_to(self, values: Floats, calibrate: Calibrate) -> Floats:
         """Values of the scalars (n_scalars,) with the least sum of gaps at the groups' weights."""
         anchor = weights_over_all(self.given(values)[1], calibrate)
-        return self._search(values, lambda at: least_cost(self.given(at)[1].with_shares_of(anchor), anchor))[
-            0
-        ]
 
-    def least_sum(self) -> float:
-        """The least sum of gaps, whatever the scalars and the groups' weights."""
+        def cost(at: Floats) -> float:
+            return self.work.least_cost(self.given(at)[1].with_shares_of(anchor), anchor)
+
+        return self._search(values, cost)[0]
+
+    def is_conflict(self) -> bool:
+        """Whether no weights meet the conditions, whatever the scalars."""
         start = np.array([min(max(one.start, one.low), one.high) for one in self.compiled.scalars])
-        least = np.inf
         for part in _SHARES:
-            sums = self._sums(part)
-            least = min(least, self._search(start, sums)[1] if start.size else sums(start))
+            start, least = self._search(start, self._sums(part), _CONFLICT)
             if least <= _CONFLICT:
-                break
-        return least
+                return False
+        return True
 
     def meeting(self, fixed: Floats) -> Floats | None:
         """Values of the scalars (n_scalars,) at which weights meet the conditions; None if there are none."""
+        values = fixed
         for part in _SHARES:
-            values, least = self._search_numbers(fixed, self._sums(part))
+            values, least = self._search_numbers(values, self._sums(part), _MET)
             if least <= _CONFLICT:
                 return values
         return None
@@ -135,22 +170,28 @@ class SearchedConditions:
 
         def sum_at(values: Floats) -> float:
             linear = self.given(values)[1].with_groups_present(part)
-            return least_cost(linear, linear.base)
+            return self.work.least_cost(linear, linear.base)
 
         return sum_at
 
-    def _search(self, values: Floats, cost: Callable[[Floats], float]) -> tuple[Floats, float]:
-        """The best values and their cost, for each combination of choices."""
+    def _search(
+        self, values: Floats, cost: Callable[[Floats], float], enough: float | None = None
+    ) -> tuple[Floats, float]:
+        """The best values and their cost, over each combination of choices."""
         scalars = self.compiled.scalars
         choices = [range(len(one.choices)) if one.choices else [None] for one in scalars]
         n_choices = int(np.prod([len(part) for part in choices]))
-        found = []
+        found: list[tuple[Floats, float]] = []
         for chosen in product(*choices) if n_choices <= _MAX_CHOICES else [[None] * len(scalars)]:
             start = np.array([v if c is None else float(c) for v, c in zip(values, chosen, strict=True)])
-            found.append(self._search_numbers(start, cost))
+            found.append(self._search_numbers(start, cost, enough))
+            if enough is not None and found[-1][1] <= enough:
+                break
         return min(found, key=lambda pair: pair[1])
 
-    def _search_numbers(self, values: Floats, cost: Callable[[Floats], float]) -> tuple[Floats, float]:
+    def _search_numbers(
+        self, values: Floats, cost: Callable[[Floats], float], enough: float | None = None
+    ) -> tuple[Floats, float]:
         is_choice = np.array([bool(one.choices) for one in self.compiled.scalars], dtype=bool)
         free = ~is_choice & (self.ranges[:, 0] < self.ranges[:, 1])
         low, high = self.ranges[free].T
@@ -163,9 +204,7 @@ class SearchedConditions:
         if not free.any():
             return values, cost(values)
         starts = [np.array([one.start for one in self.compiled.scalars])[free], values[free]]
-        best, least = (
-            _on_line(cost_of, low, high, starts) if low.size == 1 else _in_box(cost_of, low, high, starts)
-        )
+        best, least = least_over(cost_of, low, high, starts, enough)
         filled = values.copy()
         filled[free] = np.clip(best, low, high)
         return filled, least
@@ -177,63 +216,27 @@ def _natural_range(name: str, compiled: Sequence[Compiled]) -> tuple[float, floa
     return min(min(pair) for pair in ends), max(max(pair) for pair in ends)
 
 
-def _on_line(
-    cost: Callable[[Floats], float], low: Floats, high: Floats, starts: Sequence[Floats]
-) -> tuple[Floats, float]:
-    """The best of a grid, or between its neighbors."""
-    grid = np.unique(np.clip(np.r_[np.linspace(low[0], high[0], _N_GRID), np.ravel(starts)], low, high))
-    costs = [cost(np.array([theta])) for theta in grid]
-    best = int(np.argmin(costs))
-    ends = float(grid[max(best - 1, 0)]), float(grid[min(best + 1, grid.size - 1)])
-    steps = {"maxiter": _MAX_STEPS, "xatol": 1e-10}
-    found = minimize_scalar(
-        lambda theta: cost(np.array([theta])), bounds=ends, method="bounded", options=steps
-    )
-    theta, least = (found.x, found.fun) if found.fun < costs[best] else (grid[best], costs[best])
-    return _to_the_kink(cost, np.array([theta]), float(least), float(high[0] - low[0]))
-
-
-def _to_the_kink(
-    cost: Callable[[Floats], float], theta: Floats, least: float, width: float
-) -> tuple[Floats, float]:
-    """The point (1,) where the lines on both sides of a minimum meet; sums of gaps are linear nearby."""
-    for step in (1e-6 * width, 1e-8 * width):
-        a, b, c, d = (cost(theta + side * step) for side in (-2.0, -1.0, 1.0, 2.0))
-        left, right = b - a, d - c  # slopes, times the step
-        if not (left < 0.0 < right and least > 0.0):
-            break
-        ahead = theta + step * ((b - c + left + right) / (left - right))
-        at = cost(ahead)
-        if at >= least:
-            break
-        theta, least = ahead, at
-    return theta, least
-
-
-def _in_box(
-    cost: Callable[[Floats], float], low: Floats, high: Floats, starts: Sequence[Floats]
-) -> tuple[Floats, float]:
-    """The simplex method of Nelder and Mead, from the better start."""
-    first = min((np.clip(one, low, high) for one in starts), key=cost)
-    steps = {"maxfev": _MAX_STEPS_EACH * low.size, "xatol": 1e-8, "fatol": 1e-9}
-    bounds = list(zip(low, high, strict=True))
-    found = minimize(cost, first, method="Nelder-Mead", bounds=bounds, options=steps)
-    return found.x, float(found.fun)
-
-
 def find_searched_conflict(
     searched: SearchedConditions, calibrate: Calibrate
-) -> tuple[SearchedConditions, tuple[Constraint, float] | None]:
-    """Constraints in conflict, none of which can be left out, and how far the last searched one goes."""
+) -> tuple[SearchedConditions, tuple[Constraint, float] | None, bool]:
+    """Constraints in conflict, how far the last searched one goes, and whether none can be left out.
+
+    Whether some can is not known where that would take too many linear programs.
+    """
     kept = list(range(len(searched.context.constraints)))
+    n_rows = searched.context.base.size
+    is_known = True
     for j in reversed(list(kept)):
         without = [place for place in kept if place != j]
-        if without and searched.only(without).least_sum() > _CONFLICT:
+        if without and searched.work.is_done(n_rows):
+            is_known = False
+            break
+        if without and searched.only(without).is_conflict():
             kept = without
     part = searched.only(kept)
-    if part.weight_bounds is not None and replace(part, weight_bounds=None).least_sum() > _CONFLICT:
+    if part.weight_bounds is not None and replace(part, weight_bounds=None).is_conflict():
         part = replace(part, weight_bounds=None)
-    return part, _farthest(part, calibrate)
+    return part, _farthest(part, calibrate), is_known
 
 
 def depends_on_others(constraint: Constraint, context: Context) -> bool:
@@ -250,9 +253,9 @@ def _farthest(part: SearchedConditions, calibrate: Calibrate) -> tuple[Constrain
         return None
     last = [j for j, one in enumerate(constraints) if depends_on_others(one, part.context)][-1]
     costs = [1.0 if j == last else _MANY_TIMES for j in range(len(constraints))]
-    one = SearchedConditions.from_context(part.context, costs, part.weight_bounds)
+    one = SearchedConditions.from_context(part.context, costs, part.weight_bounds, part.work)
     start = np.array([min(max(s.start, s.low), s.high) for s in one.compiled.scalars])
-    weights = nearest_weights(one.given(one.closest_to(start, calibrate))[1], calibrate)
+    weights = extreme_mixture(one.given(one.closest_to(start, calibrate))[1], calibrate)
     return constraints[last], constraints[last].measure(part.context, weights)
 
 

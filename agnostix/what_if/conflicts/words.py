@@ -241,13 +241,17 @@ def _needs_others(constraint: Average, context: Context) -> bool:
     return bool(constraint.needed(context))
 
 
-def describe_searched(context: Context, farthest: tuple[Constraint, float] | None) -> str:
+def describe_searched(
+    context: Context, farthest: tuple[Constraint, float] | None, is_irreducible: bool = True
+) -> str:
     """Of constraints in conflict some of which are linear given scalars alone."""
     named = ", ".join(f"{one.label} {_range_text(*one.bounds(context))}" for one in context.constraints)
     n = len(context.constraints)
     if n == 1:
         return f"No weights reach {named}."
-    rest = "either alone" if n == 2 else f"any {n - 1} of them"
+    rest = f", though some meet {'either alone' if n == 2 else f'any {n - 1} of them'}"
+    if not is_irreducible:
+        rest = " (fewer may be in conflict; trying to leave out each of them would have taken long)"
     how_far = ""
     if farthest is not None:
         constraint, value = farthest
@@ -258,7 +262,7 @@ def describe_searched(context: Context, farthest: tuple[Constraint, float] | Non
             f" With the {others} met, the {constraint.label} goes {'up' if value < low else 'down'} to "
             f"about {edge_text}, not to {end_text}."
         )
-    return f"No weights meet these {n} together, though some meet {rest}: {named}.{how_far}"
+    return f"No weights meet these {n} together{rest}: {named}.{how_far}"
 
 
 def _range_text(low: float, high: float) -> str:

@@ -239,9 +239,13 @@ class Context:
         """Base weights (n_rows,)."""
         return self.sample.base
 
-    def stated(self, key: tuple[Any, ...]) -> Constraint | None:
-        """The constraint on a quantity, if there is one."""
-        return next((one for one in self.constraints if one.key == key), None)
+    def stated(self, quantity: Constraint) -> Constraint | None:
+        """The constraint on the quantity of another, if there is one, however it is stated."""
+        wanted = quantity.identity(self)
+        kind = type(quantity)
+        return next(
+            (one for one in self.constraints if type(one) is kind and one.identity(self) == wanted), None
+        )
 
 
 @dataclass(frozen=True)
@@ -374,6 +378,10 @@ class Constraint:
         where = self._where
         feature, level = self.named
         return (type(self).__name__, feature, type(level), level, where.key if where else ())
+
+    def identity(self, context: Context) -> tuple[Any, ...]:
+        """What it fixes on these rows, however it is stated."""
+        return self.key
 
     @property
     def is_soft(self) -> bool:

@@ -264,7 +264,7 @@ class ComparisonConditions:
         low, high = self.target
         is_one, is_ratio = len(self.extremes) == 1, self.constraint.is_ratio
         for group in self.rates[k].compared:
-            stated = self.context.stated(self.rates[k].constraints[group].key)
+            stated = self.context.stated(self.rates[k].constraints[group])
             is_hard = stated is not None and not stated.is_soft
             a, b = stated.bounds(self.context) if stated is not None and is_hard else (least, most)
             if is_ratio:

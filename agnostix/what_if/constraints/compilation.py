@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -55,13 +56,13 @@ class _Merged:
         """Conditions given the scalars' values (n_scalars,); what several hold is held once."""
         values, kept = np.asarray(values, dtype=np.float64), []
         held: dict[Any, int] = {}  # what is held, and for which constraint first
-        sources = {one.key: i for i, one in enumerate(self.context.constraints)}
+        sources = self._sources
         for source, one in enumerate(self.compiled):
             for condition in [] if source in self.replaced else one.conditions(values[self.places[source]]):
                 if condition.held is None:
                     kept.append(replace(condition, source=source))
                     continue
-                key = condition.held.key
+                key = condition.held.identity(self.context)
                 is_stated = key in sources and sources[key] not in self.replaced
                 if is_stated or held.setdefault(key, source) != source:
                     continue
@@ -70,6 +71,11 @@ class _Merged:
                 else:
                     kept.append(replace(condition, source=source))
         return kept
+
+    @cached_property
+    def _sources(self) -> dict[Any, int]:
+        """The constraints by what they fix."""
+        return {one.identity(self.context): i for i, one in enumerate(self.context.constraints)}
 
     def penalty_of(self, values: Floats) -> float:
         """Cost of the scalars' values (n_scalars,), in nats."""

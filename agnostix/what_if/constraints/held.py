@@ -28,11 +28,13 @@ class Hold:
     @classmethod
     def from_context(cls, context: Context, constraint: Average, *, is_free: bool = False) -> Hold:
         """The quantity of a constraint, its target left aside."""
-        stated = context.stated(constraint.key)
+        stated = context.stated(constraint)
         if stated is None and not is_free:
             return cls(constraint, constraint.at_data(context), None, False)
         data, ends = constraint.at_data(context), constraint.extremes(context)
         if stated is not None:
+            assert isinstance(stated, Average)
+            constraint = stated  # under its own name
             # What is stated beyond what it can be is not met whatever is computed about its center.
             low, high = (float(np.clip(end, *ends)) for end in stated.bounds(context))
             if low == high and not stated.is_soft:

@@ -299,7 +299,7 @@ class ExpectedShortfall(Average):
     def _held(self, context: Context) -> tuple[Quantile, bool]:
         """The quantile as it is held, and whether a constraint states just that."""
         quantile = Quantile(self.feature, self.q, "+0", where=self.where)
-        stated = context.stated(quantile.key)
+        stated = context.stated(quantile)
         if self.quantile is not None:
             quantile = replace(quantile, target=self.quantile)
         low = quantile.bounds(context)[0]

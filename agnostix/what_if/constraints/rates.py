@@ -133,6 +133,12 @@ class _PositiveRate(Rate):
         """What it fixes."""
         return (*super().key, self.threshold)
 
+    def identity(self, context: Context) -> tuple[Any, ...]:
+        """Its decisions and rows: a threshold of 0.5 decides as the most probable of two classes does."""
+        decided, rows = self.numbers(context) > 0.0, self.members(context)
+        parts = (np.packbits(one).tobytes() for one in ([decided] if rows is None else [decided, rows]))
+        return (type(self).__name__, *parts)
+
     def numbers(self, context: Context) -> Numbers:
         """1 where the decision is for the class, shape (n_rows,)."""
         return decide(context, self.positive, self.threshold, "positive")

@@ -200,3 +200,18 @@ def test_descent_from_nearby_is_the_search():
     near = descend(problem, found.theta + 0.03, found.projection.xi)
     np.testing.assert_allclose(near.theta, found.theta, atol=1e-10)
     np.testing.assert_allclose(near.projection.weights, found.projection.weights, atol=1e-12)
+
+
+def test_first_feasible_point_ends_the_search_where_any_will_do():
+    for problem in (ratio_problem(1.3, -0.6), ratio_problem(2.0, 2.55), correlation_problem(0.5)[0]):
+        best, some = search(problem), search(problem, any_will_do=True)
+        assert some.best.is_feasible
+        assert some.value >= best.value - 1e-12
+        assert some.n_solves < best.n_solves
+        assert some.n_minima == 0
+
+
+def test_nothing_will_do_where_nothing_is_feasible():
+    problem = ratio_problem(2.0, 20.0)
+    assert not search(problem).best.is_feasible
+    assert not search(problem, any_will_do=True).best.is_feasible

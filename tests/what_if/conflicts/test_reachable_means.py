@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from agnostix.what_if.calibration.extremes import extreme_weights
+from agnostix.what_if.conflicts import least_gaps
 from agnostix.what_if.conflicts.reachable_means import ReachableMeans
 
 
@@ -67,3 +68,28 @@ def test_points_are_those_farthest_in_the_directions_asked_for(bounds):
         expected = fill_by_sorting(phi @ direction, base, *(bounds or (0.0, np.inf))) @ (phi @ direction)
         assert reach.farthest(direction) == pytest.approx(expected)
         assert (reach.points @ direction).max() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("bounds", [None, (0.1, 4.0)])
+def test_corners_of_one_program_start_the_next(bounds, monkeypatch):
+    rng = np.random.default_rng(2)
+    phi, base = rng.normal(size=(400, 5)), np.full(400, 1 / 400)
+    target, every = np.full(5, 0.6), np.arange(5)
+    solved = []
+    solve = least_gaps.solve_program
+    monkeypatch.setattr(least_gaps, "solve_program", lambda *a, **k: solved.append(1) or solve(*a, **k))
+
+    def run(corners):
+        solved.clear()
+        reach = ReachableMeans(phi + 1e-3, base, bounds, corners=corners)
+        gaps = least_gaps.least_gaps(reach, target, target, np.ones(5), every)
+        return gaps.cost, len(solved), reach.corners_of(gaps.factors), reach, gaps
+
+    cold, n_cold, corners, reach, gaps = run(())
+    assert 0 < len(corners) <= 6
+    weights = reach.mixture(gaps.factors)
+    np.testing.assert_allclose(weights @ (phi + 1e-3), gaps.means, atol=1e-12)
+    warm, n_warm, _, reach, gaps = run(corners)
+    assert warm == pytest.approx(cold, abs=1e-7)
+    assert n_warm < n_cold
+    np.testing.assert_allclose(reach.mixture(gaps.factors) @ (phi + 1e-3), gaps.means, atol=1e-12)
