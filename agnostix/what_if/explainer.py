@@ -147,7 +147,11 @@ class EntropicProjection(PopulationExplainer):
         "std_errors": [StrOptions({"delta", "bootstrap"})],
         "n_bootstrap": [Interval(Integral, 20, 1_000_000, closed="both")],
         "random_state": ["random_state", np.random.Generator],
-        "n_jobs": [Integral, None],
+        "n_jobs": [
+            Interval(Integral, None, -1, closed="right"),
+            Interval(Integral, 1, None, closed="left"),
+            None,
+        ],
         "missing": [StrOptions({"warn", "omit", "raise"})],
         "verbose": ["verbose"],
     }

@@ -24,6 +24,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.utils.parallel import Parallel, delayed
+from threadpoolctl import threadpool_limits
 
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.what_if.drift.encoding import Encoded
@@ -167,7 +168,8 @@ def _best(
 
 
 def _quietly(learn: Learner, rows: Any, target: Any, weight: Any, ahead: Any) -> Floats:
-    with warnings.catch_warnings():
+    # Tables are small: on a busy machine boosted trees wait longer for OpenMP's threads than they compute.
+    with warnings.catch_warnings(), threadpool_limits(1, user_api="openmp"):
         warnings.simplefilter("ignore", ConvergenceWarning)
         return learn(rows, target, weight, ahead)
 
