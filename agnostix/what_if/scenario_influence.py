@@ -18,6 +18,7 @@ from agnostix.what_if.constraints.averages import Average, average_of
 from agnostix.what_if.constraints.base import Condition, Constraint, Context, Relative
 from agnostix.what_if.constraints.comparisons import GroupComparison
 from agnostix.what_if.constraints.compilation import compile_constraints
+from agnostix.what_if.constraints.quantiles import ExpectedShortfall, Quantile
 from agnostix.what_if.inference import Influence
 from agnostix.what_if.program import Solution
 from agnostix.what_if.tilting import EDGE
@@ -28,7 +29,10 @@ _STEP = 1e-4
 
 def compute_influence(context: Context, solution: Solution) -> Influence:
     """Influence of each row on what the weights of a solution are used for."""
-    moving = _moving(context, solution)
+    # A quantile of the data jumps from row to row, and conditions compiled for other base weights would jump
+    # with it: what moves smoothly is found with quantiles as numbers.
+    fixed = tuple(one.at_fixed_quantiles(context) for one in context.constraints)
+    moving = _moving(replace(context, constraints=fixed), solution) + _moving_quantiles(context, solution)
     own = _Equations.from_solution(solution)
     program, projection, design = solution.program, solution.projection, context.sample.design
     is_plain = program.divergence is KULLBACK_LEIBLER and program.weight_bounds is None
@@ -148,6 +152,36 @@ def _moving(context: Context, solution: Solution) -> list[Moving]:
         Moving(base * statistic, row[n:], row[:n])
         for statistic, row in zip(statistics.T, solved, strict=True)
     ]
+
+
+def _moving_quantiles(context: Context, solution: Solution) -> list[Moving]:
+    """The quantiles that shortfalls hold at the data's, each by the share of rows that its moves pass."""
+    # A row that is added below moves the quantile until as much weight is below as before. The shortfall does
+    # not change with the quantile, and what its multiplier changes that of the share makes up for.
+    projection, base = solution.projection, context.base
+    active = np.flatnonzero(np.isfinite(projection.held) | (projection.xi != 0.0)).tolist()
+    found = []
+    for equation, place in enumerate(active):
+        condition = solution.conditions[place]
+        one = context.constraints[condition.source]
+        if not isinstance(one, ExpectedShortfall) or one.quantile is not None or condition.role != "held":
+            continue
+        z = condition.statistic.z
+        gaps = np.zeros(len(active))
+        assert isinstance(condition.held, Quantile)
+        gaps[equation] = _ratio_around(condition.held, context, projection.weights / base)
+        found.append(Moving(-base * (z - base @ z), np.zeros(base.size), gaps))
+    return found
+
+
+def _ratio_around(quantile: Quantile, context: Context, ratio: Floats) -> float:
+    """Mean ratio (n_rows,) of weight to base weight of the rows on both sides of a quantile that is held."""
+    numbers, member = quantile.numbers(context), quantile.members(context)
+    if member is not None:
+        numbers, ratio = numbers[member], ratio[member]
+    up_to = numbers <= float(quantile.target)
+    sides = (np.where(up_to, numbers, -np.inf), -np.where(up_to, np.inf, numbers))
+    return float(np.mean([ratio[side == side.max()].mean() for side in sides if np.isfinite(side.max())]))
 
 
 def _statistics_of_data(context: Context, solution: Solution) -> Floats:

@@ -128,3 +128,28 @@ def test_influence_of_other_divergences(name, divergence, monkeypatch):
 @pytest.mark.parametrize("name", ["mean", "variance", "kept", "relative"])
 def test_influence_under_bounds_on_weights(name, monkeypatch):
     check(CASES[name], monkeypatch, weight_bounds=(0.6, 1.7))
+
+
+def test_errors_of_a_shortfall_let_its_quantile_move():
+    # Quantiles move in jumps: derivatives by base weights say nothing, draws that solve again do.
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=400)
+    p = 1.0 / (1.0 + np.exp(-x))
+    X = np.column_stack([x, rng.normal(size=400)])
+    stated = [ExpectedShortfall("x0", 0.8, 1.6)]
+    by_draws = EntropicProjection(std_errors="bootstrap", n_bootstrap=300, random_state=0)
+    frames = [one.fit(X, predictions=p).what_if(stated).outcomes for one in (EntropicProjection(), by_draws)]
+    for name in ("std_error", "change_std_error"):
+        delta, draws = (float(frame.loc[0, name]) for frame in frames)
+        assert 0.75 * draws < delta < 1.5 * draws, name
+
+
+def test_errors_of_a_relative_quantile_are_those_of_its_number():
+    projection = EntropicProjection().fit(X, Y, predictions=P)
+    relative = projection.what_if([Quantile("age", 0.5, "+2")])
+    number = float(relative.conditions.loc[0, "low"])
+    stated = projection.what_if([Quantile("age", 0.5, number)])
+    assert relative.outcomes.loc[0, "std_error"] == pytest.approx(
+        stated.outcomes.loc[0, "std_error"], rel=1e-9
+    )
+    assert 0.0 < relative.outcomes.loc[0, "std_error"] < 0.1

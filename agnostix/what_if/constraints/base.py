@@ -404,6 +404,10 @@ class Constraint:
         """The same quantity with another target: a number or a pair (low, high)."""
         return replace(self, target=target, tolerance=None)  # type: ignore[type-var]
 
+    def at_fixed_quantiles(self, context: Context) -> Constraint:
+        """The same with what depends on a quantile of the data, which moves in jumps, as a number."""
+        return self
+
     def bounds(self, context: Context) -> tuple[float, float]:
         """The ends of the range it must lie in, relative ones in numbers."""
         return self._target.resolve(self.subject, lambda: self.at_data(context))

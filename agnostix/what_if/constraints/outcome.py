@@ -161,6 +161,12 @@ class Prediction(Average):
             return super().at_data(context)
         return quantiles_of(self.numbers(context), self.members(context), context.base, self.quantile)[0]
 
+    def at_fixed_quantiles(self, context: Context) -> Prediction:
+        """The same, the target of a quantile as a number."""
+        if self.quantile is None:
+            return self
+        return replace(self, target=self.bounds(context), tolerance=None)
+
     def compile(self, context: Context) -> Compiled:
         """Conditions on the average, or on the shares below a quantile's target and up to it."""
         if self.quantile is None:

@@ -65,6 +65,10 @@ class QuantileConstraint(Constraint):
         """The quantile in the data: of several, the least."""
         return quantiles_of(self.numbers(context), self.members(context), context.base, self.q)[0]
 
+    def at_fixed_quantiles(self, context: Context) -> Constraint:
+        """The same, its target as a number."""
+        return self.with_target(self.bounds(context))
+
     def compile(self, context: Context) -> Compiled:
         """Conditions on the share below the target and on that up to it."""
         return compile_quantile(self, context, self.numbers(context), self.members(context), self.q)
@@ -264,6 +268,10 @@ class ExpectedShortfall(Average):
         value, _ = quantiles_of(numbers, member, weights, self.q)
         beyond = average_of(np.maximum(numbers - value, 0.0), member, weights)
         return value + beyond / (1.0 - self.q)
+
+    def at_fixed_quantiles(self, context: Context) -> ExpectedShortfall:
+        """The same, with the number that the quantile is held at."""
+        return replace(self, quantile=float(self._held(context)[0].target))
 
     def numbers(self, context: Context) -> Numbers:
         """What is averaged where the quantile is held, shape (n_rows,)."""
