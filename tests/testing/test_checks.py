@@ -157,7 +157,7 @@ ROWS = [
     (checks_errors.check_input_validation, broken.HidesCause, ["fit on a table without columns", "(24, 0)"]),
 ]
 POPULATIONS = [
-    (checks_execution.check_n_jobs_and_backend_invariance, broken.DependsOnNJobs, ["(threading)"]),
+    (checks_execution.check_n_jobs_and_backend_invariance, broken.DependsOnNJobs, ["n_jobs=2 (default)"]),
     (checks_execution.check_batch_size_invariance, broken.DependsOnWorkingMemory, ["working_memory=", "MB"]),
     (
         checks_execution.check_row_subset_and_order_invariance,
