@@ -8,11 +8,10 @@ import numpy as np
 import pandas as pd
 
 from agnostix.core.explanation import Scenario
-from agnostix.core.names import label_text
 from agnostix.core.typing import Floats
+from agnostix.plotting.averages import name_averages, order_averages
 from agnostix.plotting.display import Display
 from agnostix.plotting.style import ACCENT, FAINT, INK, MUTED, PAPER, name_dots
-from agnostix.plotting.words import shorten
 
 _AVERAGES = ("mean", "proportion")
 
@@ -88,11 +87,7 @@ class LoveDisplay(Display):
         DataFrame
         """
         farthest = self.differences[["before", "after"]].max(axis=1)
-        order = np.lexsort((-farthest.fillna(0.0), ~self.differences["stated"].astype(bool)))
-        ordered = self.differences.iloc[order]
-        n_levels = ordered.groupby("feature")["feature"].transform("size")
-        mirrored = (n_levels == 2) & ordered.duplicated("feature")
-        return ordered[~mirrored].reset_index(drop=True)
+        return order_averages(self.differences, farthest.fillna(0.0).to_numpy(float))
 
     def _shown(self) -> pd.DataFrame:
         return self.frame().head(self.max_features)[::-1].reset_index(drop=True)
@@ -108,11 +103,7 @@ class LoveDisplay(Display):
         stated = shown["stated"].to_numpy(dtype=bool)
         self.ax_.plot(before[stated], places[stated], "o", color=ACCENT, mfc=PAPER, ms=5.5, mew=1.5)
         self.ax_.plot(after, places, "o", color=ACCENT, mfc=ACCENT, ms=5.5, mew=1.5)
-        levels_of = dict(iter(self.differences.groupby("feature")["level"]))
-        names = [
-            shorten(f if level is None else f"{f} = {label_text(level, levels_of[f])}")
-            for f, level in zip(shown["feature"], shown["level"], strict=True)
-        ]
+        names = name_averages(shown, self.differences)
         self.ax_.set_yticks(places, names, color=INK, parse_math=False)
         self.ax_.axvline(0.0, color=FAINT, lw=1, zorder=0)
         self.ax_.axvline(self.threshold, color=MUTED, lw=1, ls=":")

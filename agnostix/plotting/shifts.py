@@ -8,10 +8,9 @@ import numpy as np
 import pandas as pd
 
 from agnostix.core.explanation import Scenario
-from agnostix.core.names import label_text
+from agnostix.plotting.averages import name_averages, order_averages
 from agnostix.plotting.display import Display
 from agnostix.plotting.style import ACCENT, INK, MUTED, PAPER, name_dots
-from agnostix.plotting.words import shorten
 
 
 @dataclass(eq=False, repr=False)
@@ -70,11 +69,7 @@ class ShiftDisplay(Display):
         -------
         DataFrame
         """
-        order = np.lexsort((-self.shifts["shift"].abs(), ~self.shifts["stated"].astype(bool)))
-        ordered = self.shifts.iloc[order]
-        n_levels = ordered.groupby("feature")["feature"].transform("size")
-        mirrored = (n_levels == 2) & ordered.duplicated("feature")
-        return ordered[~mirrored].reset_index(drop=True)
+        return order_averages(self.shifts, self.shifts["shift"].abs().to_numpy(float))
 
     def _shown(self) -> pd.DataFrame:
         return self.frame().head(self.max_features)[::-1].reset_index(drop=True)
@@ -90,11 +85,7 @@ class ShiftDisplay(Display):
         self.ax_.hlines(places, 0.0, shown["shift"], color=ACCENT, lw=1)
         for part, face in ((stated, ACCENT), (~stated, PAPER)):
             self.ax_.plot(shown["shift"][part], places[part], "o", color=ACCENT, mfc=face, ms=5.5, mew=1.5)
-        levels_of = dict(iter(self.shifts.groupby("feature")["level"]))
-        names = [
-            shorten(f if level is None else f"{f} = {label_text(level, levels_of[f])}")
-            for f, level in zip(shown["feature"], shown["level"], strict=True)
-        ]
+        names = name_averages(shown, self.shifts)
         self.ax_.set_yticks(places, names, color=INK, parse_math=False)
         self.ax_.axvline(0.0, color=MUTED, lw=1)
         self.ax_.tick_params(axis="y", length=0)

@@ -29,16 +29,15 @@ _STEP = 1e-4
 
 def compute_influence(context: Context, solution: Solution) -> Influence:
     """Influence of each row on what the weights of a solution are used for."""
+    own = _Equations.from_solution(solution)
+    projection, design = solution.projection, context.sample.design
+    if is_plain(context, solution):
+        centered = off_target(own.estimating, projection.weights > 0)
+        return Influence.from_weights(centered, projection.weights, context.base, design)
     # A quantile of the data jumps from row to row, and conditions compiled for other base weights would jump
     # with it: what moves smoothly is found with quantiles as numbers.
     fixed = tuple(one.at_fixed_quantiles(context) for one in context.constraints)
     moving = _moving(replace(context, constraints=fixed), solution) + _moving_quantiles(context, solution)
-    own = _Equations.from_solution(solution)
-    program, projection, design = solution.program, solution.projection, context.sample.design
-    is_plain = program.divergence is KULLBACK_LEIBLER and program.weight_bounds is None
-    if is_plain and not moving and not own.is_soft and not own.n_scalars:
-        centered = off_target(own.estimating, projection.weights > 0)
-        return Influence.from_weights(centered, projection.weights, context.base, design)
     terms = own.scale_terms(context.base)
     for one in moving:
         own, terms = (
@@ -262,3 +261,17 @@ def follows(condition: Condition, context: Context, xi: float) -> float:
     if not isinstance(end, Relative):
         return 0.0
     return end.amount if end.sign == "*" else 1.0
+
+
+def is_plain(context: Context, solution: Solution) -> bool:
+    """Whether weights are exponential in statistics of fixed numbers, whose targets are numbers."""
+    program, projection = solution.program, solution.projection
+    is_bounded = program.weight_bounds is not None
+    if program.divergence is not KULLBACK_LEIBLER or is_bounded or program.compiled.scalars:
+        return False
+    active = np.isfinite(projection.held) | (projection.xi != 0.0)
+    return not any(
+        one.role == "held" or one.penalty < np.inf or follows(one, context, xi) != 0.0
+        for one, xi, is_active in zip(solution.conditions, projection.xi.tolist(), active, strict=True)
+        if is_active
+    )

@@ -24,10 +24,10 @@ from agnostix.what_if.calibration import (
 from agnostix.what_if.conflicts import explain_conflict, keeps_groups, read_gap_weights, values_meeting
 from agnostix.what_if.constraints.base import Constraint, Context
 from agnostix.what_if.constraints.compilation import compile_constraints
-from agnostix.what_if.inference import AnyInfluence, CellInfluence, Influence
+from agnostix.what_if.inference import AnyInfluence, CellInfluence
 from agnostix.what_if.program import Program, Solution, solve_program
 from agnostix.what_if.sample import Sample
-from agnostix.what_if.scenario_influence import compute_influence, follows, off_target
+from agnostix.what_if.scenario_influence import compute_influence, is_plain, off_target
 
 _FEW_ROWS = 1_000
 """Rows below which merging equal ones saves nothing."""
@@ -125,15 +125,12 @@ class Solved:
 
     def influence(self, *, in_rows: bool) -> AnyInfluence:
         """Influence of each row on what the weights are used for, in cells where these are few."""
-        design, base = self.context.sample.design, self.context.base
-        in_cells = self.cells is not None and not in_rows and design is None
-        if not _is_plain(self.merged, self.own) or (self.cells is not None and not in_cells):
+        has_rows_of_its_own = in_rows or self.context.sample.design is not None
+        if self.cells is None or has_rows_of_its_own or not is_plain(self.merged, self.own):
             return compute_influence(self.context, self.solution)
         own, active = self.own.projection, np.isfinite(self.own.projection.held)
         centered = off_target(self.own.linear.phi[:, active] - own.held[active], own.weights > 0)
-        if self.cells is None:
-            return Influence.from_weights(centered, own.weights, base, design)
-        return CellInfluence.from_weights(centered, self.cells, self.projection.weights, base)
+        return CellInfluence.from_weights(centered, self.cells, self.projection.weights, self.context.base)
 
     def resolve(self, base: Floats) -> Floats | None:
         """The closest weights (n_rows,) to other base weights, None if there are none."""
@@ -173,20 +170,6 @@ def _is_solved(solution: Solution, context: Context) -> bool:
     if projection.status == "infeasible" or is_empty:
         return False
     return keeps_groups(solution.conditions, context, projection.weights)
-
-
-def _is_plain(context: Context, solution: Solution) -> bool:
-    """Whether weights are exponential in statistics of fixed numbers, whose targets are numbers."""
-    program, projection = solution.program, solution.projection
-    is_bounded = program.weight_bounds is not None
-    if program.divergence is not KULLBACK_LEIBLER or is_bounded or program.compiled.scalars:
-        return False
-    active = np.isfinite(projection.held) | (projection.xi != 0.0)
-    return not any(
-        one.role == "held" or one.penalty < np.inf or follows(one, context, xi) != 0.0
-        for one, xi, is_active in zip(solution.conditions, projection.xi.tolist(), active, strict=True)
-        if is_active
-    )
 
 
 def _explain(

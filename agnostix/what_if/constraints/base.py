@@ -415,3 +415,19 @@ class Constraint:
     def at_data(self, context: Context) -> float:
         """The quantity in the data, to which relative targets are relative."""
         return self.measure(context, context.base)
+
+
+class OfColumn:
+    """What constraints on the numbers or labels of one column say of it."""
+
+    feature: Any
+
+    @property
+    def named(self) -> tuple[str, Any]:
+        """The column."""
+        return str(self.feature), None
+
+    @property
+    def shifted(self) -> tuple[str, ...]:
+        """The column."""
+        return (str(self.feature),)

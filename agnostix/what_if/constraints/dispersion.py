@@ -10,13 +10,13 @@ import numpy as np
 
 from agnostix.core.typing import Floats, Numbers
 from agnostix.what_if.constraints.averages import Average, Given, average_of
-from agnostix.what_if.constraints.base import Compiled, Context
+from agnostix.what_if.constraints.base import Compiled, Context, OfColumn
 from agnostix.what_if.constraints.held import CenteredAverage
 from agnostix.what_if.constraints.moments import Mean, number_column
 
 
 @dataclass(frozen=True)
-class Variance(CenteredAverage):
+class Variance(OfColumn, CenteredAverage):
     """The variance of a column of numbers, over all rows or over those of a group.
 
     At a fixed mean m the variance is E[(x - m)^2], which is linear in the
@@ -84,16 +84,6 @@ class Variance(CenteredAverage):
         super().__post_init__()
         if self.mean not in ("held", "free"):
             raise ValueError(f"The mean of {self.label} must be 'held' or 'free', got {self.mean!r}.")
-
-    @property
-    def named(self) -> tuple[str, Any]:
-        """The column."""
-        return str(self.feature), None
-
-    @property
-    def shifted(self) -> tuple[str, ...]:
-        """The column."""
-        return (str(self.feature),)
 
     def needed(self, context: Context) -> tuple[tuple[Average, bool], ...]:
         """The mean."""

@@ -11,7 +11,7 @@ import numpy as np
 from agnostix.core.names import label_text
 from agnostix.core.typing import Numbers
 from agnostix.what_if.constraints.averages import Average
-from agnostix.what_if.constraints.base import Constraint, Context
+from agnostix.what_if.constraints.base import Constraint, Context, OfColumn
 from agnostix.what_if.sample import Sample, Statistic
 from agnostix.what_if.table import Column
 
@@ -19,7 +19,7 @@ _SUM_TOLERANCE = 1e-12
 
 
 @dataclass(frozen=True)
-class Mean(Average):
+class Mean(OfColumn, Average):
     """The average of a column of numbers, over all rows or over those of a group.
 
     Over all rows it is linear in the weights. Over a group G it has the value t
@@ -82,16 +82,6 @@ class Mean(Average):
     kind = "mean"
     is_of_columns = True
 
-    @property
-    def named(self) -> tuple[str, Any]:
-        """The column."""
-        return str(self.feature), None
-
-    @property
-    def shifted(self) -> tuple[str, ...]:
-        """The column."""
-        return (str(self.feature),)
-
     def numbers(self, context: Context) -> Numbers:
         """The column, shape (n_rows,)."""
         return np.asarray(number_column(context.sample, self.feature).values, dtype=float)
@@ -102,7 +92,7 @@ class Mean(Average):
 
 
 @dataclass(frozen=True)
-class Proportion(Average):
+class Proportion(OfColumn, Average):
     """The share of a level of a column, or of several, among all rows or those of a group.
 
     A share is the average of an indicator, which is linear in the weights. Over
@@ -184,11 +174,6 @@ class Proportion(Average):
     def named(self) -> tuple[str, Any]:
         """The column and the level."""
         return str(self.feature), None if isinstance(self.level, Mapping) else self.level
-
-    @property
-    def shifted(self) -> tuple[str, ...]:
-        """The column."""
-        return (str(self.feature),)
 
     def parts(self, context: Context) -> tuple[Constraint, ...]:
         """One for each level."""

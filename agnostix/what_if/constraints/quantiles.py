@@ -22,7 +22,15 @@ from agnostix.what_if.constraints.averages import (
     moments_in_group,
     statistic_in_group,
 )
-from agnostix.what_if.constraints.base import Compiled, Condition, Constraint, Context, Scalar, Target
+from agnostix.what_if.constraints.base import (
+    Compiled,
+    Condition,
+    Constraint,
+    Context,
+    OfColumn,
+    Scalar,
+    Target,
+)
 from agnostix.what_if.constraints.dispersion import numbers_of
 from agnostix.what_if.sample import Statistic
 
@@ -75,7 +83,7 @@ class QuantileConstraint(Constraint):
 
 
 @dataclass(frozen=True)
-class Quantile(QuantileConstraint):
+class Quantile(OfColumn, QuantileConstraint):
     """A quantile of a column of numbers, over all rows or over those of a group.
 
     A number v is a q-quantile where P(X < v) <= q <= P(X <= v), which is linear
@@ -143,23 +151,13 @@ class Quantile(QuantileConstraint):
         """What it fixes."""
         return (*super().key, float(self.q))
 
-    @property
-    def named(self) -> tuple[str, Any]:
-        """The column."""
-        return str(self.feature), None
-
-    @property
-    def shifted(self) -> tuple[str, ...]:
-        """The column."""
-        return (str(self.feature),)
-
     def numbers(self, context: Context) -> Numbers:
         """The column, shape (n_rows,)."""
         return numbers_of(context, self.feature)
 
 
 @dataclass(frozen=True)
-class ExpectedShortfall(Average):
+class ExpectedShortfall(OfColumn, Average):
     """The mean of a column of numbers beyond one of its quantiles: the average of the worst 1 - q.
 
     With the q-quantile held at v it is v + E[max(X - v, 0)] / (1 - q), which is
@@ -251,16 +249,6 @@ class ExpectedShortfall(Average):
     def key(self) -> tuple[Any, ...]:
         """What it fixes."""
         return (*super().key, float(self.q))
-
-    @property
-    def named(self) -> tuple[str, Any]:
-        """The column."""
-        return str(self.feature), None
-
-    @property
-    def shifted(self) -> tuple[str, ...]:
-        """The column."""
-        return (str(self.feature),)
 
     def measure(self, context: Context, weights: Floats) -> float:
         """The mean beyond the quantile under weights (n_rows,)."""
