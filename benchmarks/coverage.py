@@ -1,0 +1,41 @@
+"""Coverage of every explainer's intervals: one command, one table.
+
+    python benchmarks/coverage.py --adult adult.data [--only shapley,lime] [--quick] [--seeds N]
+
+Each ``_coverage_<part>.py`` yields the cells of its part; `_coverage.Cell` says what is measured of one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from pathlib import Path
+
+from _clock import print_table
+from _coverage import HEADER, line
+
+PARTS = tuple(
+    sorted(path.stem.removeprefix("_coverage_") for path in Path(__file__).parent.glob("_coverage_*.py"))
+)
+
+
+def main() -> None:
+    """Print the table of the chosen parts."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--only", default=",".join(PARTS), help=f"parts, separated by commas: {', '.join(PARTS)}"
+    )
+    parser.add_argument("--quick", action="store_true", help="a trial with few designs")
+    parser.add_argument("--seeds", type=int, default=None, help="designs of each cell")
+    parser.add_argument("--adult", default=None, help="UCI Adult, without header")
+    args = parser.parse_args()
+    lines = []
+    for part in args.only.split(","):
+        for cell in importlib.import_module(f"_coverage_{part}").cells(args):
+            lines.append(line(cell))
+            print(" | ".join(lines[-1]), flush=True)
+    print_table("Coverage of nominal 95 % intervals", HEADER, lines)
+
+
+if __name__ == "__main__":
+    main()
