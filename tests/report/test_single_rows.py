@@ -11,7 +11,7 @@ import pandas as pd
 import polars as pl
 import pytest
 from scipy.special import logit
-from scipy.stats import t
+from scipy.stats import norm, t
 from sklearn.linear_model import LogisticRegression
 
 from agnostix import Explanation, KernelShapExplainer, OcclusionExplainer, WhatIfReport, as_predictor
