@@ -13,10 +13,10 @@ from sklearn.utils.validation import check_consistent_length, has_fit_parameter
 
 from agnostix.core.base import Attribution, AttributionExplainer, OutputSelection
 from agnostix.core.base.explainer import take_examples
+from agnostix.core.designs import Design
 from agnostix.core.explanation import Detail, Explanation
 from agnostix.core.frames import as_table, checked_weights, missing_as_nan, take_rows
 from agnostix.core.masking import MaskerConstraint, read_rows
-from agnostix.core.reproducibility import SobolBlocks
 from agnostix.core.row_order import check_row_order
 from agnostix.core.sklearn_compat import HasMethods, Interval, StrOptions
 from agnostix.core.typing import Numbers
@@ -413,7 +413,7 @@ default="auto"
         if isinstance(self.sampling_, LocalSampling):
             self.sampling_._check_radius(features)
         n_samples = N_SAMPLES if self.n_samples == "auto" else int(self.n_samples)
-        points = SobolBlocks.from_n_points(len(features), n_samples, self._seed)
+        points = Design.from_n_points(len(features), n_samples, self._seed)
         return TabularSampler(take_examples(observed), tuple(features), points)
 
     def _spec(self) -> SurrogateSpec:
