@@ -8,9 +8,10 @@ by more than with independent points.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -39,7 +40,7 @@ _TAKEN = 0.25
 """Share of the points' degrees of freedom that an additive fit takes at most."""
 
 
-class Draw(Protocol):
+class Draw(Hashable, Protocol):
     """A way to draw points that depend on each other."""
 
     @property
@@ -283,7 +284,7 @@ def _variance(sums: Floats) -> Floats:
 
 
 @lru_cache(maxsize=2)
-def _drawn(draw: Any, n_dims: int, seed: int, number: int) -> Floats:
+def _drawn(draw: Draw, n_dims: int, seed: int, number: int) -> Floats:
     """Points (n_runs, n_dims) of one draw."""
     points = draw(n_dims, np.random.default_rng([seed, _STREAM, number]))
     points.setflags(write=False)

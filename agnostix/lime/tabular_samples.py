@@ -1,7 +1,7 @@
 """Perturbed samples of a table, feature by feature, and their interpretable representation.
 
-All rows share one set of samples (`SharedSamples`), or each row has its own (`RowSampler`). Points are
-scrambled Sobol points, one dimension for each feature.
+All rows share one set of samples (`SharedSamples`), or each row has its own (`RowSampler`). Points are those
+of a `Design`, one dimension for each feature.
 """
 
 from __future__ import annotations

@@ -5,9 +5,9 @@ coefficients solve
 
     (D W D' + ridge I) b = D W y
 
-Samples come in independent blocks (within a block they are quasi-random, so they depend on each other). With
-residuals e, a block's score is its part of D W e, and to first order the block moves b by
-(D W D' + ridge I)^-1 score. The standard error of b is the spread of these influences between blocks.
+Samples come in blocks. With residuals e, a block's score is its part of D W e, and to first order the block
+moves b by (D W D' + ridge I)^-1 score. The standard error of b is the spread of these influences between
+blocks, less what the design of the samples balances (`core.designs`).
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ class WeightedRegression:
 
     @property
     def replicate_of(self) -> Codes:
-        """Which array, or which of some larger blocks where arrays are few, each sample (n_samples,) is in."""
+        """Which array each sample (n_samples,) is in, or which larger block where arrays are few."""
         n = self.points.n_arrays if self.points is not None else 0
         if not n:  # few, since each takes a fit
             n = next((n for n in range(MIN_ARRAYS, self.n_blocks) if self.n_blocks % n == 0), self.n_blocks)

@@ -1,7 +1,7 @@
 """RISE: saliency from randomized input sampling (Petsiuk, Das and Saenko, 2018).
 
 Masks are coarse grids of visible and hidden cells, enlarged bilinearly and shifted by a random offset, at
-points of scrambled Sobol sequences (`SoftMaskSampler`). The estimator and its standard error are
+the points of a `Design` (`SoftMaskSampler`). The estimator and its standard error are
 `estimate_saliency`, the formula is in the Notes of `RiseExplainer`.
 """
 
@@ -39,8 +39,8 @@ class RiseExplainer(ImageExplainer):
         The model to explain. A torch module composes the masked images on its
         own device; `as_predictor` says how it takes images.
     n_masks : int, default=4000
-        Number of masks, at least 32; ``extras["n_masks"]`` are used, which fill 16
-        or more equal blocks of a power of two.
+        Number of masks at most, at least 32; ``extras["n_masks"]`` are used, as many as
+        an orthogonal array has, or some of them.
     n_cells : int, default=7
         Cells of the grid along each axis: more give finer maps, need more masks.
     p_keep : float, default=0.5
@@ -76,15 +76,17 @@ class RiseExplainer(ImageExplainer):
     expectation and lowers the variance, since E[M] = p. Values have quantity
     "effect", ``base_values`` are mean f, and ``extras`` hold "n_masks" and the "fill".
 
-    Masks are quasi-random within a block, and blocks are independent: standard
-    errors are the spread between blocks, intervals Student's with n_blocks - 1
-    degrees of freedom.
+    Grids and shifts are Latin hypercubes of strength 2 [2]_ where an array fits:
+    any two cells are both visible in the same share of masks. Standard errors are the
+    spread between blocks of masks of what the array does not balance.
 
     References
     ----------
     .. [1] Petsiuk, V., Das, A., Saenko, K. (2018). RISE: Randomized input
        sampling for explanation of black-box models. BMVC.
        https://doi.org/10.48550/arXiv.1806.07421
+    .. [2] Tang, B. (1993). Orthogonal array-based Latin hypercubes. JASA 88.
+       https://doi.org/10.1080/01621459.1993.10476423
 
     Examples
     --------
@@ -160,7 +162,7 @@ class RiseExplainer(ImageExplainer):
 
 @dataclass(frozen=True)
 class SoftMaskSampler:
-    """Random soft masks in independent blocks."""
+    """Random soft masks."""
 
     image_shape: tuple[int, int]  # height and width
     n_cells: int  # of the grid, along each axis

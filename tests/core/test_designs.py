@@ -199,10 +199,10 @@ def test_products_of_additive_functions_of_levels_are_summed_without_error():
 
 def test_standard_error_takes_arrays_where_they_vary_less():
     rng = np.random.default_rng(0)
-    blocks, arrays_ = rng.normal(size=(64, 2)), np.repeat(rng.normal(size=(16, 1)), 2, axis=1)
+    blocks, arrays_ = rng.normal(size=(64, 2)), np.repeat(rng.normal(scale=2.0, size=(16, 1)), 2, axis=1)
     arrays_[:, 1] *= 0.02
     both = standard_error(np.concatenate([blocks, arrays_]), 64)
-    apart = [np.sqrt(n * one.var(ddof=1)) for n, one in ((64, blocks[:, 0]), (16, arrays_[:, 1]))]
+    apart = [np.sqrt(len(one) * one.var(ddof=1)) for one in (blocks[:, 0], arrays_[:, 1])]
     np.testing.assert_allclose(both, apart, rtol=1e-12)
 
 

@@ -42,7 +42,7 @@ def test_mask_samples_sample_if_fewer_than_all():
     samples = MaskSamples.sample(7, 127, "bernoulli", 0)
     assert (samples.points.draw, samples.masks.shape) == (TwoLevels(20), (120, 7))
     assert MaskSamples.sample(7, 128, "bernoulli", 0).n_blocks == 0
-    assert MaskSamples.sample_sizes(7, 127, np.ones(8) / 8, 0).masks.shape == (127, 7)
+    assert MaskSamples.sample_sizes(7, 127, np.ones(8) / 8, 0).masks.shape == (121, 7)
     assert MaskSamples.sample_sizes(7, 128, np.ones(8) / 8, 0).n_blocks == 0
 
 
