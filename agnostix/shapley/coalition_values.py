@@ -21,6 +21,7 @@ from scipy.special import logit
 from agnostix.core.masking import MaskBlock
 from agnostix.core.typing import Bools, Codes, Floats, Numbers
 from agnostix.exceptions import DataError
+from agnostix.shapley.residual_noise import Spread
 
 _EDGE = 1e-15
 """Distance from 0 and 1 that a mean without one group keeps, since its log-odds only serve the error."""
@@ -72,6 +73,12 @@ class CoalitionValues:
         """Differences (n_pairs, n_games) of the sides of each pair, and of full and empty (n_games,)."""
         differences = self.rest[0::2] - self.rest[1::2]
         return differences.reshape(differences.shape[0], -1), (self.full - self.empty).ravel()
+
+    def spread(self) -> Spread:
+        """Mean squares over the pairs of each game (n_games,)."""
+        ends = (self.full + self.empty).ravel()
+        first, second = (side.reshape(len(side), ends.size) for side in (self.rest[0::2], self.rest[1::2]))
+        return Spread.from_pairs(first, second, ends)
 
 
 @dataclass(frozen=True)

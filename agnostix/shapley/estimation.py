@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from functools import cached_property
 from typing import Protocol
 
 import numpy as np
-from scipy import stats
 
+from agnostix.core.intervals import half_widths
 from agnostix.core.reproducibility import multiply, one_blas_thread, sums_of_squares
 from agnostix.core.row_sources import working_memory
 from agnostix.core.typing import Bools, Codes, Floats
@@ -21,9 +20,10 @@ from agnostix.shapley.coalition_values import CoalitionValues, LinkedValues
 from agnostix.shapley.coalitions import CoalitionPlan, Coalitions
 from agnostix.shapley.kriging import KernelParams, Kriging, learn_kernel
 from agnostix.shapley.pair_regression import PairRegression
+from agnostix.shapley.residual_noise import NoisePrior, Spread
 
-_LEVEL = 0.975
-"""Quantile at which Student's and the normal distribution agree after scaling."""
+LEVEL = 0.95
+"""Probability with which a row that `tol` stops has no larger error, over all stages together."""
 _MEANS_FRACTION = 0.125
 """Fraction of the working memory for the mean predictions of the rows that are evaluated together."""
 _BLOCK_BYTES = 2**22
@@ -33,8 +33,8 @@ _BLOCK_BYTES = 2**22
 class Operator(Protocol):
     """From coalition values to Shapley values."""
 
-    def solve(self, values: CoalitionValues) -> tuple[Floats, Floats]:
-        """Shapley values (n_players, ...) and variances of the sampling of coalitions."""
+    def solve(self, values: CoalitionValues) -> tuple[Floats, Floats, float]:
+        """Shapley values (n_players, ...), variances of the sampling of coalitions, degrees of freedom."""
 
     def apply(self, values: CoalitionValues) -> Floats:
         """Shapley values (n_players, ...)."""
@@ -48,22 +48,18 @@ class PairOperator:
     """
 
     matrix: Floats  # (n_players, n_pairs + 1), from differences and Delta to Shapley values
-    whitener: Floats  # (dof, n_pairs + 1)
+    whitener: Floats  # (n_residuals, n_pairs + 1)
     unscaled_variances: Floats  # (n_players,), in units of a game's noise variance; 0 with all pairs
-    relative_noise: float  # noise variance relative to the mean squared difference; inf if unknown
+    noise: NoisePrior  # what other games say about the noise variance
+    gain: float = 1.0  # expected square of a residual of the regression, in units of the noise variance
     lost_dof: float = 0.0  # degrees of freedom that learning the kernel from the same games took
 
-    @property
-    def dof(self) -> float:
-        """Degrees of freedom of Student's distribution for intervals, at least 1."""
-        return max(1.0, self.whitener.shape[0] - self.lost_dof)
-
-    def solve(self, values: CoalitionValues) -> tuple[Floats, Floats]:
-        """Shapley values (n_players, ...), and variances of which 1.96 roots are Student's 95 % interval."""
+    def solve(self, values: CoalitionValues) -> tuple[Floats, Floats, float]:
+        """Shapley values (n_players, ...), their variances and degrees of freedom."""
         differences, delta = values.differences()
         shape = (-1, *values.full.shape)
-        variances = self.game_variances(differences, delta) * self._student_factor**2
-        return self.game_values(differences, delta).reshape(shape), variances.reshape(shape)
+        variances, dof = self.game_variances(differences, delta, values.spread())
+        return self.game_values(differences, delta).reshape(shape), variances.reshape(shape), dof
 
     def apply(self, values: CoalitionValues) -> Floats:
         """Shapley values (n_players, ...) of games (...)."""
@@ -73,26 +69,17 @@ class PairOperator:
         """Shapley values (n_players, n_games) from differences (n_pairs, n_games) and delta (n_games,)."""
         return multiply(self.matrix, np.vstack([differences, delta]))
 
-    def game_variances(self, differences: Floats, delta: Floats) -> Floats:
-        """Error variances (n_players, n_games), at least those of rounding; inf where nothing is known."""
+    def game_variances(self, differences: Floats, delta: Floats, spread: Spread) -> tuple[Floats, float]:
+        """Error variances (n_players, n_games), at least those of rounding, and degrees of freedom."""
         data = np.vstack([differences, delta])
-        rounding = np.finfo(float).eps * multiply(np.abs(self.matrix), np.abs(data))
+        rounding = np.square(np.finfo(float).eps * multiply(np.abs(self.matrix), np.abs(data)))
         if not self.unscaled_variances.any():
-            return np.square(rounding)
-        return self.unscaled_variances[:, None] * self._noise(data) + np.square(rounding)
-
-    @cached_property
-    def _student_factor(self) -> float:
-        return float(stats.t.ppf(_LEVEL, self.dof) / stats.norm.ppf(_LEVEL))
-
-    def _noise(self, data: Floats) -> Floats:
-        """Noise variance (n_games,) of each game."""
-        if self.whitener.shape[0]:
-            return sums_of_squares(multiply(self.whitener, data)) / self.dof
-        # Without residual degrees of freedom, the noise of the games that the kernel was learned from.
-        size = sums_of_squares(data[:-1]) / (data.shape[0] - 1)
-        is_known = np.isfinite(self.relative_noise)
-        return self.relative_noise * size if is_known else np.where(size > 0.0, np.inf, 0.0)
+            return rounding, np.inf
+        residuals = multiply(self.whitener, data)
+        dof = max(1.0, len(residuals) - self.lost_dof) if len(residuals) else 0.0
+        own = sums_of_squares(residuals) / max(1.0, dof)
+        noise, dof = self.noise.shrink(own, dof, spread, len(differences), self.gain)
+        return self.unscaled_variances[:, None] * noise + rounding, dof
 
 
 @one_blas_thread
@@ -103,8 +90,8 @@ def build_operator(coalitions: Coalitions, params: KernelParams, same_games: boo
     rho = params.rho if params.is_active and not is_complete else 0.0
     kriging = Kriging.from_regression(regression, params.scales, rho)
     variances = np.zeros_like(kriging.unscaled_variances) if is_complete else kriging.unscaled_variances
-    lost_dof = params.lost_dof if same_games else 0.0
-    return PairOperator(kriging.matrix, kriging.whitener, variances, params.relative_noise, lost_dof)
+    noise, lost_dof = (NoisePrior.unknown(), params.lost_dof) if same_games else (params.noise, 0.0)
+    return PairOperator(kriging.matrix, kriging.whitener, variances, noise, kriging.gain, lost_dof)
 
 
 @dataclass
@@ -113,6 +100,7 @@ class ShapleyResult:
 
     values: Floats  # (n_rows, n_players, n_outputs); NaN where a row does not have the player
     coalition_variances: Floats  # shaped as values
+    coalition_dof: Floats  # shaped as values, degrees of freedom of these; infinite where they are exact
     background_variances: Floats  # shaped as values
     outputs: Floats  # (n_rows, n_outputs), values of the full coalition
     base_values: Floats  # (n_rows, n_outputs), values of the empty coalition
@@ -127,14 +115,15 @@ class ShapleyResult:
         n_rows = present.shape[0]
         values, of_coalitions, of_background = np.zeros((3, *present.shape, n_outputs))
         values[~present] = np.nan
+        dof = np.full_like(values, np.inf)
         outputs, base, predictions, outside = np.zeros((4, n_rows, n_outputs))
         outside[:] = np.nan
         counts = np.zeros(n_rows, dtype=np.intp), np.zeros(n_rows)
-        return cls(values, of_coalitions, of_background, outputs, base, predictions, outside, *counts)
+        return cls(values, of_coalitions, dof, of_background, outputs, base, predictions, outside, *counts)
 
     def put(self, rows: Codes, players: Codes, part: ShapleyResult) -> None:
         """Fill in some rows, in which these players vary."""
-        for name in ("values", "coalition_variances", "background_variances"):
+        for name in ("values", "coalition_variances", "coalition_dof", "background_variances"):
             getattr(self, name)[rows[:, None], players] = getattr(part, name)
         for name in ("outputs", "base_values", "predictions", "outside", "evaluations", "forecast"):
             getattr(self, name)[rows] = getattr(part, name)
@@ -143,12 +132,16 @@ class ShapleyResult:
         """Some of the rows."""
         return ShapleyResult(*(getattr(self, field.name)[rows] for field in fields(self)))
 
-    def relative_errors(self) -> Floats:
-        """Largest coalition error of each row (n_rows,), relative to the range of its values by output."""
+    def relative_errors(self, level: float) -> Floats:
+        """Largest coalition error of each row (n_rows,), relative to the range of its values by output.
+
+        In units of which 1.96 are the half width of Student's interval of this level.
+        """
         if self.values.shape[1] == 0:
             return np.zeros(self.values.shape[0])
-        largest = np.sqrt(self.coalition_variances.max(axis=1))
-        spread = np.ptp(self.values, axis=1)
+        normal = float(half_widths(1.0, LEVEL))
+        halves = half_widths(np.sqrt(self.coalition_variances), level, self.coalition_dof)
+        largest, spread = halves.max(axis=1) / normal, np.ptp(self.values, axis=1)
         unknown = np.where(largest > 0.0, np.inf, 0.0)
         return np.divide(largest, spread, out=unknown, where=spread > 0.0).max(axis=1)
 
@@ -187,6 +180,8 @@ def _estimate_in_stages(
 ) -> int:
     """The same for rows whose mean predictions fit into memory together."""
     n_model_rows, means = 0, None
+    # Each stage may stop a row by chance, so the probability of an error is shared among them (Bonferroni).
+    level = 1.0 - (1.0 - LEVEL) / len(stages)
     for plan, operator in stages:
         new, n = evaluate(plan.masks[0 if means is None else means.shape[1] :], rows)
         n_model_rows += n
@@ -195,8 +190,9 @@ def _estimate_in_stages(
         if tol is None:
             result.put(rows, plan.players, part)
             break
-        errors = part.relative_errors()
+        errors = part.relative_errors(level)
         part.forecast = np.ceil(part.evaluations * np.maximum(1.0, errors / tol) ** 2)
+        part.forecast = np.minimum(part.forecast, 2.0**plan.players.size)  # all coalitions are exact
         stops = (errors <= tol) | (plan is stages[-1][0])
         result.put(rows[stops], plan.players, part.take(stops))
         rows, means = rows[~stops], means[~stops]
@@ -229,7 +225,7 @@ def _estimate_block(
         assert plan.coalitions is not None
         params = learn_kernel(plan.coalitions, *values.differences())
         operator = build_operator(plan.coalitions, params, same_games=True)
-    shapley_values, of_coalitions = operator.solve(values)
+    shapley_values, of_coalitions, dof = operator.solve(values)
     of_background = np.zeros_like(shapley_values)
     if linked.is_sample:
         replicates = operator.apply(linked.replicates(means))
@@ -238,6 +234,7 @@ def _estimate_block(
     return ShapleyResult(
         values=shapley_values.transpose(1, 0, 2),
         coalition_variances=of_coalitions.transpose(1, 0, 2),
+        coalition_dof=np.broadcast_to(dof, of_coalitions.shape).transpose(1, 0, 2),
         background_variances=of_background.transpose(1, 0, 2),
         outputs=values.full,
         base_values=values.empty,

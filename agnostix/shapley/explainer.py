@@ -14,14 +14,16 @@ import numpy as np
 from agnostix.core.base import Attribution, BackgroundExplainer, OutputSelection
 from agnostix.core.evaluate import ProgressBar, mask_cost
 from agnostix.core.explanation import Detail
+from agnostix.core.explanation.fields import DEGREES_OF_FREEDOM
 from agnostix.core.inputs import check_background
+from agnostix.core.intervals import satterthwaite
 from agnostix.core.masking import Background, MaskedRows
 from agnostix.core.row_sources import MaskedRowSource
 from agnostix.core.sklearn_compat import Interval, StrOptions
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
 from agnostix.shapley.coalition_values import GroupMeans, LinkedValues, describe_outside
-from agnostix.shapley.coalitions import CoalitionPlan, Coalitions, count_pairs, sample_pairs
+from agnostix.shapley.coalitions import CoalitionPlan, Coalitions, count_pairs, first_pairs, sample_pairs
 from agnostix.shapley.estimation import Operator, ShapleyResult, Stage, build_operator, estimate_rows
 from agnostix.shapley.exact import ExactOperator
 from agnostix.shapley.kriging import MAX_LEARNING_DOF, KernelParams, learn_kernel
@@ -304,6 +306,11 @@ class KernelShapExplainer(BackgroundExplainer):
         order = np.random.default_rng([self._seed, 1]).permutation(n_rows)
         return np.argsort(order) % min(N_GROUPS, n_rows)
 
+    @property
+    def _background_dof(self) -> float:
+        n_groups = int(self._groups.max()) + 1
+        return n_groups - 1.0 if n_groups > 1 else np.inf
+
     def _link_values(self) -> LinkedValues:
         weights, predictions = self._masker.weights, self._background_predictions
         means = GroupMeans(self._groups, weights)
@@ -387,15 +394,17 @@ class KernelShapExplainer(BackgroundExplainer):
         """The kernel of pilot rows; with kernel="none" only the size of the residuals."""
         assert self._plan.coalitions is not None
         order = np.random.default_rng([self._seed, 2]).permutation(len(rows))
-        n_pairs = min(self._plan.coalitions.n_pairs, self._plan.players.size - 1 + MAX_LEARNING_DOF)
-        plan = self._plan.prefix(n_pairs)
-        assert plan.coalitions is not None
+        n_players = self._plan.players.size
+        n_pairs = min(self._plan.coalitions.n_pairs, n_players - 1 + MAX_LEARNING_DOF)
+        n_pairs = min(max(n_pairs, first_pairs(n_players)), count_pairs(n_players))
+        coalitions = sample_pairs(n_players, n_pairs, self._seed)  # begins as that of the plan, or the same
+        plan = replace(self._plan, coalitions=coalitions)
         whole = GroupMeans(np.zeros_like(self._groups), self._masker.weights)
         pilots = np.sort(order[:N_PILOTS])
         means, n_model_rows = self._evaluate_means(rows, whole, self.verbose, plan.masks, pilots)
         self.n_model_rows_ += n_model_rows
         values = self._link_values().without_groups().values(means.transpose(1, 2, 0, 3))
-        params = learn_kernel(plan.coalitions, *values.differences())
+        params = learn_kernel(coalitions, *values.differences())
         return params if self.kernel_ == "pooled" else replace(params, rho=0.0)
 
     def _stages(self, plan: CoalitionPlan, kernel: str) -> list[Stage]:
@@ -428,9 +437,12 @@ class KernelShapExplainer(BackgroundExplainer):
         of_coalitions, of_background = pick(result.coalition_variances), pick(result.background_variances)
         by_value, by_row = ("row", "feature", "output"), ("row",)
         size = self._size_to_halve_error(of_coalitions, of_background)
+        parts = ((of_coalitions, of_background), (pick(result.coalition_dof), self._background_dof))
         details: dict[str, Any] = {
             "coalition_std_errors": Detail(np.sqrt(of_coalitions), by_value),
             "background_std_errors": Detail(np.sqrt(of_background), by_value),
+            DEGREES_OF_FREEDOM: Detail(satterthwaite(*parts), by_value),
+            "design_errors": Detail(np.sqrt(of_coalitions), by_value),
             "evaluations": Detail(result.evaluations, by_row),
             "forecast": Detail(result.forecast, by_row),
             "kernel": self._used_kernel if self._masker.same_features else Detail(kernels, by_row),
