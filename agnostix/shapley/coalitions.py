@@ -130,7 +130,7 @@ def count_pairs(n_players: int) -> int:
 
 
 def first_pairs(n_players: int) -> int:
-    """Pairs of the least design with seven residuals, which can see most interactions: 2 (d + 7) evaluations."""
+    """Pairs of the least design that sees most interactions: 2 (d + 7) evaluations, seven residuals."""
     return n_players + N_RESIDUALS - 1
 
 

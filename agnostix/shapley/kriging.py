@@ -125,7 +125,9 @@ class KernelParams:
     @classmethod
     def without_kernel(cls, n_players: int) -> KernelParams:
         """No kernel, and nothing learned from other games."""
-        return cls(np.ones(n_players), rho=0.0, gamma=1.0, power=0.0, noise=NoisePrior.unknown(), lost_dof=0.0)
+        return cls(
+            np.ones(n_players), rho=0.0, gamma=1.0, power=0.0, noise=NoisePrior.unknown(), lost_dof=0.0
+        )
 
     @property
     def is_active(self) -> bool:
