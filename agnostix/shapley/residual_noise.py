@@ -11,10 +11,10 @@ in units of the mean squared difference of pairs, dof0 says how alike they are. 
 none has residuals, s02 is a guess from the game's own pairs:
 
 - Pairs have sums besides differences. A sum v(S) + v(S') - v(all) - v(none) of complements consists of
-  interactions of an even number of players, and interactions of three and more that are seen in residuals are
-  rarely more than a twentieth of these smaller than they.
-- A game without any is additive or odd (parities, votes that always have a winner), which only the differences
-  can tell; the noise of odd games is .1 to 1 of them.
+  interactions of an even number of players. Where there are some of these, there mostly are interactions of
+  three and more; the noise is taken to be a twentieth of the mean squared sum.
+- A game without any is additive or odd (parities, votes that always have a winner), which only the
+  differences can tell: the noise is taken to be .3 of their mean square.
 
 Exact residuals of n degrees of freedom among pilots bound the guess as in the rule of three: it is divided by
 n + 1. Residuals of games have heavier tails than normal ones, so that half of the degrees of freedom are
@@ -107,7 +107,7 @@ class NoisePrior:
         `own` are mean squares (n_games,) of `dof` residuals; `gain` is the expected square of a residual
         of the regression in units of the noise, by which a kernel has explained the rest.
         """
-        # As if one more pair had been seen, as large as those of pilots: a game of zeros is not known to be 0.
+        # As if one more pair had been seen, as large as those of pilots: zeros do not make a game 0.
         size = (n_pairs * spread.differences + self.size) / (n_pairs + 1.0)
         guess = Spread(size, spread.sums).guess() / (gain * (self.n_seen + 1.0))
         expected = self.relative * size if self.relative > 0.0 else guess

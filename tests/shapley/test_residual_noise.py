@@ -122,7 +122,7 @@ def test_game_of_zeros_is_not_exact_beside_pilots():
 WEIGHTS = np.r_[8.0, np.ones(D - 1)]
 STEPS = {
     "all of five": MASKS[:, :5].all(axis=1),
-    "big party": (MASKS @ WEIGHTS) > (WEIGHTS.sum() / 2),
+    "big party": np.greater(MASKS @ WEIGHTS, WEIGHTS.sum() / 2),
     "parity": MASKS[:, :5].sum(axis=1) % 2,
     "veto": MASKS[:, 0] & (MASKS[:, 1:7].sum(axis=1) >= 3),
     "three": MASKS[:, :3].all(axis=1) + MASKS @ np.linspace(0.0, 1.0, D),
