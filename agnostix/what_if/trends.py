@@ -30,8 +30,12 @@ LevelKey: TypeAlias = tuple[str, type, Any]
 
 _MOST_UNITS = 512
 """Sums of rows that correlations are taken from."""
-_TURNS = 0.75
-"""Weight of differences that only tell a turn: looked for in several places, it has to be clearer."""
+_OF_ENDS, _OF_TURNS = 0.85, 0.7
+"""Weights of differences to the ends of a curve, which few rows carry, so that errors tell less of chance, and
+of those that only tell a turn, looked for in several places: both have to be clearer."""
+_OF_CARRIED = 1.0 / 3.0
+"""Degrees of freedom for each that the influences have: in samples they look less heavy-tailed than they are.
+Measured in `benchmarks/what_if_words.py`."""
 _ENDS, _INNER = (0, 4), (1, 3)
 _TURN_PAIRS = ((0, 1), (0, 2), (0, 3), (1, 4), (2, 4), (3, 4))
 
@@ -74,7 +78,7 @@ class _Differences:
         influences = np.where(np.isfinite(influences).all(0), influences, 0.0)
         design = sample.design
         own = influences if design is None else design.centered(influences)
-        degrees = np.minimum(carried_degrees(own), sample.most_degrees)
+        degrees = np.clip(_OF_CARRIED * carried_degrees(own), 1.0, sample.most_degrees)
         if design is None:
             own = np.column_stack([sample.expand(column) for column in own.T])
         errors = np.sqrt((own**2).sum(0))
@@ -124,7 +128,7 @@ def _along(sample: Sample, config: ProjectionConfig, name: str, targets: Floats)
     tilts = solve_targets(moment.distinct, moment.statistic.to_z(targets))
     pairs = np.array([_ENDS, _INNER, *_TURN_PAIRS])
     influences = row_influences(moment, tilts, leverage=True)[:, 0, 0]
-    weights = np.where(np.arange(len(pairs)) < 2, 1.0, _TURNS)
+    weights = np.array([_OF_ENDS, 1.0, *[_OF_TURNS] * len(_TURN_PAIRS)])
     differences = influences[:, pairs[:, 1]] - influences[:, pairs[:, 0]]
     values = _values(moment, tilts)
     return _Differences.from_rows(

@@ -16,7 +16,7 @@ from tests.reference.what_if_inference import tilt_to
 
 N = 240
 PAIRS = [(0, 4), (1, 3), (0, 1), (0, 2), (0, 3), (1, 4), (2, 4), (3, 4)]
-WEIGHTS = np.array([1.0, 1.0, *[0.75] * 6])
+WEIGHTS = np.array([0.85, 1.0, *[0.7] * 6])
 
 
 def made(X, y, *, labels=(), targets=None, groups=None, level=0.95):
@@ -60,7 +60,7 @@ def by_hand(X, y, level=0.95):
     draws = np.abs(np.random.default_rng(0).normal(size=(20_000, len(y))) @ unit)
     weights = np.tile(WEIGHTS, X.shape[1])
     critical = np.quantile((draws * weights).max(1), level)
-    degrees = [2.0 / ((unit[:, j] ** 4).sum() - 1.0 / len(y)) for j in range(unit.shape[1])]
+    degrees = [2.0 / 3.0 / ((unit[:, j] ** 4).sum() - 1.0 / len(y)) for j in range(unit.shape[1])]
     need = [student(d).ppf(norm.cdf(critical / w)) for d, w in zip(degrees, weights, strict=True)]
     return np.concatenate(diffs) / (errors * need)
 
