@@ -12,7 +12,7 @@ from scipy.stats import t as student
 
 from agnostix import Explanation
 from agnostix.core.explanation import Detail
-from agnostix.core.explanation.statistics import half_widths
+from agnostix.core.intervals import half_widths
 from tests.messages import refuses
 
 SHAPE = (3, 2, 2)
@@ -106,7 +106,7 @@ def test_aggregate_recomputes_degrees_of_freedom() -> None:
         "interval_kind": Detail(np.array("normal"), ()),
         "degrees_of_freedom": Detail(np.array(99.0), ()),
     }
-    total = made(**kinds).aggregate(by=["x", "y", "x"])
+    total = made(None, **kinds).aggregate(by=["x", "y", "x"])
     assert "interval_kind" not in total.extras
     assert total.extras["degrees_of_freedom"].array[:, 0, 0].tolist() == [1.0, 0.0]
     low, high = total.interval()
@@ -150,9 +150,18 @@ def test_interval_details_refused_if_dims_or_type_do_not_match(extras: dict, fac
 
 
 def test_interval_refuses_unknown_kind() -> None:
-    exp = made(interval_kind=Detail(np.array("fisher"), ()))
-    with refuses(ValueError, "extras['interval_kind']", "'normal', 'student'", "got 'fisher'"):
+    exp = made(interval_kind=Detail(np.array("bayes"), ()))
+    with refuses(ValueError, "extras['interval_kind']", "'normal', 'student'", "got 'bayes'"):
         exp.interval()
+
+
+@pytest.mark.parametrize("std_errors", [0.5, None])
+def test_interval_of_what_is_not_determined_is_the_whole_line(std_errors: Any) -> None:
+    exp = made(std_errors, interval_kind=Detail(np.array(["student", "undetermined"]), ("feature",)))
+    low, high = exp.interval()
+    assert np.isposinf(high[:, 1]).all()
+    assert np.isneginf(low[:, 1]).all()
+    assert np.isfinite(low[:, 0]).all()
 
 
 def test_half_widths_broadcast_shapes() -> None:
