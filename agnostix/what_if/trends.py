@@ -31,8 +31,8 @@ LevelKey: TypeAlias = tuple[str, type, Any]
 _MOST_UNITS = 512
 """Sums of rows that correlations are taken from."""
 _OF_ENDS, _OF_TURNS = 0.85, 0.7
-"""Weights of differences to the ends of a curve, which few rows carry, so that errors tell less of chance, and
-of those that only tell a turn, looked for in several places: both have to be clearer."""
+"""Weights of differences to the ends of a curve, which few rows carry, so that errors tell less of chance,
+and of those that only tell a turn, looked for in several places: both have to be clearer."""
 _OF_CARRIED = 1.0 / 3.0
 """Degrees of freedom for each that the influences have: in samples they look less heavy-tailed than they are.
 Measured in `benchmarks/what_if_words.py`."""

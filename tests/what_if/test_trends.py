@@ -82,7 +82,7 @@ def test_ends_are_certain_from_the_simulated_band_on(share, n_others):
 
 
 def test_direction_turn_and_range():
-    X, y = normal(n=600)
+    X, y = normal(n=1_500)
     x = X["x0"].to_numpy()
     rises = made(X, 0.1 * y + x).curves["x0"]
     assert (rises.direction, rises.first, rises.last, rises.turn) == (1, 0, 4, None)
