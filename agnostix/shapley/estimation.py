@@ -1,7 +1,7 @@
 """Shapley values and both of their errors, from the mean predictions of the coalitions of some rows.
 
-The error of sampling coalitions is the posterior variance of kriging, scaled by each row's residuals; that of
-the background is a delete-a-group jackknife, with the same operator applied to each replicate.
+The error of sampling coalitions is the posterior variance of kriging, scaled by each row's noise variance;
+that of the background is told by components, which go through the same operator as the values.
 """
 
 from __future__ import annotations
@@ -102,6 +102,9 @@ def build_operator(coalitions: Coalitions, params: KernelParams, same_games: boo
     return PairOperator(kriging.matrix, kriging.whitener, variances, noise, kriging.gain, lost_dof)
 
 
+_BY_PLAYER = ("values", "coalition_variances", "coalition_dof", "components")
+
+
 @dataclass
 class ShapleyResult:
     """Shapley values and errors of some rows, in explained units."""
@@ -109,32 +112,42 @@ class ShapleyResult:
     values: Floats  # (n_rows, n_players, n_outputs); NaN where a row does not have the player
     coalition_variances: Floats  # shaped as values
     coalition_dof: Floats  # shaped as values, degrees of freedom of these; infinite where they are exact
-    background_variances: Floats  # shaped as values
+    components: Floats  # (n_rows, n_players, n_components, n_outputs), of the background's error
     outputs: Floats  # (n_rows, n_outputs), values of the full coalition
     base_values: Floats  # (n_rows, n_outputs), values of the empty coalition
+    base_components: Floats  # (n_rows, n_components, n_outputs), of their error
     predictions: Floats  # (n_rows, n_outputs), in model output units
     outside: Floats  # (n_rows, n_outputs), a mean prediction without a value of the link; NaN for none
     evaluations: Codes  # (n_rows,), coalitions that were evaluated
     forecast: Floats  # (n_rows,), evaluations that the tolerance takes
 
     @classmethod
-    def zeros(cls, present: Bools, n_outputs: int) -> ShapleyResult:
+    def zeros(cls, present: Bools, n_outputs: int, n_components: int) -> ShapleyResult:
         """Zeros for the players that are present (n_rows, n_players), as if none varied."""
         n_rows = present.shape[0]
-        values, of_coalitions, of_background = np.zeros((3, *present.shape, n_outputs))
+        values, variances = np.zeros((2, *present.shape, n_outputs))
         values[~present] = np.nan
-        dof = np.full_like(values, np.inf)
-        outputs, base, predictions, outside = np.zeros((4, n_rows, n_outputs))
+        outputs, base_values, predictions, outside = np.zeros((4, n_rows, n_outputs))
         outside[:] = np.nan
-        counts = np.zeros(n_rows, dtype=np.intp), np.zeros(n_rows)
-        return cls(values, of_coalitions, dof, of_background, outputs, base, predictions, outside, *counts)
+        return cls(
+            values=values,
+            coalition_variances=variances,
+            coalition_dof=np.full_like(values, np.inf),
+            components=np.zeros((*present.shape, n_components, n_outputs), dtype=np.float32),
+            outputs=outputs,
+            base_values=base_values,
+            base_components=np.zeros((n_rows, n_components, n_outputs)),
+            predictions=predictions,
+            outside=outside,
+            evaluations=np.zeros(n_rows, dtype=np.intp),
+            forecast=np.zeros(n_rows),
+        )
 
     def put(self, rows: Codes, players: Codes, part: ShapleyResult) -> None:
         """Fill in some rows, in which these players vary."""
-        for name in ("values", "coalition_variances", "coalition_dof", "background_variances"):
-            getattr(self, name)[rows[:, None], players] = getattr(part, name)
-        for name in ("outputs", "base_values", "predictions", "outside", "evaluations", "forecast"):
-            getattr(self, name)[rows] = getattr(part, name)
+        for name in (field.name for field in fields(self)):
+            places = (rows[:, None], players) if name in _BY_PLAYER else rows
+            getattr(self, name)[places] = getattr(part, name)
 
     def take(self, rows: Codes | Bools) -> ShapleyResult:
         """Some of the rows."""
@@ -159,7 +172,7 @@ Stage = tuple[CoalitionPlan, Operator | None]
 
 
 Evaluate = Callable[[Bools, Codes], tuple[Floats, int]]
-"""From masks and rows to mean predictions (n_rows, n_masks, n_groups, n_outputs), and model rows."""
+"""From masks and rows to means and components (n_rows, n_masks, n_kept, n_outputs), and model rows."""
 
 
 def estimate_rows(
@@ -172,7 +185,7 @@ def estimate_rows(
 ) -> int:
     """Fill in rows, each at the first stage with errors within `tol`, or at the last; gives model rows."""
     n_masks, n_outputs = len(stages[-1][0].masks), result.outputs.shape[1]
-    n_bytes = 8 * n_masks * linked.group_weights.size * n_outputs
+    n_bytes = 8 * n_masks * (1 + result.components.shape[2]) * n_outputs
     n_together = max(1, int(_MEANS_FRACTION * working_memory() / n_bytes))
     chunks = np.array_split(rows, -(-rows.size // n_together))
     return sum(_estimate_in_stages(evaluate, stages, linked, tol, chunk, result) for chunk in chunks)
@@ -212,7 +225,7 @@ def _estimate_in_stages(
 def estimate(
     plan: CoalitionPlan, operator: Operator | None, linked: LinkedValues, means: Floats
 ) -> ShapleyResult:
-    """Shapley values of rows by means (n_rows, n_masks, n_groups, n_outputs), a few rows at a time."""
+    """Shapley values of rows by means (n_rows, n_masks, n_kept, n_outputs), a few rows at a time."""
     n_rows = 1
     if operator is not None:
         n_rows = max(1, min(_BLOCK_BYTES, working_memory() // 16) * len(means) // means.nbytes)
@@ -233,20 +246,26 @@ def _estimate_block(
         assert plan.coalitions is not None
         operator = learn_operator(plan.coalitions, values)
     shapley_values, of_coalitions, dof = operator.solve(values)
-    of_background = np.zeros_like(shapley_values)
-    if linked.is_sample:
-        replicates = operator.apply(linked.replicates(means))
-        of_background = linked.jackknife_variances(shapley_values, replicates)
+    components = linked.components(means)
     n = np.full(means.shape[2], plan.n_evaluations)
     return ShapleyResult(
         values=shapley_values.transpose(1, 0, 2),
         coalition_variances=of_coalitions.transpose(1, 0, 2),
         coalition_dof=np.broadcast_to(dof, of_coalitions.shape).transpose(1, 0, 2),
-        background_variances=of_background.transpose(1, 0, 2),
+        components=_apply_to_components(operator, components, len(shapley_values)),
         outputs=values.full,
         base_values=values.empty,
+        base_components=components.empty.transpose(1, 0, 2),
         predictions=means[0, 0],
         outside=linked.outside(means),
         evaluations=n,
         forecast=n.astype(float),
     )
+
+
+def _apply_to_components(operator: Operator, components: CoalitionValues, n_players: int) -> Floats:
+    """Components (n_rows, n_players, n_components, n_outputs) of the errors of Shapley values."""
+    n_components, n_rows, n_outputs = components.full.shape
+    if n_components == 0:
+        return np.zeros((n_rows, n_players, 0, n_outputs), dtype=np.float32)
+    return operator.apply(components).transpose(2, 0, 1, 3).astype(np.float32)

@@ -79,7 +79,7 @@ def project(regression: PairRegression, kernel: Floats) -> Floats:
 
 
 def _whiten(regression: PairRegression, kernel: Floats, rho: float) -> tuple[float, Floats, float]:
-    """rho, limited by rounding, contrasts (dof, n_pairs + 1) that are white under 1 + rho F' K F, its mean."""
+    """rho, limited by rounding, contrasts (dof, n_pairs + 1) that 1 + rho F' K F whitens, and its mean."""
     if regression.dof == 0:
         return rho, regression.contrasts.T, 1.0
     inner = project(regression, kernel)

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import t as student
 
+from agnostix.core.background import ErrorMap
 from agnostix.core.masking.masker import all_masks
-from agnostix.shapley.coalition_values import LinkedValues
+from agnostix.shapley.coalition_values import CoalitionValues, LinkedValues
 from agnostix.shapley.coalitions import CoalitionPlan, count_pairs, sample_pairs
 from agnostix.shapley.estimation import ShapleyResult, build_operator, estimate, estimate_rows
 from agnostix.shapley.exact import ExactOperator, exact_weights
@@ -218,18 +219,22 @@ def test_build_operator_on_prefixes_error_decreases():
 RNG = np.random.default_rng(0)
 N = 6
 SHAPE = (3, 4, 2)
-"""Groups, rows and outputs."""
+"""Background rows, rows and outputs."""
 TABLES = RNG.normal(size=(2**N, *SHAPE)) + 3.0 * all_masks(N).sum(axis=1).reshape(-1, 1, 1, 1)
-"""Mean predictions of all coalitions."""
-GROUP_WEIGHTS = np.array([0.2, 0.5, 0.3])
-LINKED = LinkedValues("identity", GROUP_WEIGHTS)
+"""Predictions of all coalitions."""
+WEIGHTS = np.array([0.2, 0.5, 0.3])
+ERRORS = ErrorMap.of_draws(WEIGHTS, np.arange(3))
+MEANS = np.einsum("b,mbrk->mrk", WEIGHTS, TABLES)
+KEPT = np.concatenate([MEANS[:, None], np.einsum("bc,mbrk->mcrk", ERRORS.functionals, TABLES)], axis=1)
+"""Means and components of all coalitions."""
+LINKED = LinkedValues("identity")
 PLAN = CoalitionPlan(np.ones(N, dtype=bool), sample_pairs(N, 20, seed=1), evaluates_empty=True)
 EVERY = CoalitionPlan(PLAN.varying, None, evaluates_empty=True)
 
 
 def means_of(masks, rows=slice(None)):
-    """Mean predictions (n_rows, n_masks, n_groups, n_outputs)."""
-    return TABLES[masks @ (1 << np.arange(N))][:, :, rows].transpose(2, 0, 1, 3)
+    """Means and components (n_rows, n_masks, n_kept, n_outputs)."""
+    return KEPT[masks @ (1 << np.arange(N))][:, :, rows].transpose(2, 0, 1, 3)
 
 
 def learned():
@@ -253,18 +258,20 @@ def fields_of(result):
 
 def test_exact_estimate_matches_definition_and_jackknife():
     result = estimate(EVERY, ExactOperator(N), LINKED, means_of(EVERY.masks))
-    whole = np.einsum("g,mgrk->mrk", GROUP_WEIGHTS, TABLES)
-    np.testing.assert_allclose(result.values, shapley_of(whole), rtol=0, atol=1e-13)
+    np.testing.assert_allclose(result.values, shapley_of(MEANS), rtol=0, atol=1e-13)
     np.testing.assert_array_equal(result.coalition_variances, 0.0)
     variance = 0.0
     for group in range(3):
-        left = np.where(np.arange(3) == group, 0.0, GROUP_WEIGHTS)
-        without = shapley_of(np.einsum("g,mgrk->mrk", left / left.sum(), TABLES))
+        left = np.where(np.arange(3) == group, 0.0, WEIGHTS)
+        without = shapley_of(np.einsum("b,mbrk->mrk", left / left.sum(), TABLES))
         variance = variance + left.sum() * (without - result.values) ** 2
-    np.testing.assert_allclose(result.background_variances, variance, rtol=1e-10, atol=1e-25)
-    np.testing.assert_allclose(result.outputs, whole[-1], rtol=1e-14)
-    np.testing.assert_allclose(result.base_values, whole[0], rtol=1e-13)
-    np.testing.assert_array_equal(result.predictions, TABLES[-1, 0])
+    np.testing.assert_allclose(
+        np.square(result.components).sum(axis=2), variance, rtol=1e-5
+    )  # single precision
+    np.testing.assert_allclose(result.outputs, MEANS[-1], rtol=1e-14)
+    np.testing.assert_allclose(result.base_values, MEANS[0], rtol=1e-13)
+    np.testing.assert_allclose(result.base_components, KEPT[0, 1:].transpose(1, 0, 2), rtol=1e-13)
+    np.testing.assert_array_equal(result.predictions, MEANS[-1])
     assert result.evaluations.tolist() == result.forecast.tolist() == [64] * 4
 
 
@@ -277,20 +284,22 @@ def test_estimate_bits_of_row_ignore_other_rows(kernel):
         alone = fields_of(estimate(PLAN, operator, LINKED, means[[row]]))
         for name, array in fields_of(result).items():
             np.testing.assert_array_equal(array[[row]], alone[name], err_msg=name)
-    unsampled = estimate(PLAN, operator, LINKED.without_groups(), means[:, :, [1]])
-    np.testing.assert_array_equal(unsampled.background_variances, 0.0)
+    unsampled = estimate(PLAN, operator, LINKED, means[:, :, :1])
+    assert unsampled.components.shape == (4, N, 0, 2)
+    np.testing.assert_array_equal(unsampled.values, result.values)
     assert (result.coalition_variances > 0).all()
-    assert (result.background_variances > 0).all()
+    assert (result.components != 0).all()
 
 
 def test_estimate_without_kernel_matches_pair_regression():
     operator = build_operator(PLAN.coalitions, replace(learned(), rho=0.0))
     sides = [frozenset(np.flatnonzero(mask).tolist()) for mask in PLAN.coalitions.masks]
-    replicates = operator.apply(LINKED.replicates(means_of(PLAN.masks).transpose(1, 2, 0, 3)))
-    assert replicates.shape == (N, *SHAPE)
+    rest = TABLES[PLAN.masks @ (1 << np.arange(N))]
+    by_background_row = operator.apply(CoalitionValues(rest[0], rest[1], rest[2:]))
+    assert by_background_row.shape == (N, *SHAPE)
     for place in np.ndindex(SHAPE):
         expected = ref.pair_regression(ref.table_game(TABLES[(slice(None), *place)]), sides, N)
-        np.testing.assert_allclose(replicates[(slice(None), *place)], expected, rtol=0, atol=1e-11)
+        np.testing.assert_allclose(by_background_row[(slice(None), *place)], expected, rtol=0, atol=1e-11)
 
 
 def test_estimate_has_variances_and_degrees_of_freedom_of_the_operator():
@@ -333,7 +342,7 @@ def stages_of(plan):
 
 def test_estimate_rows_evaluates_selected_rows_only():
     calls, rows = [], np.array([3, 1])
-    result = ShapleyResult.zeros(np.ones((4, N), dtype=bool), 2)
+    result = ShapleyResult.zeros(np.ones((4, N), dtype=bool), 2, 3)
     operator = build_operator(PLAN.coalitions, learned())
     n = estimate_rows(partial(evaluate, calls), [(PLAN, operator)], LINKED, None, rows, result)
     assert calls == [(42, [3, 1])]
@@ -351,7 +360,7 @@ def test_estimate_rows_under_tol_stops_each_row_by_its_own_errors():
     level = 1 - 0.05 / len(stages)
     errors = np.array([part.relative_errors(level) for part in each])
     tol = float(np.sort(errors[0])[1])  # so that two rows stop at the first stage
-    calls, result = [], ShapleyResult.zeros(np.ones((4, N), dtype=bool), 2)
+    calls, result = [], ShapleyResult.zeros(np.ones((4, N), dtype=bool), 2, 3)
     n = estimate_rows(partial(evaluate, calls), stages, LINKED, tol, np.arange(4), result)
     last = np.array([next((s for s in range(1) if errors[s, row] <= tol), 1) for row in range(4)])
     assert (last == 0).sum() == 2
@@ -369,7 +378,7 @@ def test_estimate_rows_in_chunks_same_bits(monkeypatch):
     results, calls = [], []
     for memory in (2**20, 1):
         monkeypatch.setattr("agnostix.shapley.estimation.working_memory", lambda memory=memory: memory)
-        results.append(ShapleyResult.zeros(np.ones((4, N), dtype=bool), 2))
+        results.append(ShapleyResult.zeros(np.ones((4, N), dtype=bool), 2, 3))
         estimate_rows(partial(evaluate, calls), stages_of(PLAN), LINKED, 0.1, np.arange(4), results[-1])
     assert [len(rows) for n_masks, rows in calls if n_masks == 26] == [4, 1, 1, 1, 1]
     for name, array in fields_of(results[0]).items():
@@ -381,7 +390,7 @@ def test_estimate_rows_in_chunks_same_bits(monkeypatch):
 
 def result_of(values, variances, dof):
     values, variances = np.asarray(values, dtype=float), np.asarray(variances, dtype=float)
-    result = ShapleyResult.zeros(np.ones(values.shape[:2], dtype=bool), values.shape[2])
+    result = ShapleyResult.zeros(np.ones(values.shape[:2], dtype=bool), values.shape[2], 0)
     return replace(
         result, values=values, coalition_variances=variances, coalition_dof=np.full(values.shape, dof)
     )
@@ -416,16 +425,19 @@ def test_relative_errors_of_no_players_are_0():
 
 
 def test_result_put_leaves_other_players_zero():
-    result = ShapleyResult.zeros(np.ones((3, 4), dtype=bool), 1)
+    result = ShapleyResult.zeros(np.ones((3, 4), dtype=bool), 1, 2)
     rows = np.array([2, 0])
     by_player, by_row = np.arange(1.0, 5.0).reshape(2, 2, 1), np.array([[7.0], [8.0]])
-    by_value = (by_player, 10.0 * by_player, 1.0 / by_player, 100.0 * by_player)
+    components = by_player[:, :, None] * np.array([[1.0], [2.0]])
+    by_value = (by_player, 10.0 * by_player, 1.0 / by_player, components)
     counts = np.array([6, 6]), np.array([6.0, np.inf])
-    part = ShapleyResult(*by_value, by_row, 2.0 * by_row, 3.0 * by_row, np.full((2, 1), np.nan), *counts)
+    base = 2.0 * by_row, by_row[:, None] * np.array([[1.0], [5.0]])
+    part = ShapleyResult(*by_value, by_row, *base, 3.0 * by_row, np.full((2, 1), np.nan), *counts)
     result.put(rows, np.array([1, 3]), part)
     assert result.values[..., 0].tolist() == [[0, 3, 0, 4], [0, 0, 0, 0], [0, 1, 0, 2]]
     np.testing.assert_array_equal(result.coalition_variances, 10.0 * result.values)
-    np.testing.assert_array_equal(result.background_variances, 100.0 * result.values)
+    np.testing.assert_array_equal(result.components[:, :, 1], 2.0 * result.values)
+    assert result.base_components[:, 1, 0].tolist() == [40, 0, 35]
     assert result.coalition_dof[..., 0].tolist() == [
         [np.inf, 1 / 3, np.inf, 1 / 4],
         [np.inf] * 4,
@@ -440,5 +452,5 @@ def test_result_put_leaves_other_players_zero():
 
 
 def test_result_zeros_is_nan_where_a_row_has_no_player():
-    result = ShapleyResult.zeros(np.array([[True, False], [True, True]]), 1)
+    result = ShapleyResult.zeros(np.array([[True, False], [True, True]]), 1, 0)
     np.testing.assert_array_equal(np.isnan(result.values[..., 0]), [[False, True], [False, False]])

@@ -1,8 +1,7 @@
-"""Standard errors, budgets, tolerances and kernels of KernelShapExplainer."""
+"""Coalition errors, budgets, tolerances and kernels of KernelShapExplainer."""
 
 import numpy as np
 import pytest
-from scipy.special import expit, logit
 
 from agnostix import KernelShapExplainer
 from agnostix.core.intervals import half_widths
@@ -27,10 +26,6 @@ def tangled(X):
     return np.stack([first, np.abs(X[:, ::2].sum(axis=1)) * np.cos(X[:, 1])], axis=1)
 
 
-def chances(X):
-    return expit(X[:, 0] * X[:, 1] - X[:, 2] + 0.5 * X[:, 3])
-
-
 class Counting:
     """A model that counts its rows."""
 
@@ -48,91 +43,6 @@ def fitted(model, seen, **params):
 
 def root_mean_square(values):
     return np.sqrt(np.square(values).mean())
-
-
-# Both parts of the errors.
-
-
-@pytest.mark.parametrize(
-    "params", [{"background": "all"}, {"background": "medoids"}, {"background_size": 30}]
-)
-def test_coalition_std_errors_are_zero_for_all_coalitions(params):
-    exp = fitted(curved, ROWS, **params).explain(ROWS[:3])
-    np.testing.assert_array_equal(exp.extras["coalition_std_errors"].array, 0.0)
-    of_background = exp.extras["background_std_errors"].array
-    np.testing.assert_array_equal(exp.std_errors, of_background)
-    assert (of_background > 0).any() == ("background_size" in params)
-
-
-@pytest.mark.parametrize("background", ["all", "medoids"])
-@pytest.mark.parametrize("link", ["identity", "logit"])
-def test_background_std_errors_are_zero_if_not_sampled(background, link):
-    explainer = fitted(chances, ROWS[:50], background=background, budget=12, link=link, background_size=8)
-    exp = explainer.explain(ROWS[50:60])
-    np.testing.assert_array_equal(exp.extras["background_std_errors"].array, 0.0)
-    np.testing.assert_array_equal(exp.std_errors, exp.extras["coalition_std_errors"].array)
-    assert (exp.std_errors > 0).all()
-
-
-@pytest.mark.parametrize("background", ["all", "sample", "medoids"])
-def test_std_errors_are_zero_for_background_of_one_row(background):
-    exp = fitted(curved, ROWS, background=background, background_size=1).explain(ROWS[:3])
-    if background == "all":
-        exp = fitted(curved, ROWS[:1], background=background).explain(ROWS[1:3])
-    np.testing.assert_array_equal(exp.std_errors, 0.0)
-    assert exp.extras["background_size"] == 1
-
-
-@pytest.mark.parametrize("link", ["identity", "logit"])
-@pytest.mark.parametrize("weighted", [False, True], ids=["alike", "weighted"])
-def test_background_std_errors_match_jackknife(link, weighted):
-    weight = np.arange(1.0, 25.0) if weighted else None
-    explainer = KernelShapExplainer(chances, background_size=12, link=link, random_state=0)
-    exp = explainer.fit(ROWS[:24], None, weight).explain(ROWS[30:32])
-    drawn = explainer.background_
-    own = [int(np.flatnonzero((row == ROWS[:24]).all(axis=1))[0]) for row in drawn]
-    weight = None if weight is None else weight[own]
-    for i in (0, 1):
-        predictions = ref.masked_predictions(lambda rows: chances(np.array(rows)), ROWS[30 + i], drawn)
-        variance = ref.background_variance(predictions, weight, logit if link == "logit" else float)
-        np.testing.assert_allclose(
-            exp.extras["background_std_errors"].array[i] ** 2, variance, rtol=1e-10, atol=1e-25
-        )
-    np.testing.assert_array_equal(exp.std_errors, exp.extras["background_std_errors"].array)
-
-
-def test_background_std_errors_finite_if_mean_is_0_without_a_row():
-    X = np.array([[0.0, 0.0], [1.0, 1.0], [1.0, 1.0], [0.5, 1.0]])
-    exp = fitted(lambda X: X[:, 0] * X[:, 1], X[:3], link="logit", background_size=2).explain(X[3:])
-    assert np.isfinite(exp.std_errors).all()
-    assert (exp.extras["background_std_errors"].array > 1.0).all()
-
-
-def test_std_errors_add_both_variances():
-    exp = fitted(curved, ROWS, budget=12, background_size=30).explain(ROWS[:4])
-    of_coalitions, of_background = (
-        exp.extras["coalition_std_errors"].array,
-        exp.extras["background_std_errors"].array,
-    )
-    assert (of_coalitions > 0).all()
-    assert (of_background > 0).any()
-    np.testing.assert_allclose(exp.std_errors**2, of_coalitions**2 + of_background**2, rtol=1e-13)
-
-
-@pytest.mark.parametrize("link", ["identity", "logit"])
-def test_background_std_errors_match_spread_over_backgrounds(link):
-    """Rows in groups, since 40 of them are left out two by two; the bounds are those of a factor of 1.35."""
-    truth = fitted(chances, ROWS, background="all", link=link).explain(ROWS[:4]).values
-    actual = [
-        fitted(chances, ROWS, background_size=40, link=link, random_state=seed).explain(ROWS[:4])
-        for seed in range(60)
-    ]
-    spread = np.std([exp.values for exp in actual], axis=0)
-    stated = np.sqrt(np.mean([exp.std_errors**2 for exp in actual], axis=0))
-    stated *= np.sqrt(1.0 - 40 / 300)  # drawn without replacement from no more than these
-    assert 1 / 1.35 < np.median(stated[spread > 0] / spread[spread > 0]) < 1.35
-    away = [(exp.values - truth)[:, :4] / exp.std_errors[:, :4] for exp in actual]
-    assert 0.87 < np.mean(np.abs(away) < 1.96) < 0.995
 
 
 @pytest.mark.parametrize(
@@ -186,6 +96,8 @@ def test_extras_shapes_and_row_selection():
         "background_std_errors": (4, 5, 3),
         "degrees_of_freedom": (4, 5, 3),
         "design_errors": (4, 5, 3),
+        "shared_errors": (4, 5, 3, 20),
+        "base_value_std_errors": (4, 3),
         "evaluations": (4,),
         "forecast": (4,),
         "kernel": (),
