@@ -37,8 +37,7 @@ N_PILOTS = 8
 MAX_POOLED_PAIRS = 2048
 """Pairs up to which a kernel is learned in `fit`; above it, factorization costs more than it brings."""
 MAX_ROW_PAIRS = 4096
-"""Pairs up to which each row gets a kernel of its own where none can be learned in `fit`; more do not fit into
-the processor's caches, nor soon into memory."""
+"""Pairs up to which each row gets a kernel of its own where none can be learned in `fit`, by their memory."""
 
 _FEWER = {True: "group columns with feature_groups", False: "use a masker with fewer features"}
 """How to have fewer features, by whether they are columns of a table."""

@@ -1,10 +1,11 @@
 """Universal kriging of a few games at once, by one factorization of the covariance of their data.
 
 `kriging.Kriging` makes one matrix for many games; this solves for one game or few, in a fraction of the time.
-Delta is known exactly, so it is taken out first: with the mean sign m_j of pair j, the data are y_j - m_j Delta,
-and the Shapley values are Delta / d plus a vector that sums to 0, with an orthonormal basis B. The covariance
-of the data is V = rho K + D, with the noise D of the pair regression and the kernel K of what is left of the
-differences of a random game. With V = R R' and the whitened trend R^-1 X B = Q T, the values are
+Delta is known exactly, so it is taken out first: with the mean sign m_j of pair j, the data are z_j =
+y_j - m_j Delta, and the Shapley values are Delta / d plus a vector that sums to 0, with an orthonormal
+basis B. The covariance of the data is V = rho K + D, with the noise D of the pair regression and the kernel K
+of what is left of the differences of a random game. With V = R R' and the whitened trend R^-1 X B = Q T, the
+values are
 
     Delta / d + B T^-1 Q' R^-1 z + C V^-1 (z - X B T^-1 Q' R^-1 z)
 
@@ -12,8 +13,8 @@ for the covariances C of Shapley values and data [1]_. The smallest eigenvalue o
 factor exists whatever rho.
 
 Leaving out data G equals predicting them from all others [2]_: with the matrix P = R'^-1 (1 - Q Q') R^-1 of
-residuals and L from data to values, these change by -L_G P_GG^-1 (P z)_G, of which the variance under the kernel
-is L_G P_GG^-1 L_G'.
+residuals and L from data to values, these change by -L_G P_GG^-1 (P z)_G, with the variance L_G P_GG^-1 L_G'
+under the kernel.
 
 References
 ----------
@@ -64,7 +65,7 @@ class GameKriging:
             root, cross, prior = np.sqrt(design.noise), np.zeros(signs.shape), np.zeros(signs.shape[1])
         else:
             kernel = _Residual.of_kernel(signs, scales)
-            root, rho = _factorize(kernel.covariances, design.noise, rho)
+            root, rho = _factorize(kernel, design.noise, rho)
             cross = solve_triangular(root, rho * kernel.cross, lower=True)
             prior = rho * kernel.prior
         trend, factor = np.linalg.qr(_whiten(root, signs @ zero_sum_basis(signs.shape[1])))
@@ -80,7 +81,7 @@ class GameKriging:
         return self.trend.shape[0] - self.trend.shape[1]
 
     def residuals(self, data: Floats) -> Floats:
-        """Whitened residuals (n_pairs, n_games) of data (n_pairs + 1, n_games): `dof` independent ones, rotated."""
+        """Whitened residuals (n_pairs, n_games) of data (n_pairs + 1, n_games): `dof` white ones, rotated."""
         whitened = self._whitened(data)
         return whitened - self.trend @ (self.trend.T @ whitened)
 
@@ -100,7 +101,7 @@ class GameKriging:
         return of_trend + np.maximum(self.prior - np.square(self.cross).sum(0), _FLOOR * self.prior)
 
     def variance_without(self, pairs: Codes) -> Floats:
-        """Variance (n_players,) of the change of the values if some pairs are left out, in units of the noise."""
+        """Variance (n_players,), in units of the noise, of the change of the values without some pairs."""
         projector, operator = self._projector[:, pairs], self._operator[:, pairs]
         return (operator.T * np.linalg.solve(projector.T @ projector, operator.T)).sum(0)
 
@@ -135,6 +136,7 @@ class _Residual:
     covariances: Floats  # (n_pairs, n_pairs)
     cross: Floats  # (n_pairs, n_players), of differences and Shapley values
     prior: Floats  # (n_players,), variances of the Shapley values
+    rounding: float  # of the covariances
 
     @classmethod
     def of_kernel(cls, signs: Floats, scales: Floats) -> _Residual:
@@ -151,6 +153,7 @@ class _Residual:
             covariances[:-1, :-1] - shared - shared.T,
             cross_left - cross_left.mean(1, keepdims=True),
             np.maximum(prior, 0.0),
+            _EPS * float(np.linalg.norm(covariances)),
         )
 
 
@@ -158,15 +161,15 @@ def _whiten(root: Floats, columns: Floats) -> Floats:
     return columns / root[:, None] if root.ndim == 1 else solve_triangular(root, columns, lower=True)
 
 
-def _factorize(kernel: Floats, noise: Floats, rho: float) -> tuple[Floats, float]:
+def _factorize(kernel: _Residual, noise: Floats, rho: float) -> tuple[Floats, float]:
     """Root of V, and rho, which rounding limits."""
-    size = max(float(np.linalg.norm(kernel)), _EPS**2)
-    rho = min(rho, MAX_NORM / size, _MAX_ROUNDING / (_EPS * size))
+    size = max(float(np.linalg.norm(kernel.covariances)), _EPS**2)
+    rho = min(rho, MAX_NORM / size, _MAX_ROUNDING / max(kernel.rounding, _EPS**2))
     while True:
-        covariance = rho * kernel
+        covariance = rho * kernel.covariances
         covariance[np.diag_indices_from(covariance)] += noise
         try:
-            return cholesky(covariance, lower=True, overwrite_a=True, check_finite=False), rho
+            return cholesky(covariance, lower=True, overwrite_a=True), rho
         except LinAlgError:
             rho *= 0.1  # rounding has the upper hand: V is nearer to D
 
@@ -178,5 +181,7 @@ def explained_noise(design: PairDesign, scales: Floats, rho: float) -> float:
     kernel = _Residual.of_kernel(design.signs, scales).covariances
     root = 1.0 / np.sqrt(design.noise)[:, None]
     trend = np.linalg.qr(root * (design.signs @ zero_sum_basis(scales.size)))[0]
-    total = float((np.diag(kernel)[:, None] * root**2).sum() - ((kernel @ (root * trend)) * (root * trend)).sum())
+    total = float(
+        (np.diag(kernel)[:, None] * root**2).sum() - ((kernel @ (root * trend)) * (root * trend)).sum()
+    )
     return 1.0 + rho * max(total, 0.0) / max(trend.shape[0] - trend.shape[1], 1)

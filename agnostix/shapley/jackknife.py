@@ -7,9 +7,9 @@ delta_g of the values without group g, and its variance E_g under the kernel of 
 
     r = sum_g |delta_g|^2 / sum_g E_g
 
-says how many times larger than stated errors are, in the mean over the players: 1 where the kernel holds. A
-delete-a-group jackknife alone, sum_g (9 / 10) delta_g^2, is too wide [1]_: it is made for errors that fall with
-the square root of the number of data, those of kriging fall faster, and E_g knows by how much.
+says how many times larger the variance is than stated, in the mean over players: 1 where the kernel holds.
+A delete-a-group jackknife alone, sum_g (9 / 10) delta_g^2, is too wide [1]_: it is made for errors that fall
+with the square root of the number of data, those of kriging fall faster, and E_g knows by how much.
 
 Three hedges make up for what ten groups of few pairs cannot see; their constants were chosen on 22 games.
 Nothing is taken to be more certain than by the residuals. A tenth, on the scale of logarithms, of what the
@@ -41,7 +41,7 @@ from agnostix.shapley.residual_noise import NoisePrior, Spread
 N_GROUPS = 10
 """Groups of pairs that are left out in turn."""
 MAX_JACKKNIFE_DOF = 256
-"""Residual degrees of freedom with which the ratio is estimated; further pairs would cost more than they add."""
+"""Residual degrees of freedom that suffice to estimate the ratio; more would cost more than they bring."""
 _MIN_GROUPS = 4
 """Groups whose deletion leaves a design that determines the values, below which there is no jackknife."""
 _OF_REGRESSION = 0.1

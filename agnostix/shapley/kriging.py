@@ -162,7 +162,7 @@ def most_likely_kernel(
 ) -> tuple[Candidate, int]:
     """Kernel for data (n_pairs + 1, n_games), and the number of games that say something of it.
 
-    Uphill from `start` instead of the whole grid, if given. ValueError if the pairs do not determine the values.
+    Uphill from `start` instead of over the whole grid. ValueError if the pairs do not determine the values.
     """
     return _most_likely(*_learning_part(coalitions, data), start)
 
@@ -222,7 +222,13 @@ def _uphill(
     """The place of the grid from which no step along gamma or power is more likely, seen from `start`."""
     gamma, power = _GAMMAS.index(start.gamma), powers.index(start.power) if start.power in powers else 0
     while True:
-        steps = [(gamma, power), (gamma - 1, power), (gamma + 1, power), (gamma, power - 1), (gamma, power + 1)]
+        steps = [
+            (gamma, power),
+            (gamma - 1, power),
+            (gamma + 1, power),
+            (gamma, power - 1),
+            (gamma, power + 1),
+        ]
         inside = [(g, p) for g, p in steps if 0 <= g < len(_GAMMAS) and 0 <= p < len(powers)]
         best = max(inside, key=lambda place: fit(_GAMMAS[place[0]], powers[place[1]]).likelihood)
         if best == (gamma, power):
