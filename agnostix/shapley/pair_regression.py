@@ -28,9 +28,9 @@ class PairDesign:
     @classmethod
     def from_coalitions(cls, coalitions: Coalitions) -> PairDesign:
         """Signs and noise of pairs."""
-        signs, noise = 2.0 * coalitions.masks - 1.0, 1.0 / coalitions.kernel_weights()
+        noise = 1.0 / coalitions.kernel_weights()
         noise /= noise.mean() if noise.size else 1.0
-        return cls(signs, noise)
+        return cls(np.where(coalitions.masks, 1.0, -1.0), noise)
 
     def __getitem__(self, pairs: Codes | slice) -> PairDesign:
         """Some of the pairs."""
