@@ -21,7 +21,7 @@ from agnostix.core.reproducibility import own_order
 from agnostix.core.row_sources import TableRows
 from agnostix.core.typing import Codes, Floats
 from agnostix.surrogate_tree.fidelity import Fidelity, measure_fidelity
-from agnostix.surrogate_tree.fitted_tree import FittedTree
+from agnostix.surrogate_tree.fitted_tree import N_FOLDS, FittedTree
 from agnostix.surrogate_tree.growth import TreeGrowth
 from agnostix.surrogate_tree.pruning import (
     FULL_TREE,
@@ -30,6 +30,7 @@ from agnostix.surrogate_tree.pruning import (
     alpha_steps,
     count_leaves,
     one_se_alpha,
+    prune,
     weakest_links,
 )
 from agnostix.surrogate_tree.rule_tree import RuleFeature, encode_table
@@ -46,7 +47,6 @@ from agnostix.surrogate_tree.training_rows import (
     rank_numbers,
 )
 
-N_FOLDS = 5
 HOLD_OUT_FROM = 5000
 """Number of rows from which one fold is held out to report; below, the trees are cross-fitted."""
 LABEL_ERRORS = 2.0
@@ -176,6 +176,9 @@ def cross_fit(
         units=Units.identity(outputs.shape[1]),
         path=tuple(_pruning_path(alphas, reporting, split)),
         n_synthetic=sum(tree.n_synthetic for trees in by_candidate for tree in trees) + final.n_synthetic,
+        fold_trees=tuple(
+            prune(one.tree, one.alphas > ccp_alpha)[0] for one in by_candidate[chosen] if split.is_crossed
+        ),
     )
 
 

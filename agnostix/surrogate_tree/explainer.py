@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, c
 from agnostix.core.base import Attribution, AttributionExplainer, OutputSelection
 from agnostix.core.base.explainer import take_examples
 from agnostix.core.explanation import Detail
+from agnostix.core.explanation.fields import DEGREES_OF_FREEDOM
 from agnostix.core.features import distinct_rows
 from agnostix.core.frames import as_table, checked_weights, missing_as_nan, take_rows
 from agnostix.core.models import as_predictor, is_fitted
@@ -314,22 +315,35 @@ class MimicTree(RuleExports, TreeEstimator, AttributionExplainer):
         pick = partial(selection.pick, predictions=predictions)
         tree, fidelity = self.rule_tree_, self.fidelity_
         leaf = tree.apply(rows)
-        values, errors = map(self._fitted.units.decode_differences, self._fitted.contributions.at(leaf))
-        base, r2, r2_errors = (
+        contributions, decode = self._fitted.contributions, self._fitted.units.decode_differences
+        values, errors, dof = contributions.at(leaf)
+        measures = fidelity.outputs_r2
+        base, base_errors, r2, r2_errors, r2_dof, r2_kinds = (
             pick(np.broadcast_to(by_output, predictions.shape))
-            for by_output in (tree.values[0], fidelity.r2_outputs, fidelity.r2_outputs_std_errors)
+            for by_output in (
+                tree.values[0],
+                decode(contributions.base_std_errors),
+                fidelity.r2_outputs,
+                fidelity.r2_outputs_std_errors,
+                np.array([one.degrees_of_freedom for one in measures]),
+                np.array([one.kind for one in measures]),
+            )
         )
         rules, conditions = tree.describe_leaves()
         return Attribution(
-            values=pick(values),
-            std_errors=pick(errors),
+            values=pick(decode(values)),
+            std_errors=pick(decode(errors)),
             base_values=base,
             predictions=predictions,
             fidelity={"r2": r2},
             n_model_rows=first.size,
             details={
                 "surrogate_outputs": Detail(pick(tree.values[leaf]), ("row", "output")),
+                DEGREES_OF_FREEDOM: Detail(pick(dof), ("row", "feature", "output")),
+                "base_value_std_errors": Detail(base_errors, ("row", "output")),
                 "r2_std_errors": Detail(r2_errors, ("row", "output")),
+                "r2_degrees_of_freedom": Detail(r2_dof, ("row", "output")),
+                "r2_interval_kind": Detail(r2_kinds, ("row", "output")),
                 "leaf": Detail(leaf, ("row",)),
                 "rule": Detail(rules[leaf].astype(str), ("row",)),
                 "conditions": Detail(conditions[leaf].astype(str), ("row", "feature")),
