@@ -11,7 +11,7 @@ import numpy as np
 from _coverage import Cell
 from scipy.special import expit
 
-from agnostix import MimicTree, as_predictor, submodular_pick
+from agnostix import MimicTree, as_predictor
 from agnostix.surrogate_tree.contributions import steps_by_feature
 from agnostix.surrogate_tree.fidelity import measure_fidelity
 
@@ -190,8 +190,6 @@ def _leaves(trial: Trial, **_: Any) -> dict[str, Intervals]:
             low, high = (row[f"{what}_{end} {output}".strip()] for end in ("low", "high"))
             if np.isnan(row[column]):
                 continue
-            if not np.isfinite(high):
-                low = high = np.nan
             error = row.get(f"{what}_std_error {output}".strip(), (high - low) / 3.92)
             cells[f"leaves' {what}"].append((row[column], truth, low, high, error))
     worst = [(row, None) for row in cells["leaves' fidelity"]]

@@ -1,7 +1,7 @@
 """Cross-fitting: how a tree is grown and its size are chosen on rows other than those that report fidelity.
 
-Below HOLD_OUT_FROM rows, each of five folds is predicted by a tree grown without it, whose candidate and size
-the other folds select. From there on, one fold reports and one selects.
+Below HOLD_OUT_FROM rows, each of five folds is predicted by a tree of the selected growth, grown without it,
+whose size the other folds select. From there on, one fold reports and one selects.
 """
 
 from __future__ import annotations
@@ -149,9 +149,7 @@ def cross_fit(
     ccp_alpha = one_se_alpha(alphas, by_candidate[chosen])
     if split.is_crossed:
         reporting, held_out = by_candidate[chosen], np.concatenate(tested)
-        outputs = np.concatenate(
-            [_cross_fitted_outputs(by_candidate, k, synthetic, selection) for k in range(len(tested))]
-        )
+        outputs = np.concatenate([_cross_fitted_outputs(reporting, k) for k in range(len(tested))])
     else:
         held_out = np.flatnonzero(split.fold == 0)
         reporting = [HeldOutTree.from_rows(full.tree, final, held_out, with_synthetic=False)]
@@ -182,14 +180,12 @@ def cross_fit(
     )
 
 
-def _cross_fitted_outputs(
-    by_candidate: list[list[HeldOutTree]], k: int, synthetic: list[str], selection: str
-) -> Floats:
-    """Outputs for fold k (n, n_outputs), of the candidate and size that the other folds select."""
-    others = [[tree for j, tree in enumerate(trees) if j != k] for trees in by_candidate]
-    chosen = best_candidate(others, synthetic, selection)
-    tree = by_candidate[chosen][k]
-    return tree.outputs(one_se_alpha(tree.alphas, others[chosen]))
+def _cross_fitted_outputs(trees: list[HeldOutTree], k: int) -> Floats:
+    """Outputs for fold k (n, n_outputs), of the size that the other folds select."""
+    # Of the growth that was selected on all folds: where the others select another one, their tree says
+    # little about this one. A tree of labels and one of probabilities are far apart in R2.
+    others = [tree for j, tree in enumerate(trees) if j != k]
+    return trees[k].outputs(one_se_alpha(trees[k].alphas, others))
 
 
 def _pruning_path(

@@ -17,7 +17,7 @@ from agnostix.surrogate_tree.contributions import ClusterSums, PathContributions
 from agnostix.surrogate_tree.fidelity import Fidelity
 from agnostix.surrogate_tree.growth import GrownTree, TreeGrowth, with_nodes
 from agnostix.surrogate_tree.importances import Importances
-from agnostix.surrogate_tree.leaf_table import LeafPredictions, LeafTests, coverage_columns
+from agnostix.surrogate_tree.leaf_table import HeldOutResiduals, LeafPredictions, LeafTests, coverage_columns
 from agnostix.surrogate_tree.measures import n_kish, r2_measure
 from agnostix.surrogate_tree.pruning import weakest_links
 from agnostix.surrogate_tree.rule_tree import RuleTree
@@ -32,6 +32,7 @@ class CrossFit:
 
     outputs: Floats  # (n_rows, n_outputs), of the rows that the tree was grown on
     means: Floats  # (n_observed, n_outputs), of the predictions for observed rows in the same leaf
+    held_out: HeldOutResiduals  # by leaf of the tree
 
 
 @dataclass(frozen=True)
@@ -85,15 +86,23 @@ class FittedTree:
     @cached_property
     def _cross_fit(self) -> CrossFit:
         """What trees grown without a row's fold expect of it."""
-        n = self.training.n_observed
+        training, n = self.training, self.training.n_observed
         outputs = np.empty((self.rows.size, self.tree.values.shape[1]))
         means = self._observed_means(self.tree, self.rows)  # of rows that the tree was not grown on
+        places = np.zeros(self.tree.n_nodes, dtype=np.intp)
+        places[self.tree.leaves] = np.arange(self.tree.leaves.size)
+        place, weights = places[self.tree.apply_encoded(training.encoded[:n])], training.weights(np.arange(n))
+        held_out = HeldOutResiduals.zero(self.tree.leaves.size, outputs.shape[1])
         for is_inside, tree in self._trees_of_folds():
-            inside = self.rows[is_inside]
-            outputs[is_inside] = tree.values[tree.apply_encoded(self.training.encoded[inside])]
-            observed = inside[inside < n]
-            means[observed] = self._observed_means(tree, self.rows[~is_inside])[observed]
-        return CrossFit(outputs, means)
+            leaf = tree.apply_encoded(training.encoded)
+            outputs[is_inside] = tree.values[leaf[self.rows[is_inside]]]
+            inside, outside = (rows[rows < n] for rows in (self.rows[is_inside], self.rows[~is_inside]))
+            means[inside] = self._observed_means(tree, outside)[inside]
+            held_out = held_out.add(
+                (place[outside], leaf[outside], weights[outside]),
+                (leaf[inside], training.predictions[inside] - means[inside], weights[inside]),
+            )
+        return CrossFit(outputs, means, held_out)
 
     def _trees_of_folds(self) -> Iterator[tuple[Bools, RuleTree]]:
         """Which of `rows` (n,) are in each fold, and a tree grown without them."""
@@ -145,9 +154,8 @@ class FittedTree:
         frame |= self._tests().columns(leaves, self.units, classes is not None)
         if classes is not None:
             frame["label"] = [classes[k] for k in tree.values[leaves].argmax(axis=1)]
-        predictions = LeafPredictions(
-            training.predictions[:n], self._cross_fit.means, weights, are_probabilities(training.predictions)
-        )
+        fit, bounded = self._cross_fit, are_probabilities(training.predictions)
+        predictions = LeafPredictions(training.predictions[:n], fit.means, fit.held_out, weights, bounded)
         frame |= predictions.columns([np.flatnonzero(rows) for rows in inside], tree.output_names, self.units)
         return pd.DataFrame(frame, index=pd.Index(leaves, name="leaf"))
 

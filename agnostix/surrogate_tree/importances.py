@@ -46,9 +46,9 @@ class Importances:
         return cls(shares, errors, dof)
 
     def frame(self, names: list[str]) -> pd.DataFrame:
-        """One row for each feature, the largest first, with 95 % intervals on the logit scale."""
-        kinds = np.where((self.values > 0) & (self.values < 1), "logit", "student")
-        low, high = interval_ends(self.values, self.std_errors, LEVEL, self.degrees_of_freedom, kinds)
+        """One row for each feature, the largest first, with 95 % intervals, cut at 0 and 1."""
+        low, high = interval_ends(self.values, self.std_errors, LEVEL, self.degrees_of_freedom)
+        low, high = np.clip(low, 0.0, 1.0), np.clip(high, 0.0, 1.0)
         columns = {"importance": self.values, "std_error": self.std_errors, "low": low, "high": high}
         frame = pd.DataFrame(columns, index=pd.Index(names, name="feature"))
         return frame.sort_values("importance", ascending=False, kind="stable")

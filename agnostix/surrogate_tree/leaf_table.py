@@ -1,8 +1,10 @@
 """`leaves_` of MimicTree: one row for each leaf, every number with its 95 % interval.
 
-Means and deviations are of the model's predictions for observed rows. As with contributions, the splits were
-chosen to keep a leaf's rows close together, so that errors follow from residuals of cross-fitted trees:
-predictions less the mean of the observed rows in the leaf of a tree that was grown without the row.
+Means and deviations are of the model's predictions for observed rows; what they estimate is the mean and the
+deviation of all rows like these in the same leaf. The splits were chosen to keep a leaf's rows close together
+and far from others, so that both are too good. Trees of a cross-fit know how much: in their leaves, means of
+the rows they were grown on are compared with held-out rows. `HeldOutResiduals` carries this over to the
+leaves of the tree, by the rows that two leaves share.
 """
 
 from __future__ import annotations
@@ -11,8 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.sparse import csr_matrix
 
-from agnostix.core.intervals import INTERVALS
+from agnostix.core.intervals import interval_ends
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.surrogate_tree.measures import (
     LEVEL,
@@ -22,11 +25,64 @@ from agnostix.surrogate_tree.measures import (
     n_carrying,
     n_kish,
     proportion,
-    spread_dof,
 )
 from agnostix.surrogate_tree.training_rows import Units
 
 Columns = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class HeldOutResiduals:
+    """Sums over held-out rows in leaves of cross-fitted trees, for each leaf of the tree by rows it shares.
+
+    A held-out row counts for a leaf by the fraction of the rows in its own tree's leaf that are in that leaf.
+    """
+
+    weight: Floats  # (n_leaves, 1)
+    residual: Floats  # (n_leaves, n_outputs), weighted
+    squares: Floats  # (n_leaves, n_outputs), weighted
+    fourths: Floats  # (n_leaves, n_outputs), squares of the weighted squares
+
+    @classmethod
+    def zero(cls, n_leaves: int, n_outputs: int) -> HeldOutResiduals:
+        """Of no rows."""
+        return cls(np.zeros((n_leaves, 1)), *np.zeros((3, n_leaves, n_outputs)))
+
+    def add(
+        self, grown_on: tuple[Codes, Codes, Floats], held_out: tuple[Codes, Floats, Floats]
+    ) -> HeldOutResiduals:
+        """With those of one tree of the cross-fit.
+
+        Of the rows it was grown on, the places of the tree's leaves (n,), its own leaves and weights; of
+        held-out rows its leaves (n_held_out,), residuals (n_held_out, n_outputs) and weights.
+        """
+        leaf, own, weights = grown_on
+        n_own, shape = int(own.max()) + 1, (len(self.weight), int(own.max()) + 1)
+        shared = csr_matrix((weights, (leaf, own)), shape=shape)
+        fraction = shared.multiply(1.0 / np.maximum(np.bincount(own, weights, n_own), 1e-300)).tocsr()
+        own, residuals, weights = held_out
+        by_leaf = csr_matrix((np.ones(own.size), (own, np.arange(own.size))), shape=(n_own, own.size))
+        part = weights[:, None]
+        sums = [part, part * residuals, part * residuals**2, (part * residuals**2) ** 2]
+        added = [fraction @ (by_leaf @ one) for one in sums]
+        return HeldOutResiduals(
+            self.weight + added[0],
+            self.residual + added[1],
+            self.squares + added[2],
+            self.fourths + added[3],
+        )
+
+    def mean_residual(self) -> Floats:
+        """By how much held-out rows lie above what was expected of them, (n_leaves, n_outputs)."""
+        return np.asarray(self.residual / np.maximum(self.weight, 1e-300))
+
+    def mean_square(self) -> Floats:
+        """Mean squared residual, (n_leaves, n_outputs)."""
+        return np.asarray(self.squares / np.maximum(self.weight, 1e-300))
+
+    def n_carrying(self) -> Floats:
+        """Rows that the squares are worth (Kish), (n_leaves, n_outputs)."""
+        return np.asarray(self.squares**2 / np.maximum(self.fourths, 1e-300))
 
 
 @dataclass(frozen=True)
@@ -35,21 +91,20 @@ class LeafPredictions:
 
     predictions: Floats  # (n_observed, n_outputs)
     expected: Floats  # (n_observed, n_outputs)
+    held_out: HeldOutResiduals
     weights: Floats  # (n_observed,)
     are_probabilities: bool  # between 0 and 1, and their deviations up to 1/2
 
     def columns(self, parts: list[Codes], names: tuple[str, ...], units: Units) -> Columns:
         """Mean and standard deviation of each output in each leaf's rows."""
-        columns: Columns = {}
-        means = np.array([self._means(rows) for rows in parts])  # (n_leaves, 4, n_outputs)
-        deviations = np.array([self._deviations(rows) for rows in parts])  # (n_leaves, 3, n_outputs)
+        means = np.array([self._means(k, rows) for k, rows in enumerate(parts)])  # (n_leaves, 4, n_outputs)
+        deviations = np.array([self._deviations(k, rows) for k, rows in enumerate(parts)])
         ends = units.decode(means[:, [0, 2, 3]])
         errors, deviations = units.decode_differences(means[:, 1]), units.decode_differences(deviations)
         if self.are_probabilities:
-            ends[:, 1:], deviations[:, 1:] = (
-                np.clip(ends[:, 1:], 0.0, 1.0),
-                np.minimum(deviations[:, 1:], 0.5),
-            )
+            ends[:, 1:] = np.clip(ends[:, 1:], 0.0, 1.0)
+            deviations[:, 2:] = np.minimum(deviations[:, 2:], 0.5)
+        columns: Columns = {}
         for k, name in enumerate(names):
             columns |= {
                 f"mean {name}": ends[:, 0, k],
@@ -57,54 +112,62 @@ class LeafPredictions:
                 f"mean_low {name}": ends[:, 1, k],
                 f"mean_high {name}": ends[:, 2, k],
                 f"sd {name}": deviations[:, 0, k],
-                f"sd_low {name}": deviations[:, 1, k],
-                f"sd_high {name}": deviations[:, 2, k],
+                f"sd_std_error {name}": deviations[:, 1, k],
+                f"sd_low {name}": deviations[:, 2, k],
+                f"sd_high {name}": deviations[:, 3, k],
             }
         return columns
 
     @property
-    def ranges(self) -> Floats:
+    def _ranges(self) -> Floats:
         """Largest less least prediction, (n_outputs,)."""
         return np.asarray(np.ptp(self.predictions, axis=0))
 
-    def _means(self, rows: Codes) -> Floats:
-        """Mean, standard error, low and high, each (n_outputs,)."""
+    def _means(self, k: int, rows: Codes) -> Floats:
+        """Mean, standard error, low and high, each (n_outputs,), of the rows (n,) of the k-th leaf."""
         share = self.weights[rows] / self.weights[rows].sum()
-        mean = share @ self.predictions[rows]
-        influence = share[:, None] * (self.predictions[rows] - self.expected[rows])
-        n = rows.size
-        errors = np.sqrt(np.square(influence).sum(axis=0) * n / max(n - 1, 1))
-        parts = [mean, errors, np.zeros_like(mean), np.zeros_like(mean)]
-        unseen = self.ranges / n_kish(n, share)
-        for k, column in enumerate(influence.T):
-            kind, dof = "student", spread_dof(column) if n > 1 else 1.0
-            if not errors[k] ** 2 > ROUNDING * self.ranges[k] ** 2:
-                kind, errors[k] = "rule_of_three", unseen[k]
-            one = (mean[[k]], errors[[k]], np.array([max(dof, 1.0)]))
-            low, high = INTERVALS[kind](*one, LEVEL)
-            parts[2][k], parts[3][k] = low[0], high[0]
-        return np.array(parts)
+        mean, n = share @ self.predictions[rows], n_kish(rows.size, share)
+        own = np.square(share[:, None] * (self.predictions[rows] - self.expected[rows]))
+        # The largest of three: its own rows, those in leaves like it, and how far these are off together.
+        errors = np.sqrt(
+            np.max(
+                [
+                    own.sum(axis=0) * rows.size / max(rows.size - 1, 1),
+                    self.held_out.mean_square()[k] / n,
+                    self.held_out.mean_residual()[k] ** 2,
+                ],
+                axis=0,
+            )
+        )
+        seen = errors > ROUNDING**0.5 * self._ranges
+        carrying = np.maximum([n_carrying(one, None) for one in own.T], self.held_out.n_carrying()[k])
+        errors = np.where(seen, errors, self._ranges / n)
+        kinds = np.where(seen, "student", "rule_of_three")
+        return np.array([mean, errors, *interval_ends(mean, errors, LEVEL, np.maximum(carrying, 1.0), kinds)])
 
-    def _deviations(self, rows: Codes) -> Floats:
-        """Standard deviation, low and high, each (n_outputs,)."""
-        own = self.weights[rows]
-        share = own / own.sum()
-        centered = self.predictions[rows] - share @ self.predictions[rows]
-        deviation = np.sqrt(share @ centered**2)
+    def _deviations(self, k: int, rows: Codes) -> Floats:
+        """Standard deviation, error, low and high, each (n_outputs,), of the rows (n,) of the k-th leaf."""
+        share = self.weights[rows] / self.weights[rows].sum()
+        n = n_kish(rows.size, share)
+        variance = share @ (self.predictions[rows] - share @ self.predictions[rows]) ** 2
         squares = (self.predictions[rows] - self.expected[rows]) ** 2
-        ends = []
-        for k, variance in enumerate(deviation**2):
-            if not variance > ROUNDING * self.ranges[k] ** 2:
-                unseen = loss_measure(np.zeros(rows.size), float(self.ranges[k]) ** 2, 1.0, own)
-                ends.append((0.0, np.sqrt(unseen.ends()[1])))
-                continue
-            influence = share * (squares[:, k] / variance - 1.0)  # of log(variance)
-            dof = min(spread_dof(influence), n_carrying(squares[:, k], own) - 1.0)
-            error = np.sqrt(np.square(influence).sum())
-            kind = "log" if dof >= 1.0 else "undetermined"
-            low, high = INTERVALS[kind](*(np.array([v]) for v in (variance, variance * error, dof)), LEVEL)
-            ends.append((np.sqrt(max(low[0], 0.0)), np.sqrt(high[0])))
-        return np.array([deviation, *np.array(ends).T])
+        seen = variance > ROUNDING * self._ranges**2
+        one = np.where(seen, variance, 1.0)
+        usual, own = self.held_out.mean_square()[k], share @ squares
+        with np.errstate(divide="ignore"):
+            off = np.where(usual > 0, np.log(usual / one), 0.0)
+        spread = np.square(share[:, None] * (squares / np.where(own > 0, own, 1.0) - 1.0)).sum(axis=0)
+        # Of the logarithm of the variance: by the kurtosis, at least that of normal rows, and by what trees
+        # grown without the rows are off.
+        error = np.sqrt(np.max([spread, np.full_like(spread, 2.0 / max(n - 1.0, 1.0)), off**2], axis=0))
+        dof = np.maximum(self.held_out.n_carrying()[k], [n_carrying(column, share) for column in squares.T])
+        dof = np.clip(dof, 1.0, max(n - 1.0, 1.0))
+        low, high = interval_ends(variance, variance * error, LEVEL, dof, "log")
+        unseen = self._ranges**2 / n
+        low = np.where(seen, low, 0.0)
+        high = np.where(seen, high, interval_ends(0.0, unseen, LEVEL, np.inf, "rule_of_three")[1])
+        errors = np.where(seen, np.sqrt(one) * error / 2.0, np.sqrt(unseen))
+        return np.sqrt([np.where(seen, variance, 0.0), errors**2, low, high])
 
 
 @dataclass(frozen=True)
@@ -128,9 +191,8 @@ class LeafTests:
         relative, exponent = units.relative_squares(self.predictions - self.outputs)
         spread = units.relative_squares(np.ptp(self.predictions, axis=0)[None])[0][0]
         errors = np.array([self._error(relative, spread, rows) for rows in inside])
-        errors = np.ldexp(np.sqrt(errors), exponent)
-        columns["rmse"], columns["rmse_low"], columns["rmse_high"] = errors.T
-        return columns
+        names = ("rmse", "rmse_std_error", "rmse_low", "rmse_high")
+        return columns | dict(zip(names, np.ldexp(errors, exponent).T, strict=True))
 
     def _fidelity(self, hits: Floats, rows: Codes) -> tuple[float, float, float]:
         """Agreement of labels with its interval; NaN where nothing was tested."""
@@ -141,12 +203,15 @@ class LeafTests:
         n = n_kish(rows.size, own) / self.variance_inflation
         return share, *clopper_pearson(share * n, n)
 
-    def _error(self, squares: Floats, largest: float, rows: Codes) -> tuple[float, float, float]:
-        """Mean squared distance with its interval; NaN where nothing was tested."""
+    def _error(self, squares: Floats, largest: float, rows: Codes) -> tuple[float, float, float, float]:
+        """Root mean squared distance, its error, low and high; NaN where nothing was tested."""
         if not rows.size:
-            return np.nan, np.nan, np.nan
+            return np.nan, np.nan, np.nan, np.nan
         measure = loss_measure(squares[rows], float(largest), self.variance_inflation, self._weights(rows))
-        return measure.value, *measure.ends()
+        root = float(np.sqrt(measure.value))
+        error = measure.std_error / (2.0 * root) if root > 0 else float(np.sqrt(measure.std_error))
+        low, high = measure.ends()
+        return root, error, float(np.sqrt(low)), float(np.sqrt(high))
 
     def _weights(self, rows: Codes) -> Floats | None:
         return None if self.weights is None else self.weights[rows]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import beta
 
-from agnostix.core.intervals import INTERVALS, UNDETERMINED, check_level
+from agnostix.core.intervals import UNDETERMINED, check_level, interval_ends
 from agnostix.core.typing import Floats
 
 LEVEL = 0.95
@@ -66,8 +66,8 @@ class Measure:
         check_level(level)
         if self.kind == CLOPPER_PEARSON:
             return clopper_pearson(self.value * self.degrees_of_freedom, self.degrees_of_freedom, level)
-        parts = (np.array([part]) for part in (self.value, self.std_error, self.degrees_of_freedom))
-        low, high = (float(end[0]) for end in INTERVALS[self.kind](*parts, level))
+        ends = interval_ends(self.value, self.std_error, level, self.degrees_of_freedom, self.kind)
+        low, high = map(float, ends)
         return max(low, self.low_bound), min(high, self.high_bound)
 
 

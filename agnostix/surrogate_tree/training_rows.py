@@ -363,7 +363,7 @@ class Units:
             return np.asarray(np.ldexp(values, 2 * self.exponent[0])) if is_single else values
 
     def relative_squares(self, differences: Floats) -> tuple[Floats, int]:
-        """Mean squares (n_rows,) over columns of differences (n_rows, n_columns), and their unit's exponent."""
+        """Mean squares (n_rows,) over columns of differences (n_rows, n_columns); their roots' exponent."""
         exponent = int(self.exponent.max())
         relative = np.ldexp(self.factor, self.exponent - exponent)
         return ((differences * relative) ** 2).mean(axis=1), exponent
