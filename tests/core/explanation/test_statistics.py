@@ -106,7 +106,7 @@ def test_aggregate_recomputes_degrees_of_freedom() -> None:
         "interval_kind": Detail(np.array("normal"), ()),
         "degrees_of_freedom": Detail(np.array(99.0), ()),
     }
-    total = made(**kinds).aggregate(by=["x", "y", "x"])
+    total = made(None, **kinds).aggregate(by=["x", "y", "x"])
     assert "interval_kind" not in total.extras
     assert total.extras["degrees_of_freedom"].array[:, 0, 0].tolist() == [1.0, 0.0]
     low, high = total.interval()
@@ -162,6 +162,20 @@ def test_interval_of_what_is_not_determined_is_the_whole_line(std_errors: Any) -
     assert np.isposinf(high[:, 1]).all()
     assert np.isneginf(low[:, 1]).all()
     assert np.isfinite(low[:, 0]).all()
+
+
+def test_frame_has_the_ends_of_a_level() -> None:
+    kinds = Detail(np.array(["student", "undetermined"]), ("feature",))
+    exp = made(degrees_of_freedom=Detail(np.array([3.0, 9.0]), ("output",)), interval_kind=kinds)
+    frame, (low, high) = exp.to_frame(level=0.8), exp.interval(0.8)
+    assert list(frame) == ["row", "feature", "output", "value", "std_error", "low", "high", "data_value"]
+    np.testing.assert_array_equal(frame["low"], low.ravel())
+    np.testing.assert_array_equal(frame["high"], high.ravel())
+    assert "low" not in exp.to_frame()
+    with refuses(ValueError, "layout='wide'", "no intervals", "level=0.8"):
+        exp.to_frame("wide", level=0.8)
+    with refuses(ValueError, "level must be between 0 and 1", "got 95"):
+        exp.to_frame(level=95)
 
 
 def test_half_widths_broadcast_shapes() -> None:
