@@ -33,6 +33,7 @@ class PathContributions:
     std_errors: Floats  # (n_leaves, n_features, n_outputs)
     degrees_of_freedom: Floats  # (n_leaves, n_features, n_outputs); infinite where the error is 0
     base_std_errors: Floats  # (n_outputs,), of the mean at the root
+    base_degrees_of_freedom: Floats  # (n_outputs,)
 
     @classmethod
     def from_sums(cls, sums: ClusterSums) -> PathContributions:
@@ -46,8 +47,7 @@ class PathContributions:
                     values[k, feature] += tree.values[child] - tree.values[parent]
                 ends = [end for parent, child in steps for end in ((parent, -1.0), (child, 1.0))]
                 errors[k, feature], dof[k, feature] = sums.standard_error(sums.influence(ends))
-        base_errors = sums.standard_error(sums.influence([(0, 1.0)]))[0]
-        return cls(tree.leaves, values, errors, dof, base_errors)
+        return cls(tree.leaves, values, errors, dof, *sums.standard_error(sums.influence([(0, 1.0)])))
 
     def ends(self, level: float) -> tuple[Floats, Floats]:
         """Ends of the intervals, shaped as the values."""

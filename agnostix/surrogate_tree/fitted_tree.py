@@ -1,11 +1,10 @@
-"""The fitted surrogate tree: what it was grown on, its fidelity by leaf and by size, and its stability."""
+"""The fitted surrogate tree: what it was grown on, its fidelity by leaf and by size."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from agnostix.surrogate_tree.fidelity import Fidelity
 from agnostix.surrogate_tree.growth import GrownTree, TreeGrowth, with_nodes
 from agnostix.surrogate_tree.importances import Importances
 from agnostix.surrogate_tree.leaf_table import HeldOutResiduals, LeafPredictions, LeafTests, coverage_columns
-from agnostix.surrogate_tree.measures import n_kish, r2_measure
+from agnostix.surrogate_tree.measures import n_kish
 from agnostix.surrogate_tree.pruning import weakest_links
 from agnostix.surrogate_tree.rule_tree import RuleTree
 from agnostix.surrogate_tree.training_rows import TrainingRows, Units
@@ -183,74 +182,3 @@ class FittedTree:
         inflation = n_kish(rows.size, weights) / self.fidelity.n_effective
         leaf = self.tree.apply_encoded(training.encoded[rows])
         return LeafTests(leaf, training.predictions[rows], self.outputs, weights, inflation)
-
-
-@dataclass(frozen=True)
-class Stability:
-    """Trees grown on bootstrap samples of the observed rows, compared pairwise on all of these.
-
-    Attributes
-    ----------
-    agreement, agreement_sd : float or None
-        Fraction of rows with the same label, mean and standard deviation over pairs; None for regression.
-    r2, r2_sd : float
-        R2 of one tree's outputs against the other's, mean and standard deviation over pairs.
-    jaccard : float
-        Features used by both trees, divided by those used by either, mean over pairs; 1 if none is used.
-    used : pandas.Series
-        For each feature the fraction of trees that use it.
-    leaves : ndarray of int of shape (n_refits,)
-        Number of leaves of each tree.
-    n_refits : int
-        Number of trees.
-    """
-
-    agreement: float | None
-    agreement_sd: float | None
-    r2: float
-    r2_sd: float
-    jaccard: float
-    used: pd.Series
-    leaves: Codes
-    n_refits: int
-
-
-def measure_stability(fitted: FittedTree, n_refits: int, seed: int) -> Stability:
-    """Grow trees on bootstrap samples and compare them; the model is not evaluated."""
-    trees = [fitted.regrow(_resample(fitted, seed, k)) for k in range(n_refits)]
-    training = fitted.training
-    encoded = training.encoded[: training.n_observed]
-    outputs = [tree.values[tree.apply_encoded(encoded)] for tree in trees]
-    used = [{int(feature) for feature in tree.feature if feature >= 0} for tree in trees]
-    pairs = list(combinations(range(n_refits), 2))
-    agreement = [float((outputs[a].argmax(1) == outputs[b].argmax(1)).mean()) for a, b in pairs]
-    r2 = [r2_measure(outputs[a], outputs[b]).value for a, b in pairs]
-    names = pd.Index([feature.name for feature in training.features], name="feature")
-    fractions = [
-        float(np.mean([position in features for features in used])) for position in range(len(names))
-    ]
-    return Stability(
-        agreement=float(np.mean(agreement)) if training.is_classifier else None,
-        agreement_sd=float(np.std(agreement)) if training.is_classifier else None,
-        r2=float(np.mean(r2)),
-        r2_sd=float(np.std(r2)),
-        jaccard=float(np.mean([_jaccard(used[a], used[b]) for a, b in pairs])),
-        used=pd.Series(fractions, index=names, name="fraction of trees"),
-        leaves=np.array([tree.leaves.size for tree in trees]),
-        n_refits=n_refits,
-    )
-
-
-def _resample(fitted: FittedTree, seed: int, k: int) -> Codes:
-    """Training rows of bootstrap sample k, each as often as its parent is sampled; once without a parent."""
-    rng = np.random.default_rng([seed, 3, k])
-    n_observed = fitted.training.n_observed
-    observed = np.unique(fitted.rows[fitted.rows < n_observed])
-    counts = np.bincount(rng.choice(observed, observed.size), minlength=n_observed + 1)
-    counts[-1] = 1  # where a parent of -1 points to
-    return np.repeat(fitted.rows, counts[fitted.training.parent[fitted.rows]])
-
-
-def _jaccard(one: set[int], other: set[int]) -> float:
-    either = one | other
-    return len(one & other) / len(either) if either else 1.0
