@@ -17,8 +17,6 @@ from agnostix.plotting.words import format_percent, shorten
 _ROW, _MARGIN = 0.3, 0.9
 """Height of a line, and of what is above and below all, in inches."""
 _WIDTH = 10.5
-LEVEL = 0.95
-"""Coverage of the intervals of `MimicTree`."""
 _STEP = 0.018
 """Indentation, as a fraction of the width."""
 _BAR = (0.575, 0.70)
