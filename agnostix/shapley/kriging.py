@@ -33,6 +33,7 @@ from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.shapley.coalitions import Coalitions
 from agnostix.shapley.odd_kernel import pair_covariances, shapley_covariances, shapley_variances
 from agnostix.shapley.pair_regression import PairRegression
+from agnostix.shapley.residual_noise import NoisePrior
 
 MAX_NORM = 1e12
 """Norm of rho F' K F above which rounding would be fitted."""
@@ -50,6 +51,7 @@ class Kriging:
     matrix: Floats  # (n_players, n_pairs + 1), phi = matrix @ z; exact for additive games, efficient
     whitener: Floats  # (dof, n_pairs + 1), the mean square of whitener @ z estimates the noise variance
     unscaled_variances: Floats  # (n_players,), of the errors, in units of the noise variance
+    gain: float = 1.0  # expected square of a residual of the regression, in units of the noise variance
 
     @classmethod
     def from_regression(cls, regression: PairRegression, scales: Floats, rho: float) -> Kriging:
@@ -59,14 +61,14 @@ class Kriging:
         if rho == 0.0:
             return cls(_make_efficient(plain), regression.contrasts.T, noise)
         kernel = pair_covariances(regression.signs, scales)
-        rho, whitener = _whiten(regression, kernel, rho)
+        rho, whitener, gain = _whiten(regression, kernel, rho)
         cross = shapley_covariances(regression.signs > 0.0, scales)
         explained = plain @ kernel
         loadings = whitener @ (cross - explained).T
         prior = shapley_variances(scales)
         posterior = prior + ((explained - 2.0 * cross) * plain).sum(1) - rho * np.square(loadings).sum(0)
         variances = rho * np.maximum(posterior, _FLOOR * prior) + noise
-        return cls(_make_efficient(plain + rho * (loadings.T @ whitener)), whitener, variances)
+        return cls(_make_efficient(plain + rho * (loadings.T @ whitener)), whitener, variances, gain)
 
 
 def project(regression: PairRegression, kernel: Floats) -> Floats:
@@ -74,16 +76,17 @@ def project(regression: PairRegression, kernel: Floats) -> Floats:
     return regression.contrasts.T @ (kernel @ regression.contrasts)
 
 
-def _whiten(regression: PairRegression, kernel: Floats, rho: float) -> tuple[float, Floats]:
-    """rho, limited by rounding, and contrasts (dof, n_pairs + 1) that are white under 1 + rho F' K F."""
+def _whiten(regression: PairRegression, kernel: Floats, rho: float) -> tuple[float, Floats, float]:
+    """rho, limited by rounding, contrasts (dof, n_pairs + 1) that 1 + rho F' K F whitens, and its mean."""
     if regression.dof == 0:
-        return rho, regression.contrasts.T
+        return rho, regression.contrasts.T, 1.0
     inner = project(regression, kernel)
     rounding = _EPS * np.linalg.norm(kernel) * np.square(regression.contrasts).sum() / regression.dof
     largest = min(MAX_NORM / max(np.linalg.norm(inner), _EPS**2), _MAX_ROUNDING / max(rounding, _EPS**2))
     rho = min(rho, float(largest))
     root = cholesky(np.eye(regression.dof) + rho * inner, lower=True)
-    return rho, solve_triangular(root, regression.contrasts.T, lower=True)
+    gain = 1.0 + rho * float(np.trace(inner)) / regression.dof
+    return rho, solve_triangular(root, regression.contrasts.T, lower=True), gain
 
 
 def _make_efficient(matrix: Floats) -> Floats:
@@ -113,7 +116,7 @@ class KernelParams:
     rho: float  # variance in units of the noise; 0 where the pair regression alone is most likely
     gamma: float  # mean scale; small where interactions are of low order
     power: float  # 0 where all players interact equally
-    relative_noise: float  # mean noise variance relative to the mean squared difference; inf if unknown
+    noise: NoisePrior  # of other games
     lost_dof: float  # degrees of freedom of each game that the shared gamma, power and rho took
 
     def __post_init__(self) -> None:
@@ -122,7 +125,9 @@ class KernelParams:
     @classmethod
     def without_kernel(cls, n_players: int) -> KernelParams:
         """No kernel, and nothing learned from other games."""
-        return cls(np.ones(n_players), rho=0.0, gamma=1.0, power=0.0, relative_noise=np.inf, lost_dof=0.0)
+        return cls(
+            np.ones(n_players), rho=0.0, gamma=1.0, power=0.0, noise=NoisePrior.unknown(), lost_dof=0.0
+        )
 
     @property
     def is_active(self) -> bool:
@@ -150,9 +155,9 @@ def learn_kernel(coalitions: Coalitions, differences: Floats, delta: Floats) -> 
     if regression.dof >= 2 and informative.shape[1]:
         best = _search(regression, informative)
     kriging = Kriging.from_regression(regression, best.scales, best.rho)
-    relative_noise = _relative_noise(regression, kriging, data)
+    noise = _learn_noise(regression, kriging, data)
     lost_dof = _N_LEARNED / max(1, informative.shape[1])
-    return KernelParams(best.scales, best.rho, best.gamma, best.power, relative_noise, lost_dof)
+    return KernelParams(best.scales, best.rho, best.gamma, best.power, noise, lost_dof)
 
 
 @dataclass(frozen=True)
@@ -192,13 +197,12 @@ def _fit(
     return _Candidate(scales, float(_RHOS[best]), gamma, power, float(likelihoods[best]))
 
 
-def _relative_noise(regression: PairRegression, kriging: Kriging, data: Floats) -> float:
-    """Mean over games of the noise variance, in units of the mean squared difference."""
-    size = np.square(data[:-1]).mean(0)
-    if regression.dof == 0 or not size.any():
-        return np.inf
+def _learn_noise(regression: PairRegression, kriging: Kriging, data: Floats) -> NoisePrior:
+    """How large the noise of these games (n_pairs + 1, n_games) is beside their differences."""
+    if regression.dof == 0:
+        return NoisePrior.unknown()
     noise = np.square(kriging.whitener @ data).mean(0)
-    return float((noise[size > 0.0] / size[size > 0.0]).mean())
+    return NoisePrior.from_games(noise, np.square(data[:-1]).mean(0), regression.dof)
 
 
 @dataclass(frozen=True)
