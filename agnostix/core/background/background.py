@@ -1,4 +1,4 @@
-"""Background rows with weights, and what is known of the error of their choice."""
+"""Background rows with weights, and the error of their choice."""
 
 from __future__ import annotations
 

@@ -48,20 +48,32 @@ def choose_rows(table: Any, n_chosen: int, random_state: Any, sample_weight: Any
     candidates = _candidates(weights.size, parts, rng)
     matrix = kernel.of_rows(candidates) + _of_parts(parts, candidates)
     chosen = herd(matrix, parts, candidates, n_chosen)
-    own = kernel_weights(matrix[np.ix_(chosen, chosen)])
+    of_means = kernel.of_means(candidates[chosen])
+    own = kernel_weights(matrix[np.ix_(chosen, chosen)] + of_means)
     chosen, own = candidates[chosen[own > 0.0]], own[own > 0.0]
     order = np.argsort(places[chosen])
     chosen, own = chosen[order], own[order]
     return ChosenRows(places[chosen], own, kriging_map(kernel, chosen, own, rng))
 
 
+@one_blas_thread
+def error_of_rows(
+    table: Any, rows: Codes, weights: Floats, random_state: Any, sample_weight: Any
+) -> ErrorMap:
+    """Error map of rows (n,) of a table that were chosen in another way, with weights (n,)."""
+    of_table = checked_weights(sample_weight, table.shape[0])
+    there = np.flatnonzero(of_table)
+    values = [one.take(there) for one in read_columns(table)]
+    rng = np.random.default_rng([abs(seed_of(random_state)), _STREAM])
+    kernel = TableKernel.from_columns(values, of_table[there] / of_table[there].sum(), rng)
+    return kriging_map(kernel, np.searchsorted(there, rows), weights, rng)
+
+
 _STREAM = 7
 """Apart from the streams that draw other things of the same seed."""
 
 
-def _distinct_rows(
-    values: list[ColumnValues], weights: Floats
-) -> tuple[list[ColumnValues], Codes, Floats]:
+def _distinct_rows(values: list[ColumnValues], weights: Floats) -> tuple[list[ColumnValues], Codes, Floats]:
     """Columns of distinct rows with weight, in an order of their own; places in the table, and weights."""
     keys = [one.key for one in values]
     there = own_order(keys)
@@ -69,7 +81,8 @@ def _distinct_rows(
     codes = np.column_stack([np.unique(key, return_inverse=True)[1].ravel() for key in keys])
     first, which = first_of_each(keys_of(codes[there]).sum(axis=1))
     places = there[first]
-    return [one.take(places) for one in values], places, np.bincount(which, weights[there], first.size)
+    of_each = np.asarray(np.bincount(which, weights[there], first.size), dtype=float)
+    return [one.take(places) for one in values], places, of_each
 
 
 def _in_order(places: Codes, weights: Floats, errors: ErrorMap) -> ChosenRows:
@@ -92,6 +105,7 @@ def _of_parts(parts: list[RarePart], rows: Codes) -> Floats:
     """Kernel (n, n) of whether rows are in the same rare parts, so that the weights of these are right."""
     if not parts:
         return np.zeros((rows.size, rows.size))
-    apart = [(part.members[rows] - part.share) / np.sqrt(part.share * (1.0 - part.share)) for part in parts]
-    matrix = np.column_stack(apart)
+    members = np.column_stack([part.members[rows] for part in parts])
+    shares = np.array([part.proportion for part in parts])
+    matrix = (members - shares) / np.sqrt(shares * (1.0 - shares))
     return np.asarray(matrix @ matrix.T)

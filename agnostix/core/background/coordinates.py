@@ -3,8 +3,8 @@
 Two rows differ in a number by their distance on two scales, the number itself and its rank, each divided by
 the mean distance of two rows (Gini's mean difference), so that a heavy tail has its say but no more; in a
 label, or in whether a number is missing, by 0 or 1. These distances are of negative type, so that they are
-those of a kernel (Szekely and Rizzo, 2013, https://doi.org/10.1016/j.jspi.2013.03.018). The mean distance of a
-row from all others takes one pass over a sorted column, whatever the number of rows.
+those of a kernel (Szekely and Rizzo, 2013, https://doi.org/10.1016/j.jspi.2013.03.018). The mean distance of
+a row from all others takes one pass over a sorted column, whatever the number of rows.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ class ColumnValues:
     @property
     def key(self) -> np.ndarray:
         """Values (n_rows,) that are equal where the column's are."""
-        return self.numbers + 0.0 if self.numbers is not None else self.codes  # type: ignore[return-value]
+        assert self.numbers is not None or self.codes is not None
+        return self.codes if self.numbers is None else self.numbers + 0.0  # type: ignore[return-value]
 
 
 def read_columns(table: Any) -> list[ColumnValues]:
@@ -72,6 +73,9 @@ class Coordinate(Protocol):
     def embedded(self) -> Floats:
         """Numbers (n_rows, n) whose Euclidean distances are about the coordinate's."""
 
+    def of_means(self, rows: Codes, weights: Floats) -> Floats:
+        """Kernel (n, n) of rows by the numbers, or indicators, whose means a sample should have."""
+
 
 @dataclass(frozen=True)
 class Line:
@@ -81,21 +85,24 @@ class Line:
     places: Floats
     part: float
     ends: tuple[Floats, Floats, Floats]  # sorted places, and the weights and moments before each
+    is_rank: bool = False
 
     @classmethod
-    def from_numbers(cls, column: int, numbers: Floats, weights: Floats, part: float) -> Line | None:
+    def from_numbers(
+        cls, column: int, numbers: Floats, weights: Floats, part: float, is_rank: bool = False
+    ) -> Line | None:
         """Numbers on a scale where two rows differ by 1 on average; None if all are the same."""
         order = np.argsort(numbers, kind="stable")
         ordered, mass = numbers[order], weights[order]
         before = np.concatenate([[0.0], np.cumsum(mass)])
-        middle = ordered[min(np.searchsorted(before, 0.5), ordered.size - 1)]
+        middle = float(ordered[min(int(np.searchsorted(before, 0.5)), ordered.size - 1)])
         shifted = ordered - middle
         gini = 2.0 * float((mass * shifted) @ (before[1:] + before[:-1] - 1.0))
         if not gini > 0.0:
             return None
         shifted = shifted / gini
         ends = shifted, before, np.concatenate([[0.0], np.cumsum(mass * shifted)])
-        return cls(column, (numbers - middle) / gini, part, ends)
+        return cls(column, (numbers - middle) / gini, part, ends, is_rank)
 
     @property
     def overall(self) -> float:
@@ -113,6 +120,13 @@ class Line:
     def embedded(self) -> Floats:
         return 0.6 * np.sqrt(self.part) * self.places[:, None]
 
+    def of_means(self, rows: Codes, weights: Floats) -> Floats:
+        if self.is_rank:
+            return np.zeros((rows.size, rows.size))
+        apart = self.places - weights @ self.places
+        own = apart[rows] / np.sqrt(weights @ np.square(apart))
+        return np.asarray(own[:, None] * own[None])
+
 
 @dataclass(frozen=True)
 class Labels:
@@ -128,7 +142,7 @@ class Labels:
         distinct, own = np.unique(codes, return_inverse=True)
         if distinct.size == 1 or distinct.size > max(2, MOST_LEVELS * codes.size):
             return None
-        return cls(column, own.ravel(), np.bincount(own.ravel(), weights))
+        return cls(column, own.ravel(), np.asarray(np.bincount(own.ravel(), weights), dtype=float))
 
     @property
     def overall(self) -> float:
@@ -146,7 +160,14 @@ class Labels:
             return np.zeros((self.codes.size, 0))
         return np.sqrt(0.5) * (self.codes[:, None] == np.arange(self.shares.size))
 
+    def of_means(self, rows: Codes, weights: Floats) -> Floats:
+        from_all = self.from_all(rows)
+        centered = from_all[:, None] + from_all[None] - self.between(rows) - self.overall
+        return np.asarray(centered / max(self.overall, LEAST_OVERALL))
 
+
+LEAST_OVERALL = 0.04
+"""Mean distance of labels, below which means are not held to those of rarer ones any closer."""
 MOST_INDICATORS = 200
 """Levels up to which a column has a part in the distances of all columns together."""
 
@@ -165,7 +186,7 @@ def coordinates_of(values: Sequence[ColumnValues], weights: Floats) -> list[Coor
             continue
         numbers = _filled(one.numbers, missing)
         found.append(Line.from_numbers(column, numbers, weights, 0.5))
-        found.append(Line.from_numbers(column, mid_ranks(numbers, weights), weights, 0.5))
+        found.append(Line.from_numbers(column, mid_ranks(numbers, weights), weights, 0.5, is_rank=True))
     return [one for one in found if one is not None]
 
 

@@ -95,7 +95,9 @@ def _moment_dof(components: Floats, most: float) -> Floats:
     """
     n = components.shape[1]
     largest = np.abs(components).max(axis=1)
-    scaled = np.divide(components, largest[:, None], out=np.zeros_like(components), where=largest[:, None] > 0)
+    scaled = np.divide(
+        components, largest[:, None], out=np.zeros_like(components), where=largest[:, None] > 0
+    )
     two, four = sum_of_squares(scaled, 1), sum_of_squares(np.square(scaled), 1)
     known = four > two**2 / n * (1.0 + 1e-12)
     dof = np.divide(2.0 * two**2, four - two**2 / n, out=np.full(two.shape, most), where=known)

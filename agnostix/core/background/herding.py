@@ -2,8 +2,8 @@
 
 Herding (Chen, Welling and Smola, 2010, https://doi.org/10.48550/arXiv.1203.3472) adds the row that brings the
 chosen ones nearest to the table. One row of each rare part is in from the start, with the weight of the part.
-The weights are those of least discrepancy that are not negative (Lawson and Hanson, 1995, Solving Least Squares
-Problems, ch. 23, https://doi.org/10.1137/1.9781611971217).
+The weights are those of least discrepancy that are not negative (Lawson and Hanson, 1995, Solving Least
+Squares Problems, ch. 23, https://doi.org/10.1137/1.9781611971217).
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from agnostix.core.typing import Codes, Floats
 
 MOST_FORCED = 0.5
 """Share of the chosen rows that may stand for rare parts."""
+NEAREST = 3
+"""Rows of a tail nearest to its mean, among which the one for it is chosen."""
 RIDGE = 1e-4
 """Of the kernel's mean diagonal, added to it for the weights: none of them goes beyond what is known."""
 _SUM = 30.0
@@ -53,9 +55,11 @@ def _stand_for_parts(
         if len(forced) >= most or inside[forced].any() or not inside.any():
             continue
         own = np.flatnonzero(inside)
+        if part.apart is not None:
+            own = own[np.argsort(part.apart[candidates[own]], kind="stable")[:NEAREST]]
         within = kernel[np.ix_(own, own)]
         forced.append(int(own[(2.0 * within.mean(axis=1) - np.diag(within)).argmax()]))
-        mass.append(part.share)
+        mass.append(part.proportion)
     return np.array(forced, dtype=np.intp), np.array(mass)
 
 

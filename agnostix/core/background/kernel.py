@@ -4,8 +4,8 @@ With distances d and the table's weights p, the kernel centered at the table is
 
     K(a, b) = (m(a) + m(b) - d(a, b) - M) / 2,   m(a) = sum_i p_i d(a, i),   M = sum_i p_i m(i).
 
-Weights w that sum to 1 then have the squared maximum mean discrepancy w' K w from the table: half their energy
-distance (Sejdinovic et al., 2013, https://doi.org/10.1214/13-AOS1140).
+Weights w that sum to 1 then have the squared maximum mean discrepancy w' K w from the table: half their
+energy distance (Sejdinovic et al., 2013, https://doi.org/10.1214/13-AOS1140).
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ from agnostix.core.reproducibility import one_blas_thread
 from agnostix.core.typing import Codes, Floats
 
 MOST_REFERENCE = 1_000
-"""Rows that stand for the table in distances of all columns together; those of one column are from all rows."""
+"""Rows that stand for the table in distances of all columns together; a single column's are from all rows."""
+
+MEANS = 0.3
+"""How much the means of columns, in standard deviations, count beside their distributions."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,13 @@ class TableKernel:
     def of_rows(self, rows: Codes) -> Floats:
         """Centered kernel (n, n) of some rows: the sum over columns, and of all together."""
         return self._centered(self.coordinates, rows) + self._joint(rows)
+
+    def of_means(self, rows: Codes) -> Floats:
+        """Kernel (n, n) of some rows by the numbers and labels whose means a weighted sample should have."""
+        kernel = np.zeros((rows.size, rows.size))
+        for one in self.coordinates:
+            kernel += one.of_means(rows, self.weights)
+        return MEANS * kernel
 
     @property
     def size(self) -> float:

@@ -1,7 +1,7 @@
 """The error of a weighted mean over chosen rows, by how well each is predicted from the others.
 
-If what rows contribute to a value had the covariance s**2 K, the weighted mean would be off the table's by
-s**2 D, with D = w' K w about the table. The size of the contributions is taken from the errors of kriging each
+If what rows contribute to a value had the covariance s**2 K, the variance of their weighted mean about the
+table's would be s**2 D, D = w' K w. The size of the contributions is taken from the errors of kriging each
 row from all others (leave-one-out; Dubrule, 1983, https://doi.org/10.1007/BF01036232),
 
     e = P M / diag(M),   M = K^-1 - K^-1 1 1' K^-1 / 1' K^-1 1,
@@ -18,7 +18,7 @@ from agnostix.core.background.error_map import ErrorMap
 from agnostix.core.background.kernel import TableKernel
 from agnostix.core.typing import Codes, Floats
 
-NUGGET = 0.03
+NUGGET = 0.05
 """Part of the variance that is each row's own, as where a model has steps."""
 MOST_COMPONENTS = 50
 """Components that are kept; those of more rows are added up with random signs."""
@@ -27,10 +27,12 @@ MOST_COMPONENTS = 50
 def kriging_map(table: TableKernel, rows: Codes, weights: Floats, rng: np.random.Generator) -> ErrorMap:
     """Error map of chosen rows (n,) of a table with weights (n,)."""
     n = rows.size
-    size = table.size
+    size = table.size or 1.0  # where nothing tells rows apart, each has its own
+    if n == table.weights.size:
+        return ErrorMap.none(n)
     if n == 1:
         return ErrorMap(np.full((1, 1), np.nan), 0.0)
-    kernel = table.of_rows(rows)
+    kernel = table.of_rows(rows) + table.of_means(rows)
     of_table = table.weights
     own_left = np.square(weights).sum() - 2.0 * weights @ of_table[rows] + np.square(of_table).sum()
     left = weights @ kernel @ weights + table.unknown + NUGGET * size * own_left

@@ -1,4 +1,4 @@
-"""Rare parts of a table that a few rows would miss: levels, missing values, tails, what is not the usual value.
+"""Rare parts of a table that a few rows would miss: levels, missing values, tails, all but the usual value.
 
 A part is rare if fewer than one and a half of the rows to choose would fall into it. One row is chosen for
 each, and gets the weight that the part has in the table.
@@ -30,12 +30,13 @@ class RarePart:
 
     column: int
     members: Bools  # (n_rows,)
-    share: float  # of the table's weight
+    proportion: float  # of the table's weight
+    apart: Floats | None = None  # (n_rows,): how far the numbers of a tail are from their mean
 
 
 def rare_parts(values: Sequence[ColumnValues], weights: Floats, n_chosen: int) -> list[RarePart]:
     """Rare parts of all columns, the largest first; the rarest levels of a column are put together."""
-    least = EXPECTED / n_chosen
+    least = min(EXPECTED / n_chosen, USUAL)
     n_levels = max(1, n_chosen // (2 * len(values)))
     found = []
     for column, one in enumerate(values):
@@ -45,9 +46,20 @@ def rare_parts(values: Sequence[ColumnValues], weights: Floats, n_chosen: int) -
         rare = [levels[j] for j in order]
         if len(rare) > n_levels:
             rare = [*rare[: n_levels - 1], np.logical_or.reduce(rare[n_levels - 1 :])]
-        parts = [RarePart(column, members, float(weights[members].sum())) for members in (*rare, *others)]
-        found += [part for part in parts if 0.0 < part.share < least]
-    return sorted(found, key=lambda part: (-part.share, part.column))
+        parts = [RarePart(column, members, float(weights[members].sum())) for members in rare]
+        parts += [_with_mean(column, members, one, weights) for members in others]
+        found += [part for part in parts if 0.0 < part.proportion < least]
+    return sorted(found, key=lambda part: (-part.proportion, part.column))
+
+
+def _with_mean(column: int, members: Bools, one: ColumnValues, weights: Floats) -> RarePart:
+    """A part of a column of numbers, whose row should have their mean: a tail may hold much of a total."""
+    assert one.numbers is not None
+    numbers = np.where(members, one.numbers, 0.0)
+    numbers = numbers / max(np.abs(numbers).max(), np.finfo(float).tiny)
+    proportion = float(weights[members].sum())
+    mean = weights @ numbers / proportion if proportion > 0.0 else 0.0
+    return RarePart(column, members, proportion, np.abs(numbers - mean))
 
 
 def _parts_of(one: ColumnValues, weights: Floats, n_chosen: int) -> tuple[list[Bools], list[Bools]]:
@@ -62,7 +74,7 @@ def _parts_of(one: ColumnValues, weights: Floats, n_chosen: int) -> tuple[list[B
     missing = [] if known.all() else [~known]
     if distinct.size <= FEW_VALUES:
         return _levels(codes), []
-    mass = np.bincount(own.ravel(), weights[known])
+    mass = np.asarray(np.bincount(own.ravel(), weights[known]), dtype=float)
     usual = mass.argmax()
     others = [known & (codes != usual)] if mass[usual] > USUAL * mass.sum() else []
     return missing, others + _tails(codes, distinct, mass, n_chosen)
