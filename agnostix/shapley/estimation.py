@@ -17,8 +17,9 @@ from agnostix.core.reproducibility import multiply, one_blas_thread, sums_of_squ
 from agnostix.core.row_sources import working_memory
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.shapley.coalition_values import CoalitionValues, LinkedValues
-from agnostix.shapley.coalitions import CoalitionPlan, Coalitions
-from agnostix.shapley.kriging import KernelParams, Kriging, learn_kernel
+from agnostix.shapley.coalitions import CoalitionPlan, Coalitions, count_pairs
+from agnostix.shapley.jackknife import OwnKernelOperator
+from agnostix.shapley.kriging import KernelParams, Kriging
 from agnostix.shapley.pair_regression import PairRegression
 from agnostix.shapley.residual_noise import NoisePrior, Spread
 
@@ -80,6 +81,13 @@ class PairOperator:
         own = sums_of_squares(residuals) / max(1.0, dof)
         noise, dof = self.noise.shrink(own, dof, spread, len(differences), self.gain)
         return self.unscaled_variances[:, None] * noise + rounding, dof
+
+
+def learn_operator(coalitions: Coalitions, values: CoalitionValues) -> Operator:
+    """Operator of the games of one row, under a kernel of their own."""
+    if coalitions.n_pairs == count_pairs(coalitions.n_players):
+        return build_operator(coalitions, KernelParams.without_kernel(coalitions.n_players))
+    return OwnKernelOperator.learn(coalitions, values)
 
 
 @one_blas_thread
@@ -236,8 +244,7 @@ def _estimate_block(
     values = linked.values(means)
     if operator is None:
         assert plan.coalitions is not None
-        params = learn_kernel(plan.coalitions, *values.differences())
-        operator = build_operator(plan.coalitions, params, same_games=True)
+        operator = learn_operator(plan.coalitions, values)
     shapley_values, of_coalitions, dof = operator.solve(values)
     components = linked.components(means)
     n = np.full(means.shape[2], plan.n_evaluations)
