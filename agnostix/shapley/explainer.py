@@ -23,7 +23,7 @@ from agnostix.core.row_sources import MaskedRowSource
 from agnostix.core.sklearn_compat import Interval, StrOptions
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
-from agnostix.shapley.coalition_values import LinkedValues, describe_outside
+from agnostix.shapley.coalition_values import LinkedValues, describe_outside, link_slope
 from agnostix.shapley.coalitions import CoalitionPlan, Coalitions, count_pairs, first_pairs, sample_pairs
 from agnostix.shapley.estimation import Operator, ShapleyResult, Stage, build_operator, estimate_rows
 from agnostix.shapley.exact import ExactOperator
@@ -72,11 +72,9 @@ class KernelShapExplainer(BackgroundExplainer):
         squares. "auto": "pooled" for tables up to 2,048 pairs of coalitions, "row"
         for other input up to 4,096, else "none".
     background : {"representative", "sample", "medoids", "all"}, default="representative"
-        Background rows, of those seen in `fit`. "representative": chosen and
-        weighted so that together they are as the table is, see
-        `representative_sample`. "sample": drawn without replacement. "medoids": the
-        central rows of clusters, weighted by cluster size. "all": all rows, whose
-        values have no `background_std_errors`.
+        Background rows, of those seen in `fit`. "representative": chosen and weighted
+        to be as the table is, see `representative_sample`. "sample": drawn without
+        replacement. "medoids": centers of clusters, weighted by their sizes. "all": all.
     background_size : int, default=50
         Number of background rows; all if there are fewer.
     feature_groups : mapping from str to list of str, default=None
@@ -258,6 +256,10 @@ class KernelShapExplainer(BackgroundExplainer):
     def _units(self) -> str:
         return "model output" if self.link == "identity" else "log-odds"
 
+    @property
+    def _slope(self) -> Any:
+        return link_slope(self.link, self.base_values_)
+
     def _attribute(self, rows: MaskedRows, selection: OutputSelection) -> Attribution:
         result = ShapleyResult.zeros(rows.present, len(self.output_names_), self._errors.n_components)
         first, which = rows.distinct()
@@ -415,7 +417,10 @@ class KernelShapExplainer(BackgroundExplainer):
         n_model_rows: int,
     ) -> Attribution:
         pick = partial(selection.pick, predictions=result.predictions)
-        of_coalitions, background = pick(result.coalition_variances), self._background_error(result, pick)
+        of_coalitions, background = (
+            pick(result.coalition_variances),
+            self._background_error(result, selection),
+        )
         of_background = np.moveaxis(background.variances, 0, 1)
         by_value, by_row = ("row", "feature", "output"), ("row",)
         size = self._size_to_halve_error(of_coalitions, of_background)
@@ -449,10 +454,11 @@ class KernelShapExplainer(BackgroundExplainer):
             details=details,
         )
 
-    def _background_error(self, result: ShapleyResult, pick: Callable[..., Floats]) -> BackgroundError:
+    def _background_error(self, result: ShapleyResult, selection: OutputSelection) -> BackgroundError:
         """Of the selected values: components (n_features, n_shared, n_rows, n_selected)."""
-        components = pick(result.components)
-        return self._errors.error(np.moveaxis(components, 0, 2), np.arange(components.shape[1]))
+        components = selection.pick(result.components, result.predictions)
+        typical = self._typical_of(result.predictions, selection)
+        return self._errors.error(np.moveaxis(components, 0, 2), typical)
 
     def _shared_errors(
         self, result: ShapleyResult, background: BackgroundError, pick: Callable[..., Floats]
