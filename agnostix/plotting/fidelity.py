@@ -101,7 +101,7 @@ class Fidelity:
         if self.is_constant:
             return "The model is constant near the row."
         if self.is_undetermined:
-            return f"{self.r2_words}: no sample meets what the row has"
+            return f"{self.r2_words}: no sample is like the row"
         held = f" with {self.n_used} of {self.n_features} features" if self.n_used < self.n_features else ""
         return f"{self.r2_words}{held}: the surrogate follows the model {self.follows}"
 
