@@ -35,7 +35,8 @@ from agnostix.lime.sampling import (
     resolve_sampling,
 )
 from agnostix.lime.selection import SELECTIONS
-from agnostix.lime.surrogates import LocalFits, resolve_surrogate
+from agnostix.lime.local_fits import LocalFits
+from agnostix.lime.surrogates import resolve_surrogate
 from agnostix.lime.tabular_samples import RowSampler, TabularSampler
 
 N_SAMPLES, N_MASKS = 5000, 1000

@@ -23,7 +23,7 @@ from agnostix.core.row_sources import MaskedRowSource
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.lime.neighborhood import Evaluate, SurrogateSpec
 from agnostix.lime.sampling import mask_size_probabilities
-from agnostix.lime.surrogates import LocalFits
+from agnostix.lime.local_fits import LocalFits
 from agnostix.lime.weighted_regression import WeightedRegression
 
 

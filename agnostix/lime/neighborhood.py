@@ -28,7 +28,8 @@ from agnostix.core.typing import Bools, Codes, Floats, Numbers
 from agnostix.exceptions import DataError
 from agnostix.lime.features import FeatureSamples
 from agnostix.lime.sampling import AMPLE_VARIATION, MIN_VARIATION, Kernel
-from agnostix.lime.surrogates import LocalFits, Surrogate
+from agnostix.lime.local_fits import LocalFits
+from agnostix.lime.surrogates import Surrogate
 from agnostix.lime.tabular_samples import InterpretableSamples, RowSampler, SharedSamples, TabularSampler
 from agnostix.lime.unseen_levels import UnseenLevelEffects, count_effect_rows
 from agnostix.lime.weighted_regression import WeightedRegression

@@ -41,6 +41,10 @@ class WeightedRegression:
         Independent blocks of equal size; 0 if the samples are exhaustive, so that nothing varies.
     origin : (n_features,) or 0
         What has been subtracted from `design` and `row_design`.
+    row_weight : float
+        Weight that a sample in the row's place would have.
+    row_effects : (n_outputs,) or 0
+        Effects of what no sample has, in the row's predictions.
     targets : (n_samples, n_outputs)
         Predictions minus that of the row, so that those of a constant model are exactly 0.
     total_weight : float
@@ -63,10 +67,13 @@ class WeightedRegression:
         row_predictions: Floats,
         n_blocks: int,
         origin: Floats | float = 0.0,
+        row_weight: float = 1.0,
+        row_effects: Floats | float = 0.0,
     ) -> None:
         self.design, self.weights, self.predictions = design, weights, predictions
         self.row_design, self.row_predictions = row_design, row_predictions
         self.n_blocks, self.origin = n_blocks, origin
+        self.row_weight, self.row_effects = row_weight, row_effects
         self.targets = predictions - row_predictions
         root = np.sqrt(weights)
         scaled = design * root
@@ -130,6 +137,17 @@ class WeightedRegression:
             intercept = self.target_mean - self.design_mean @ coefficients
         return self.targets - intercept - self.design.T @ coefficients
 
+    def weighted_residuals(self, residuals: Floats) -> Floats:
+        """W e (n_samples, n_outputs), less what the design of the points balances."""
+        return self.unbalanced(self.weights[:, None] * residuals)
+
+    def unbalanced(self, columns: Floats) -> Floats:
+        return columns
+
+    @property
+    def has_whole_blocks(self) -> bool:
+        return 1 < self.n_blocks < self.n_samples
+
     def block_scores(self, weighted_residuals: Floats) -> Floats:
         """D W e of each block, (n_blocks, n_features, n_columns)."""
         d, size = self.design.shape[0], self.n_samples // self.n_blocks
@@ -144,30 +162,25 @@ class WeightedRegression:
         flat = scores.transpose(1, 0, 2).reshape(n, n_blocks * n_columns)
         return self.solve(features, ridge, flat).reshape(n, n_blocks, n_columns).transpose(1, 0, 2)
 
-    def prediction_influences(
-        self, features: Codes, weighted_residuals: Floats, coefficient_influences: Floats
-    ) -> Floats:
-        """How much each block moves the surrogate's prediction for the row, (n_blocks, n_columns)."""
-        mean = self._block_sums(np.ones(self.n_samples), weighted_residuals) / self.total_weight
-        distance = (self.row_design - self.design_mean)[features]
-        return mean + np.einsum("f,bfc->bc", distance, coefficient_influences)
+    def halves(self) -> tuple[WeightedRegression, WeightedRegression]:
+        """Regressions of later and of earlier samples, independent of each other, of the total weight of all."""
+        unit = self.n_samples // self.n_blocks if self.has_whole_blocks else 1
+        n_first = (self.n_samples // unit + 1) // 2 * unit
+        return self._part(slice(n_first, None), unit), self._part(slice(0, n_first), unit)
 
-    def r2_score(self, residuals: Floats) -> tuple[Floats, Floats]:
-        """Weighted R2 and its standard error, each (n_outputs,); 1 and 0 for constant predictions."""
-        with np.errstate(over="ignore", invalid="ignore"):  # `explain` refuses predictions of such a size
-            squares, deviations = residuals**2, (self.targets - self.target_mean) ** 2
-            varies = self.total_squares > 0
-            total = np.where(varies, self.total_squares, 1.0)
-            r2 = np.where(varies, 1.0 - self.weights @ squares / total, 1.0)
-            if not self.n_blocks:
-                return r2, np.zeros_like(r2)
-            influences = self._block_sums(self.weights, squares - (1.0 - r2) * deviations) / total
-            return r2, np.where(varies, standard_error(influences, self.n_samples, 1), 0.0)
-
-    def _block_sums(self, weights: Floats, columns: Floats) -> Floats:
-        """Weighted sums of each block, (n_blocks, n_columns)."""
-        rows = weights.reshape(self.n_blocks, 1, -1)  # a product is faster than a sum of few columns
-        return (rows @ columns.reshape(self.n_blocks, rows.shape[2], -1))[:, 0]
+    def _part(self, samples: slice, unit: int) -> WeightedRegression:
+        weights = self.weights[samples]
+        return WeightedRegression(
+            self.design[:, samples],
+            weights * (self.n_samples / weights.size),
+            self.predictions[samples],
+            self.row_design,
+            self.row_predictions,
+            weights.size // unit,
+            self.origin,
+            self.row_weight,
+            self.row_effects,
+        )
 
 
 def standard_error(influences: Floats, n_samples: int, n_fitted: int) -> Floats:

@@ -1,0 +1,202 @@
+"""How much each sample moves what a surrogate says: standard errors, their freedom, and left-out residuals.
+
+With D the centered design (n_features, n_samples), W the weights, A = D W D' + ridge I and residuals e, sample
+i moves the coefficients by A^-1 D_i w_i e_i to first order, and has the leverage
+h_i = w_i (1 / sum(w) + D_i' A^-1 D_i). A fit without it errs by e_i / (1 - h_i) on it, which is exact (PRESS:
+Allen, 1974, https://doi.org/10.1080/00401706.1974.10489157). Standard errors are the spread of sums over
+independent blocks, or over single samples, where e_i / sqrt(1 - h_i) makes up for the fit (HC2: MacKinnon and
+White, 1985, https://doi.org/10.1016/0304-4076(85)90158-7). Degrees of freedom are those of Satterthwaite: few
+samples in a bin, or few that carry the residuals, know less.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from agnostix.core.typing import Bools, Codes, Floats
+from agnostix.lime.weighted_regression import WeightedRegression
+
+N_COMPONENTS = 16
+"""Components of the error that rows share."""
+LEAST_BLOCKS = 3
+"""Independent blocks whose spread is a standard error; with fewer it is that of single samples."""
+LEAST_CARRIERS = 2.5
+"""Samples, the row among them, that must carry the squared residuals: it is not one alone, or two."""
+_ROUNDING = 1e-11
+"""Residuals below it, relative to the predictions' range, are rounding."""
+_LEAST = 1e-8
+"""Least 1 - h."""
+
+
+class Spread(NamedTuple):
+    """Standard errors and degrees of freedom (...), and components (..., N_COMPONENTS) of the errors."""
+
+    errors: Floats
+    dof: Floats
+    components: Floats
+
+
+class LinearInfluences:
+    """Influences of samples on a linear fit to some features.
+
+    Attributes
+    ----------
+    moves : (n_features + 2, n_samples)
+        Change of the coefficients, of the prediction for the row, and of that for a design of 0, by weighted
+        residual.
+    leverages : (n_samples,)
+    """
+
+    def __init__(self, regression: WeightedRegression, features: Codes, ridge: float) -> None:
+        centered = regression.design[features] - regression.design_mean[features, None]
+        slopes = regression.solve(features, ridge, centered)
+        mean = 1.0 / regression.total_weight
+        base = np.broadcast_to(-np.asarray(regression.origin), regression.design_mean.shape)
+        distances = (np.stack([regression.row_design, base]) - regression.design_mean)[:, features]
+        self.moves = np.concatenate([slopes, mean + distances @ slopes])
+        self.leverages = regression.weights * (mean + np.einsum("fn,fn->n", centered, slopes))
+        self._regression = regression
+        self._left = np.maximum(1.0 - self.leverages, _LEAST)[:, None]
+
+    def spread(self, residuals: Floats) -> Spread:
+        """Of the moved numbers (n_features + 2, n_columns), from residuals (n_samples, n_columns)."""
+        return spread_of_moves(self._regression, self.moves, residuals / np.sqrt(self._left))
+
+    def leave_out(self, residuals: Floats) -> Floats:
+        """Residuals (n_samples, n_columns) of fits without the sample."""
+        return residuals / self._left
+
+
+def spread_of_moves(regression: WeightedRegression, moves: Floats, residuals: Floats) -> Spread:
+    """Spread of numbers that residuals (n_samples, n_columns) move by moves (m, n_samples) times weights."""
+    n, n_blocks = regression.n_samples, regression.n_blocks
+    if not n_blocks:
+        shape = (moves.shape[0], residuals.shape[1])
+        return Spread(np.zeros(shape), np.full(shape, np.inf), np.zeros((*shape, N_COMPONENTS), np.float32))
+    with np.errstate(over="ignore", invalid="ignore"):  # `explain` refuses predictions of such a size
+        weighted = regression.weighted_residuals(residuals)
+        squares, by_residual = moves**2, weighted**2
+        second, fourth = squares @ by_residual, squares**2 @ by_residual**2
+        dof = _freedom(second, fourth, _effective(squares * regression.weights**2)[:, None])
+        if regression.has_whole_blocks:
+            parts = _block_products(moves, weighted, n_blocks)
+            errors, most = spread_of_parts(parts), n_blocks - 1.0
+        else:
+            parts = _grouped_products(moves, weighted)
+            errors, most = np.sqrt(second * n / (n - 1.0)), max(n - moves.shape[0] + 1.0, 1.0)
+    return Spread(errors, np.clip(dof, 1.0, most), components_of_parts(parts, errors))
+
+
+def spread_of_sums(regression: WeightedRegression, influences: Floats) -> tuple[Floats, Floats]:
+    """Standard errors and degrees of freedom (n_columns,) of sums of influences (n_samples, n_columns)."""
+    n, influences = influences.shape[0], regression.unbalanced(influences)
+    squares = influences**2
+    dof = _freedom(squares.sum(axis=0), (squares**2).sum(axis=0), float(n))
+    if regression.has_whole_blocks:
+        parts = influences.reshape(regression.n_blocks, -1, influences.shape[1]).sum(axis=1)
+        errors, most = spread_of_parts(parts), regression.n_blocks - 1.0
+    else:
+        errors, most = np.sqrt(squares.sum(axis=0) * n / (n - 1.0)), n - 1.0
+    return errors, np.clip(dof, 1.0, most)
+
+
+def spread_of_parts(parts: Floats) -> Floats:
+    """Standard error (...) of a sum of independent parts (n_parts, ...)."""
+    n_parts = parts.shape[0]
+    with np.errstate(over="ignore"):  # `explain` refuses predictions of such a size
+        return np.sqrt(n_parts / (n_parts - 1.0) * np.square(parts - parts.mean(axis=0)).sum(axis=0))
+
+
+def components_of_parts(parts: Floats, errors: Floats, centered: bool = False) -> Floats:
+    """Components (..., N_COMPONENTS) of errors (...) along independent parts (n_parts, ...) of their sum."""
+    parts = parts if centered else parts - parts.mean(axis=0)
+    if parts.shape[0] > N_COMPONENTS:
+        starts = np.arange(N_COMPONENTS) * parts.shape[0] // N_COMPONENTS
+        parts = np.add.reduceat(parts, starts, axis=0)
+    length = np.sqrt(np.square(parts).sum(axis=0))
+    ratio = np.divide(errors, length, out=np.zeros_like(length), where=length > 0)
+    whole = np.zeros((*errors.shape, N_COMPONENTS), dtype=np.float32)
+    whole[..., : parts.shape[0]] = np.moveaxis(parts * ratio, 0, -1)
+    return whole
+
+
+def sample_groups(regression: WeightedRegression, n_groups: int, exactly: bool = False) -> Codes:
+    """First samples of groups that do not depend on each other: whole blocks, n_groups of them at most."""
+    n = regression.n_samples
+    unit = n // regression.n_blocks if regression.has_whole_blocks else 1
+    if exactly and n // unit < n_groups:
+        unit = 1
+    n_units = n // unit
+    n_groups = min(n_groups, n_units)
+    return np.arange(n_groups) * n_units // n_groups * unit
+
+
+def carriers(regression: WeightedRegression, residuals: Floats, row_residuals: Floats) -> Floats:
+    """Samples (n_outputs,) that carry the squared residuals, the row counted as one; infinite if all are 0.
+
+    Kish's effective number of w e^2: 1 where only the row has a residual.
+    """
+    size = np.abs(regression.targets).max(axis=0, initial=0.0) + 1e-3 * np.abs(regression.row_predictions)
+    there = np.where(np.abs(residuals) > _ROUNDING * size, residuals, 0.0)
+    at_row = np.where(np.abs(row_residuals) > _ROUNDING * size, row_residuals, 0.0)
+    shares = np.vstack([regression.weights[:, None] * there**2, regression.row_weight * at_row[None] ** 2])
+    largest = shares.max(axis=0)
+    shares = np.divide(shares, largest, out=np.zeros_like(shares), where=largest > 0)
+    squares = np.square(shares).sum(axis=0)
+    return np.divide(shares.sum(axis=0) ** 2, squares, out=np.full(squares.shape, np.inf), where=squares > 0)
+
+
+def is_determined(regression: WeightedRegression, residuals: Floats, row_residuals: Floats) -> Bools:
+    """Outputs (n_outputs,) whose residuals are not those of the row, or of one sample, alone."""
+    return carriers(regression, residuals, row_residuals) >= LEAST_CARRIERS
+
+
+def r2_score(regression: WeightedRegression, left_out: Floats) -> tuple[Floats, Floats, Floats]:
+    """Weighted R2 of left-out residuals, its error and degrees of freedom; 1 for constant predictions."""
+    weights, varies = regression.weights, regression.total_squares > 0
+    deviations = regression.targets - regression.target_mean
+    if regression.n_blocks:
+        deviations = deviations / np.maximum(1.0 - weights / regression.total_weight, _LEAST)[:, None]
+    with np.errstate(over="ignore", invalid="ignore"):  # `explain` refuses predictions of such a size
+        squares = deviations**2
+        total = np.where(varies, weights @ squares, 1.0)
+        lost = left_out**2
+        r2 = np.where(varies, 1.0 - weights @ lost / total, 1.0)
+        if not regression.n_blocks:
+            return r2, np.zeros_like(r2), np.full_like(r2, np.inf)
+        influences = weights[:, None] * (lost - (1.0 - r2) * squares) / total
+        errors, dof = spread_of_sums(regression, influences)
+    return r2, np.where(varies, errors, 0.0), dof
+
+
+def _effective(squares: Floats) -> Floats:
+    """Kish's effective number (m,) of squares (m, n)."""
+    fourth = np.square(squares).sum(axis=1)
+    return np.divide(squares.sum(axis=1) ** 2, fourth, out=np.ones_like(fourth), where=fourth > 0)
+
+
+def _freedom(second: Floats, fourth: Floats, n_moved: Floats | float) -> Floats:
+    """Degrees of freedom of a variance with sums of squares and of fourth powers, over n_moved samples.
+
+    2 / (kurtosis - 1) a sample, as the variance of a variance has it: n for normal residuals, twice the
+    number of samples where a few carry all.
+    """
+    share = np.divide(fourth, second**2, out=np.zeros(np.shape(second)), where=second > 0)
+    excess = np.maximum(share - 1.0 / n_moved, 1e-12)
+    return np.minimum(2.0 / excess, np.maximum(n_moved - 1.0, 1.0))
+
+
+def _block_products(moves: Floats, residuals: Floats, n_blocks: int) -> Floats:
+    """Products (n_blocks, m, n_columns) of moves (m, n) and residuals (n, n_columns) of each block."""
+    m, size = moves.shape[0], moves.shape[1] // n_blocks
+    return moves.reshape(m, n_blocks, size).transpose(1, 0, 2) @ residuals.reshape(n_blocks, size, -1)
+
+
+def _grouped_products(moves: Floats, residuals: Floats) -> Floats:
+    """The same of N_COMPONENTS groups, or one for each sample if there are fewer."""
+    n = moves.shape[1]
+    n_groups = min(N_COMPONENTS, n)
+    ends = np.arange(n_groups + 1) * n // n_groups
+    return np.stack([moves[:, a:b] @ residuals[a:b] for a, b in zip(ends[:-1], ends[1:], strict=True)])
