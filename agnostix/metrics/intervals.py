@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import ndtri, stdtr
+from scipy.special import stdtr
 
-from agnostix.core.explanation.statistics import check_level, half_widths
+from agnostix.core.intervals import check_level, half_widths, satterthwaite, wilson_ends
 from agnostix.core.typing import Floats
 
 KINDS = ("student", "wilson")
@@ -117,16 +117,11 @@ def mean_known(values: Floats, axis: int = 0) -> Floats:
 
 
 def add_errors(error: Floats, dof: Any, other: Floats, other_dof: Any) -> tuple[Floats, Floats]:
-    """Standard error of a sum of two independent ones, and its degrees of freedom by Welch and Satterthwaite.
-
-    Welch, B. L. (1947). The generalization of "Student's" problem when several different population variances
-    are involved. Biometrika, 34. https://doi.org/10.1093/biomet/34.1-2.28
-    """
-    one, two = np.square(error), np.square(other)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        own = np.where(one > 0, one**2 / dof, 0.0) + np.where(two > 0, two**2 / other_dof, 0.0)
-        joint = np.where(own > 0, np.square(one + two) / own, dof)
-    return np.sqrt(one + two), np.where(np.isnan(error), dof, joint)
+    """Standard error of a sum of two independent ones, and its degrees of freedom by `satterthwaite`."""
+    variances = np.square(error), np.square(other)
+    joint = satterthwaite(variances, (dof, other_dof))
+    is_known = (variances[0] + variances[1]) > 0
+    return np.sqrt(variances[0] + variances[1]), np.where(is_known, joint, dof)
 
 
 def crossed(values: Floats) -> tuple[Floats, Floats, float]:
@@ -149,16 +144,3 @@ def crossed(values: Floats) -> tuple[Floats, Floats, float]:
         interaction = np.square(left).sum() / max((n_rows - 1.0) * (n_draws - 1.0), 1.0)
         spread = by_draw.var(ddof=1) - (interaction / n_rows if n_rows > 1 else 0.0)
     return means, errors, float(np.sqrt(max(spread, 0.0) / n_draws)) if np.isfinite(spread) else 0.0
-
-
-def wilson_ends(proportion: Floats, n: Floats, level: float) -> tuple[Floats, Floats]:
-    """Ends of Wilson's interval of proportions (n_outputs,) of n rows.
-
-    Wilson, E. B. (1927). Probable inference, the law of succession, and statistical inference. JASA, 22.
-    https://doi.org/10.1080/01621459.1927.10502953
-    """
-    z = ndtri(0.5 + 0.5 * level)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        middle = (proportion + z**2 / (2.0 * n)) / (1.0 + z**2 / n)
-        half = z / (1.0 + z**2 / n) * np.sqrt(proportion * (1.0 - proportion) / n + z**2 / (4.0 * n**2))
-    return np.maximum(middle - half, 0.0), np.minimum(middle + half, 1.0)  # beyond by rounding

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 import pandas as pd
 
 from agnostix.core.explanation import Explanation
-from agnostix.core.explanation.statistics import check_level
+from agnostix.core.intervals import check_level
 from agnostix.plotting.attributions import take_row
 from agnostix.plotting.style import axes_for, figure_style
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from agnostix.core.explanation import Explanation
-from agnostix.core.explanation.statistics import half_widths
+from agnostix.core.intervals import half_widths
 from agnostix.plotting.attributions import surrogate_dof, surrogate_output, values_in_row
 from agnostix.plotting.words import is_surrogate
 

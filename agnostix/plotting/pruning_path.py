@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from agnostix.core.explanation.statistics import half_widths
+from agnostix.core.intervals import half_widths
 from agnostix.plotting.display import Display
 from agnostix.plotting.style import ACCENT, CONTRAST, INK, MUTED, PAPER, find_limits, write_ticks
 from agnostix.plotting.tree import LEVEL

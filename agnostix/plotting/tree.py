@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from agnostix.core.explanation.statistics import half_widths
+from agnostix.core.intervals import half_widths
 from agnostix.plotting.display import Display
 from agnostix.plotting.fidelity import POOR_LEAF
 from agnostix.plotting.style import ACCENT, CONTRAST, FAINT, INK, MUTED, SERIES

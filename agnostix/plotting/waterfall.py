@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from agnostix.core.explanation import Explanation
-from agnostix.core.explanation.statistics import half_widths
+from agnostix.core.intervals import half_widths
 from agnostix.plotting.attributions import (
     base_and_outputs,
     column_values,

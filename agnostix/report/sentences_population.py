@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from agnostix.core.explanation.statistics import half_widths
+from agnostix.core.intervals import half_widths
 from agnostix.core.models import as_predictor
 from agnostix.core.names import label_text
 from agnostix.plotting.fidelity import CLOSE, POOR_LEAF, ROUGH, how_closely

@@ -299,8 +299,8 @@ class Explanation:
         """Confidence intervals, each value by itself.
 
         Student's where ``extras["degrees_of_freedom"]`` has finite degrees of
-        freedom, else normal; ``extras["interval_kind"]`` may say which. Both are
-        Details with dims among those of values.
+        freedom, else normal, unless ``extras["interval_kind"]`` says which: see
+        `docs/intervals.md`. Both are Details with dims among those of values.
 
         Parameters
         ----------
@@ -311,7 +311,7 @@ class Explanation:
         -------
         low, high : ndarray shaped as values
             Equal to values where they are exact or nothing was sampled, NaN
-            where the error is unknown.
+            where the error is unknown, infinite where the kind is "undetermined".
 
         Examples
         --------

@@ -14,7 +14,7 @@ from agnostix.core.typing import Codes, Floats
 DEGREES_OF_FREEDOM = "degrees_of_freedom"
 """Key of the Detail with the degrees of freedom of the standard errors, infinite for normal intervals."""
 INTERVAL_KIND = "interval_kind"
-"""Key of the Detail with the kind of each interval, a key of `INTERVALS`."""
+"""Key of the Detail with the kind of each interval, a key of `core.intervals.INTERVALS`."""
 IS_SIGNED = "is_signed"
 """Key of whether values may have either sign, so that 0 is the middle of their scale, where that is known."""
 LAYER = "layer"

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
-from numbers import Real
+from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 
 import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 from narwhals.stable.v2.dependencies import is_polars_series
-from scipy.special import ndtri, stdtrit
 
 from agnostix.core.explanation.conversion import data_columns
 from agnostix.core.explanation.fields import (
@@ -23,69 +21,35 @@ from agnostix.core.explanation.fields import (
 )
 from agnostix.core.explanation.selection import object_array
 from agnostix.core.explanation.words import by_words
+from agnostix.core.intervals import check_level, interval_ends
 from agnostix.core.names import did_you_mean
 from agnostix.core.typing import Codes, Floats
 
 if TYPE_CHECKING:
     from agnostix.core.explanation.explanation import Explanation
 
-Interval = Callable[[Floats, Floats, Floats, float], tuple[Floats, Floats]]
 AGGREGATES = ("mean_abs", "mean", "max_abs")
-
-
-def half_widths(std_errors: Any, level: float, degrees_of_freedom: Any = np.inf) -> Floats:
-    """Half widths of Student's intervals, normal where the degrees of freedom are infinite; 0 for error 0."""
-    check_level(level)
-    errors, dof = np.asarray(std_errors, dtype=float), np.asarray(degrees_of_freedom, dtype=float)
-    tail = 0.5 + 0.5 * level
-    is_normal = np.isposinf(dof)
-    quantile = np.where(is_normal, ndtri(tail), stdtrit(np.where(is_normal, 1.0, dof), tail))
-    # Degrees of freedom of an exact value may be 0, for which Student's quantile is not defined.
-    return np.multiply(errors, quantile, where=errors != 0, out=np.zeros(np.broadcast(errors, dof).shape))
-
-
-def check_level(level: float, name: str = "level") -> None:
-    """Raise ValueError unless a confidence level is a number between 0 and 1."""
-    if not isinstance(level, Real) or not 0 < level < 1:
-        raise ValueError(f"{name} must be between 0 and 1, got {level!r}.")
-
-
-def _normal(values: Floats, errors: Floats, dof: Floats, level: float) -> tuple[Floats, Floats]:
-    half = half_widths(errors, level)
-    return values - half, values + half
-
-
-def _student(values: Floats, errors: Floats, dof: Floats, level: float) -> tuple[Floats, Floats]:
-    half = half_widths(errors, level, dof)
-    return values - half, values + half
-
-
-INTERVALS: dict[str, Interval] = {"normal": _normal, "student": _student}
-"""From values, standard errors, degrees of freedom and level to the ends, by the kind of interval."""
 
 
 def interval_of(explanation: Explanation, level: float) -> tuple[Floats, Floats]:
     """Lower and upper ends, shaped as values."""
     check_level(level)
     values, errors = explanation.values, explanation.std_errors
-    if errors is None:
+    dof, kinds = (by_value(explanation, key) for key in (DEGREES_OF_FREEDOM, INTERVAL_KIND))
+    if errors is None and kinds is None:
         return values.copy(), values.copy()
-    dof = _by_value(explanation, DEGREES_OF_FREEDOM, np.inf)
-    kinds = _by_value(explanation, INTERVAL_KIND, np.where(np.isposinf(dof), "normal", "student"))
-    low, high = values.copy(), values.copy()
-    for kind in np.unique(kinds):
-        if kind not in INTERVALS:
-            known = ", ".join(map(repr, INTERVALS))
-            raise ValueError(f"extras[{INTERVAL_KIND!r}] must be one of {known}; got {str(kind)!r}.")
-        those = kinds == kind
-        low[those], high[those] = INTERVALS[kind](values[those], errors[those], dof[those], level)
-    return low, high
+    known = (np.zeros_like(values) if errors is None else errors, level, np.inf if dof is None else dof)
+    try:
+        return interval_ends(values, *known, kinds)
+    except ValueError as error:
+        raise ValueError(f"extras[{INTERVAL_KIND!r}]: {error}") from None
 
 
-def _by_value(explanation: Explanation, key: str, default: Any) -> np.ndarray:
+def by_value(explanation: Explanation, key: str) -> np.ndarray | None:
+    """A Detail with dims among those of values, spread over them; None where there is none."""
     detail = explanation.extras.get(key)
     if detail is None:
-        return np.broadcast_to(default, explanation.values.shape)
+        return None
     return np.broadcast_to(expand(detail, explanation.dims), explanation.values.shape)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from agnostix.core.explanation.statistics import check_level
+from agnostix.core.intervals import check_level
 from agnostix.core.models import as_predictor
 from agnostix.core.typing import Bools, Floats
 from agnostix.exceptions import DataError

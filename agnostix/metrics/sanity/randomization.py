@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from agnostix.core.explanation.statistics import check_level
+from agnostix.core.intervals import check_level
 from agnostix.core.models import Differentiable, Predictor, as_predictor
 from agnostix.core.typing import Floats
 from agnostix.exceptions import DataError

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from agnostix.core.explanation import Explanation
-from agnostix.core.explanation.statistics import check_level
 from agnostix.core.frames import column_names, column_values, constant_row, copy_table, is_frame
+from agnostix.core.intervals import check_level
 from agnostix.core.masking import MaskBlock
 from agnostix.core.masking.fills import as_pixels
 from agnostix.core.models import Predictor, as_predictor

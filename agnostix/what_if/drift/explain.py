@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from agnostix.core.explanation import GapExplanation
-from agnostix.core.explanation.statistics import check_level
+from agnostix.core.intervals import check_level
 from agnostix.core.reproducibility import one_blas_thread, seed_of
 from agnostix.exceptions import DataError
 from agnostix.what_if.constraints.base import Context, Where

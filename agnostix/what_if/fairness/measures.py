@@ -11,7 +11,7 @@ import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
 from agnostix.core.explanation import GroupMeasures
-from agnostix.core.explanation.statistics import check_level
+from agnostix.core.intervals import check_level
 from agnostix.core.reproducibility import one_blas_thread
 from agnostix.core.typing import Bools, Floats
 from agnostix.what_if.constraints.base import Context

@@ -12,7 +12,7 @@ from scipy.stats import t as student
 
 from agnostix import Explanation
 from agnostix.core.explanation import Detail
-from agnostix.core.explanation.statistics import half_widths
+from agnostix.core.intervals import half_widths
 from tests.messages import refuses
 
 SHAPE = (3, 2, 2)
@@ -150,9 +150,18 @@ def test_interval_details_refused_if_dims_or_type_do_not_match(extras: dict, fac
 
 
 def test_interval_refuses_unknown_kind() -> None:
-    exp = made(interval_kind=Detail(np.array("fisher"), ()))
-    with refuses(ValueError, "extras['interval_kind']", "'normal', 'student'", "got 'fisher'"):
+    exp = made(interval_kind=Detail(np.array("bayes"), ()))
+    with refuses(ValueError, "extras['interval_kind']", "'normal', 'student'", "got 'bayes'"):
         exp.interval()
+
+
+@pytest.mark.parametrize("std_errors", [0.5, None])
+def test_interval_of_what_is_not_determined_is_the_whole_line(std_errors: Any) -> None:
+    exp = made(std_errors, interval_kind=Detail(np.array(["student", "undetermined"]), ("feature",)))
+    low, high = exp.interval()
+    assert np.isposinf(high[:, 1]).all()
+    assert np.isneginf(low[:, 1]).all()
+    assert np.isfinite(low[:, 0]).all()
 
 
 def test_half_widths_broadcast_shapes() -> None:
