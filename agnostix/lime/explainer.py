@@ -14,7 +14,9 @@ from sklearn.utils.validation import check_consistent_length, has_fit_parameter
 from agnostix.core.base import Attribution, AttributionExplainer, OutputSelection
 from agnostix.core.base.explainer import take_examples
 from agnostix.core.explanation import Detail, Explanation
+from agnostix.core.explanation.fields import DEGREES_OF_FREEDOM, INTERVAL_KIND
 from agnostix.core.frames import as_table, checked_weights, missing_as_nan, take_rows
+from agnostix.core.intervals import UNDETERMINED
 from agnostix.core.masking import MaskerConstraint, read_rows
 from agnostix.core.reproducibility import SobolBlocks
 from agnostix.core.row_order import check_row_order
@@ -31,7 +33,9 @@ from agnostix.lime.sampling import (
     KernelSampling,
     LocalSampling,
     TiltedSampling,
+    check_n_samples,
     check_no_discretizer,
+    resolve_n_samples,
     resolve_sampling,
 )
 from agnostix.lime.selection import SELECTIONS
@@ -39,8 +43,8 @@ from agnostix.lime.local_fits import LocalFits
 from agnostix.lime.surrogates import resolve_surrogate
 from agnostix.lime.tabular_samples import RowSampler, TabularSampler
 
-N_SAMPLES, N_MASKS = 5000, 1000
-"""Samples near a row of a table, and masks of an image or text."""
+N_SAMPLES = 5000
+"""Samples near a row of a table; more if it has many columns."""
 MAX_SAMPLES = 2**30
 """Samples of which a Sobol net has no more."""
 N_TRIAL_ROWS = 2
@@ -396,10 +400,9 @@ default="auto"
         self._check_max_features()
         self.kernel_width_ = float(self.sampling_.width or MASK_WIDTH)
         self._try_model(predictor, unmasked[:N_TRIAL_ROWS])
-        n_samples = N_MASKS if self.n_samples == "auto" else int(self.n_samples)
         is_tilted = isinstance(self.sampling_, TiltedSampling)
         return MaskedNeighborhood(
-            self.masker, self.features_, self.kernel_width_, n_samples, is_tilted, self._seed
+            self.masker, self.features_, self.kernel_width_, self.n_samples, is_tilted, self._seed
         )
 
     def _learn_sampler(self, table: Any, y: Any, sample_weight: Any) -> TabularSampler:
@@ -413,8 +416,10 @@ default="auto"
         features = discretizer.learn_features(self.features_)
         if isinstance(self.sampling_, LocalSampling):
             self.sampling_._check_radius(features)
-        n_samples = N_SAMPLES if self.n_samples == "auto" else int(self.n_samples)
+        n_varying = sum(feature.varies for feature in features)
+        n_samples = resolve_n_samples(self.n_samples, n_varying, N_SAMPLES)
         points = SobolBlocks.from_n_points(len(features), n_samples, self._seed)
+        check_n_samples(points.n_points, n_varying, "")
         return TabularSampler(take_examples(observed), tuple(features), points)
 
     def _spec(self) -> SurrogateSpec:
@@ -444,8 +449,9 @@ default="auto"
         values, errors = fits.coefficients, fits.std_errors
         if self.values == "coef_x":
             values, errors = contributions, errors * np.abs(fits.row_design)[:, :, None]
+        is_there = self._neighborhood.present(rows)[:, :, None]
         return Attribution(
-            values=pick(np.where(self._neighborhood.present(rows)[:, :, None], values, np.nan)),
+            values=pick(np.where(is_there, values, np.nan)),
             std_errors=pick(errors),
             base_values=pick(fits.surrogate_outputs - total),
             predictions=fits.predictions,
@@ -460,9 +466,18 @@ default="auto"
         by_output: dict[str, Numbers] = {
             "surrogate_outputs": fits.surrogate_outputs,
             "surrogate_std_errors": fits.surrogate_std_errors,
+            "surrogate_degrees_of_freedom": fits.output_dof,
+            "base_value_std_errors": fits.base_std_errors,
             "r2_std_errors": fits.r2_std_errors,
+            "r2_degrees_of_freedom": fits.r2_dof,
         }
-        by_value: dict[str, Numbers] = {}
+        kinds = np.where(fits.is_unused, "rule_of_three", "student")
+        kinds = np.where(fits.is_determined[:, None], kinds, UNDETERMINED)
+        by_value: dict[str, Numbers] = {DEGREES_OF_FREEDOM: fits.dof, INTERVAL_KIND: kinds}
+        scale = fits.row_design[:, :, None, None] if self.values == "coef_x" else 1.0
+        shared = (fits.shared * scale).astype(np.float32)
+        if not fits.is_determined.all():
+            by_output["determined"] = fits.is_determined
         if self.max_features is not None:
             by_value["selected"] = fits.selected
         if self.stability is not None:
@@ -476,4 +491,10 @@ default="auto"
             "kernel_width": self.kernel_width_,
             **{name: Detail(pick(array), ("row", "output")) for name, array in by_output.items()},
             **{name: Detail(pick(array), ("row", "feature", "output")) for name, array in by_value.items()},
+            "shared_errors": Detail(_pick_last(pick, shared), ("row", "feature", "output", "component")),
         }
+
+
+def _pick_last(pick: Callable[[Numbers], Numbers], array: Numbers) -> Numbers:
+    """Selected outputs of an array (n_rows, n_features, n_outputs, n)."""
+    return np.moveaxis(pick(np.moveaxis(array, 3, 1)), 1, 3)

@@ -50,13 +50,19 @@ class LinearInfluences:
     """
 
     def __init__(self, regression: WeightedRegression, features: Codes, ridge: float) -> None:
-        centered = regression.design[features] - regression.design_mean[features, None]
-        slopes = regression.solve(features, ridge, centered)
-        mean = 1.0 / regression.total_weight
+        n, mean = features.size, 1.0 / regression.total_weight
+        design = regression.design if n == regression.design.shape[0] else regression.design[features]
         base = np.broadcast_to(-np.asarray(regression.origin), regression.design_mean.shape)
         distances = (np.stack([regression.row_design, base]) - regression.design_mean)[:, features]
-        self.moves = np.concatenate([slopes, mean + distances @ slopes])
-        self.leverages = regression.weights * (mean + np.einsum("fn,fn->n", centered, slopes))
+        # One product with the design is most of the work.
+        factors = regression.solve(features, ridge, np.eye(n))
+        factors = np.concatenate([factors, distances @ factors])
+        self.moves = factors @ design
+        self.moves -= (factors @ regression.design_mean[features])[:, None]
+        squares = np.einsum("fn,fn->n", design, self.moves[:n])
+        squares -= regression.design_mean[features] @ self.moves[:n]
+        self.moves[n:] += mean
+        self.leverages = regression.weights * (mean + squares)
         self._regression = regression
         self._left = np.maximum(1.0 - self.leverages, _LEAST)[:, None]
 
@@ -77,9 +83,7 @@ def spread_of_moves(regression: WeightedRegression, moves: Floats, residuals: Fl
         return Spread(np.zeros(shape), np.full(shape, np.inf), np.zeros((*shape, N_COMPONENTS), np.float32))
     with np.errstate(over="ignore", invalid="ignore"):  # `explain` refuses predictions of such a size
         weighted = regression.weighted_residuals(residuals)
-        squares, by_residual = moves**2, weighted**2
-        second, fourth = squares @ by_residual, squares**2 @ by_residual**2
-        dof = _freedom(second, fourth, _effective(squares * regression.weights**2)[:, None])
+        dof, second = _freedom_of_moves(moves, weighted, regression.weights)
         if regression.has_whole_blocks:
             parts = _block_products(moves, weighted, n_blocks)
             errors, most = spread_of_parts(parts), n_blocks - 1.0
@@ -168,13 +172,19 @@ def r2_score(regression: WeightedRegression, left_out: Floats) -> tuple[Floats, 
             return r2, np.zeros_like(r2), np.full_like(r2, np.inf)
         influences = weights[:, None] * (lost - (1.0 - r2) * squares) / total
         errors, dof = spread_of_sums(regression, influences)
+        errors = np.maximum(errors, (1.0 - r2) / regression.n_samples)  # what one sample can make of it
     return r2, np.where(varies, errors, 0.0), dof
 
 
-def _effective(squares: Floats) -> Floats:
-    """Kish's effective number (m,) of squares (m, n)."""
-    fourth = np.square(squares).sum(axis=1)
-    return np.divide(squares.sum(axis=1) ** 2, fourth, out=np.ones_like(fourth), where=fourth > 0)
+def _freedom_of_moves(moves: Floats, weighted: Floats, weights: Floats) -> tuple[Floats, Floats]:
+    """Degrees of freedom of moves @ weighted residuals, and its variance over single samples."""
+    squares = moves * moves
+    squared, weight = weighted**2, weights**2
+    both = squares @ np.column_stack([squared, weight])
+    np.multiply(squares, squares, out=squares)
+    fourth = squares @ np.column_stack([squared**2, weight**2])
+    n_moved = np.divide(both[:, -1:] ** 2, fourth[:, -1:], out=np.ones((len(moves), 1)), where=fourth[:, -1:] > 0)
+    return _freedom(both[:, :-1], fourth[:, :-1], n_moved), both[:, :-1]
 
 
 def _freedom(second: Floats, fourth: Floats, n_moved: Floats | float) -> Floats:

@@ -114,16 +114,19 @@ class OpenFit:
 
     Attributes
     ----------
-    regression : WeightedRegression
-        Of the samples that estimate.
+    regression, whole : WeightedRegression
+        Of the samples that estimate, and of all.
     selected : bool (n_features, n_outputs)
     margin : (n_outputs,)
     residuals, left_out : (n_samples, n_outputs)
         Of the surrogate, and of surrogates fitted without the sample.
     """
 
-    def __init__(self, regression: WeightedRegression, selected: Bools, margin: Floats) -> None:
-        self.regression, self.selected, self.margin = regression, selected, margin
+    def __init__(
+        self, regression: WeightedRegression, selected: Bools, margin: Floats, whole: WeightedRegression
+    ) -> None:
+        self.regression, self.whole = regression, whole
+        self.selected, self.margin = selected, margin
         shape, n_outputs = selected.shape, selected.shape[1]
         self.coefficients, self.errors = np.zeros(shape), np.zeros(shape)
         self.dof, self.is_unused = np.full(shape, np.inf), np.zeros(shape, dtype=bool)
@@ -132,6 +135,7 @@ class OpenFit:
         self.row_errors, self.base_errors = np.zeros(n_outputs), np.zeros(n_outputs)
         self.residuals = np.zeros(regression.targets.shape)
         self.left_out = np.zeros(regression.targets.shape)
+        self._r2_jackknife, self._n_groups = np.zeros(n_outputs), 0
 
     def put(self, features: Codes, outputs: Codes, coefficients: Floats, at_row: Floats) -> None:
         """Coefficients (n, n_columns) and the surrogate's targets at the row (n_columns,)."""
@@ -146,6 +150,14 @@ class OpenFit:
         self.row_errors[outputs], self.base_errors[outputs] = spread.errors[-2], spread.errors[-1]
         self.output_dof[outputs] = np.minimum(spread.dof[-2], spread.dof[-1])
 
+    def put_r2(self, outputs: Codes, without: Floats) -> None:
+        """R2 (n_groups, n_columns) without each group of samples, for the error of a surrogate that jumps.
+
+        The jackknife's variance is too large (Efron and Stein, 1981), that of a given surrogate too small.
+        """
+        self._r2_jackknife[outputs] = (without.shape[0] - 1.0) * without.var(axis=0)
+        self._n_groups = without.shape[0]
+
     def close(self) -> LocalFits:
         """The fit; errors are NaN where samples do not tell what the row is like."""
         one = self.regression
@@ -154,6 +166,9 @@ class OpenFit:
             determined = is_determined(one, self.residuals, -self.at_row - one.row_effects)
         unknown = np.where(determined, 0.0, np.nan)
         r2, r2_errors, r2_dof = r2_score(one, self.left_out)
+        if self._n_groups:
+            r2_errors = np.sqrt((r2_errors**2 + self._r2_jackknife) / 2.0)
+            r2_dof = np.minimum(r2_dof, self._n_groups - 1.0)
         return LocalFits(
             coefficients=self.coefficients,
             std_errors=np.where(self.selected, self.errors + unknown, 0.0),
@@ -172,6 +187,6 @@ class OpenFit:
             is_determined=determined,
             selected=self.selected,
             margin=self.margin,
-            effective_samples=one.effective_samples,
-            n_samples=one.n_samples,
+            effective_samples=self.whole.effective_samples,
+            n_samples=self.whole.n_samples,
         )

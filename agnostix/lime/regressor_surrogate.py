@@ -49,7 +49,7 @@ class RegressorSurrogate:
 
     def fit(self, regression: WeightedRegression, max_features: int | None, with_margin: bool) -> LocalFits:
         selected, margin, one = select_features(self.selection, regression, max_features, with_margin)
-        fit = OpenFit(one, selected, margin)
+        fit = OpenFit(one, selected, margin, regression)
         for output in range(selected.shape[1]):
             features = np.flatnonzero(selected[:, output])
             line = self._refit(one, features, output)
@@ -65,7 +65,7 @@ class RegressorSurrogate:
         """Errors and left-out residuals of one output, from balanced half-samples."""
         one = fit.regression
         groups = sample_groups(one, N_GROUPS, exactly=True)
-        group = np.repeat(np.arange(N_GROUPS), np.diff([*groups[:-1], one.n_samples]))
+        group = np.repeat(np.arange(N_GROUPS), np.diff([*groups, one.n_samples]))
         signs = hadamard(N_GROUPS)[:, 1:].T > 0  # (n_pairs, N_GROUPS)
         halves = [[self._refit(one, features, output, kept[group]) for kept in (s, ~s)] for s in signs]
         places = np.stack([one.row_design, np.broadcast_to(-np.asarray(one.origin), one.row_design.shape)])

@@ -39,7 +39,7 @@ class LinearSurrogate:
 
     def fit(self, regression: WeightedRegression, max_features: int | None, with_margin: bool) -> LocalFits:
         selected, margin, one = select_features(self.selection, regression, max_features, with_margin)
-        fit = OpenFit(one, selected, margin)
+        fit = OpenFit(one, selected, margin, regression)
         groups = group_outputs(selected)
         for features, outputs in groups:
             slopes = one.solve(features, self.ridge, one.cross[features[:, None], outputs])

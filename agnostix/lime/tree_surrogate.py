@@ -1,4 +1,8 @@
-"""Small regression trees as the surrogate near a row."""
+"""Small regression trees as the surrogate near a row.
+
+A single tree jumps: another seed makes other splits. The surrogate is therefore the mean of trees that are
+grown on groups of samples of their own, whose spread is the error, splits and all.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +13,16 @@ import numpy as np
 from sklearn.tree import DecisionTreeRegressor
 
 from agnostix.core.typing import Codes, Floats
-from agnostix.lime.influences import Spread, components_of_parts, sample_groups, spread_of_parts
+from agnostix.lime.influences import LEAST_CARRIERS, Spread, components_of_parts, sample_groups, spread_of_parts
 from agnostix.lime.local_fits import LocalFits, OpenFit
 from agnostix.lime.selection import Selection, group_outputs, select_features
 from agnostix.lime.weighted_regression import WeightedRegression
 
 N_TREES = 8
-"""Groups of samples, a tree for each."""
+"""Groups of samples, each with surrogates of its own."""
+N_PARTS = 3
+"""Parts of a group, of which a tree sees all but one: a split that is a close call is not made or missed as one."""
+_ROUNDING = 1e-12
 
 
 class _Tree(NamedTuple):
@@ -25,24 +32,30 @@ class _Tree(NamedTuple):
     ----------
     contributions : (n_features, n_outputs)
         Changes of the node mean by the feature of the split, along the row's path.
+    sizes : (n_features, n_outputs)
+        Largest change at a split on the feature anywhere in the tree, on the row's side of it; for features
+        that have none, the median change of all splits times the share of them that are on the row's path.
     at_row, base : (n_outputs,)
         Means of the row's leaf and of the root.
+    n_in_leaf : int
+        Samples in the row's leaf.
     predictions : (n_samples, n_outputs)
     """
 
     contributions: Floats
+    sizes: Floats
     at_row: Floats
     base: Floats
+    n_in_leaf: int
     predictions: Floats
 
 
 @dataclass(frozen=True)
 class TreeSurrogate:
-    """Regression trees of at most `max_leaf_nodes` leaves, each grown on samples of its own.
+    """The mean of regression trees of at most `max_leaf_nodes` leaves, grown on groups of samples.
 
     A feature's contribution is the sum of the changes of the node mean at splits on it along the row's path
-    (Saabas), the mean over the trees. Trees are independent, so that their spread is the error, splits and
-    all. Outputs that use the same features share trees.
+    (Saabas). Outputs that use the same features share trees.
     """
 
     max_leaf_nodes: int
@@ -52,66 +65,109 @@ class TreeSurrogate:
 
     def fit(self, regression: WeightedRegression, max_features: int | None, with_margin: bool) -> LocalFits:
         selected, margin, one = select_features(self.selection, regression, max_features, with_margin)
-        fit = OpenFit(one, selected, margin)
+        fit = OpenFit(one, selected, margin, regression)
         starts = sample_groups(one, N_TREES) if one.n_blocks else np.array([0])
         groups = [slice(a, b) for a, b in zip(starts, [*starts[1:], one.n_samples], strict=True)]
         for features, outputs in group_outputs(selected):
-            trees = [self._grow(one, group, features, outputs) for group in groups]
+            trees = [self._grow_parts(one, group, features, outputs) for group in groups]
             _put_trees(fit, features, outputs, trees, groups)
         return fit.close()._replace(row_design=np.ones(one.row_design.size))
 
-    def _grow(self, one: WeightedRegression, group: slice, features: Codes, outputs: Codes) -> _Tree:
+    def _grow_parts(self, one: WeightedRegression, group: slice, features: Codes, outputs: Codes) -> _Tree:
+        """The mean of trees grown on a group of samples without each third of it."""
+        samples = np.arange(group.start, group.stop)
+        if not one.n_blocks or samples.size < 2 * N_PARTS:
+            return self._grow(one, samples, features, outputs)
+        part = np.arange(samples.size) * N_PARTS // samples.size
+        trees = [self._grow(one, samples[part != k], features, outputs) for k in range(N_PARTS)]
+        return _Tree(*(np.mean(numbers, axis=0) for numbers in zip(*trees, strict=True)))
+
+    def _grow(self, one: WeightedRegression, group: Codes, features: Codes, outputs: Codes) -> _Tree:
         """The tree grown on some samples."""
         targets, weights = one.targets[group][:, outputs], one.weights[group]
-        design = one.design[features].T
+        design, at_row = one.design[features].T, one.row_design[features]
+        none = np.zeros((features.size, outputs.size))
+        if not features.size or not (one.total_squares[outputs] > 0).any():
+            mean = weights @ targets / weights.sum()
+            predictions = np.broadcast_to(mean, one.targets[:, outputs].shape)
+            return _Tree(none, none, mean, mean, weights.size, predictions)
         # Outputs in their own standard deviations, so that none decides the splits by its unit.
         deviations = np.sqrt(one.total_squares[outputs] / one.total_weight)
         scale = np.where(deviations > 0, deviations, 1.0)
-        contributions = np.zeros((features.size, outputs.size))
-        if not features.size or not (one.total_squares[outputs] > 0).any():
-            mean = weights @ targets / weights.sum()
-            return _Tree(contributions, mean, mean, np.broadcast_to(mean, one.targets[:, outputs].shape))
         tree = DecisionTreeRegressor(max_leaf_nodes=self.max_leaf_nodes, random_state=0)
         tree.fit(design[group], targets / scale, sample_weight=weights)
-        nodes = np.flatnonzero(tree.decision_path(one.row_design[None, features]).toarray()[0])
-        means = tree.tree_.value[nodes, :, 0] * scale
-        np.add.at(contributions, tree.tree_.feature[nodes[:-1]], np.diff(means, axis=0))
+        means, inner = tree.tree_.value[:, :, 0] * scale, tree.tree_
+        splits = np.flatnonzero(inner.children_left >= 0)
+        by = inner.feature[splits]
+        is_left = at_row[by].astype(np.float32) <= inner.threshold[splits]
+        child = np.where(is_left, inner.children_left[splits], inner.children_right[splits])
+        changes = means[child] - means[splits]
+        changes[np.abs(changes) <= _ROUNDING * np.abs(means).max(axis=0)] = 0.0
+        nodes = np.flatnonzero(tree.decision_path(at_row[None]).toarray()[0])
+        on_path = np.isin(splits, nodes)
+        contributions, sizes = none.copy(), none.copy()
+        np.add.at(contributions, by[on_path], changes[on_path])
+        np.add.at(sizes, by, np.abs(changes))
+        sizes /= np.maximum(np.bincount(by, minlength=features.size), 1)[:, None]
+        # Of all splits on any feature, those on the path are a part.
+        usual = np.median(np.abs(changes), axis=0) * on_path.mean() if len(changes) else 0.0
+        sizes = np.where(np.isin(np.arange(features.size), by)[:, None], sizes, usual)
         predictions = tree.predict(design).reshape(-1, outputs.size) * scale
-        return _Tree(contributions, means[-1], means[0], predictions)
+        n_in_leaf = int(inner.n_node_samples[nodes[-1]])
+        return _Tree(contributions, sizes, means[nodes[-1]], means[0], n_in_leaf, predictions)
 
 
 def _put_trees(
     fit: OpenFit, features: Codes, outputs: Codes, trees: list[_Tree], groups: list[slice]
 ) -> None:
     """The mean of trees, its spread, and residuals on the samples that a tree has not seen."""
-    n = len(trees)
+    n, targets = len(trees), fit.regression.targets[:, outputs]
     numbers = np.array([np.vstack([one.contributions, one.at_row, one.base]) for one in trees])
     mean = numbers.mean(axis=0)
     fit.put(features, outputs, mean[:-2], mean[-2])
-    total = sum(one.predictions for one in trees)
-    targets = fit.regression.targets[:, outputs]
+    total = np.sum([one.predictions for one in trees], axis=0)
     fit.residuals[:, outputs] = fit.left_out[:, outputs] = targets - total / n
     if n == 1:
         return
-    for group, one in zip(groups, trees, strict=True):
-        others = (total[group] - one.predictions[group]) / (n - 1.0)
-        fit.left_out[group, outputs] = targets[group] - others
+    own = np.concatenate([one.predictions[group] for group, one in zip(groups, trees, strict=True)])
+    fit.left_out[:, outputs] = targets - (total - own) / (n - 1.0)
     errors = spread_of_parts(numbers / n)
+    # Leaves may hold a single value, which says that others are rare, not that there are none.
+    n_in_leaves = sum(one.n_in_leaf for one in trees)
+    size = np.abs(targets - mean[-2]).max(axis=0)
+    errors[-2] = np.where(errors[-2] > _ROUNDING * size, errors[-2], size / n_in_leaves)
     dof = np.full(errors.shape, n - 1.0)
     fit.put_spread(features, outputs, Spread(errors, dof, components_of_parts(numbers / n, errors)))
-    _put_unused(fit, features, outputs, numbers[:, :-2])
+    _put_rare(fit, features, outputs, numbers[:, :-2], np.array([one.sizes for one in trees]))
+    fit.put_r2(outputs, _jackknifed_r2(fit.regression, targets, total, own, trees, groups))
 
 
-def _put_unused(fit: OpenFit, features: Codes, outputs: Codes, contributions: Floats) -> None:
-    """The rule of three for features on which no tree (n_trees, n, n_columns) splits along the path.
+def _put_rare(fit: OpenFit, features: Codes, outputs: Codes, contributions: Floats, sizes: Floats) -> None:
+    """What trees (n_trees, n, n_columns) hardly ever split on along the path, one in so many others may.
 
-    One that another tree would split on adds no more than the least that features of a tree add.
+    The rule of three where none does; one or two are no measure of a spread.
     """
-    sizes = np.where(contributions != 0.0, np.abs(contributions), np.inf).min(axis=1, initial=np.inf)
-    size = np.where(np.isfinite(sizes), sizes, 0.0).max(axis=0)
-    varies = np.diag(fit.regression.gram)[features] > 0
-    unused = ~contributions.any(axis=0) & varies[:, None] & (size > 0)
-    rows, columns = np.nonzero(unused)
-    cells = features[rows], outputs[columns]
-    fit.errors[cells] = size[columns] / contributions.shape[0]
-    fit.is_unused[cells] = True
+    sizes = np.ma.median(np.ma.masked_equal(sizes, 0.0), axis=0).filled(0.0)
+    squares = contributions**2
+    second, fourth = squares.sum(axis=0), (squares**2).sum(axis=0)
+    is_rare = (second**2 < LEAST_CARRIERS * fourth) | (second == 0)
+    is_rare &= (np.diag(fit.regression.gram)[features] > 0)[:, None]
+    cells = tuple(part[is_rare] for part in np.broadcast_arrays(features[:, None], outputs))
+    fit.errors[cells] = np.maximum(fit.errors[cells], sizes[is_rare] / len(contributions))
+    fit.is_unused[cells] = (second == 0)[is_rare]
+
+
+def _jackknifed_r2(
+    one: WeightedRegression, targets: Floats, total: Floats, own: Floats, trees: list[_Tree], groups: list[slice]
+) -> Floats:
+    """R2 (n_trees, n_outputs) without the samples and the tree of one group after another."""
+    found = []
+    for group, tree in zip(groups, trees, strict=True):
+        weights = one.weights.copy()
+        weights[group] = 0.0
+        left = targets - (total - own - tree.predictions) / max(len(trees) - 2.0, 1.0)
+        mean = weights @ targets / weights.sum()
+        squares = weights @ (targets - mean) ** 2
+        lost = np.divide(weights @ left**2, squares, out=np.zeros_like(squares), where=squares > 0)
+        found.append(1.0 - lost)
+    return np.array(found)

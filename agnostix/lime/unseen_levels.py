@@ -6,8 +6,9 @@ over samples that have another value.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,9 +18,9 @@ from agnostix.core.row_sources import RowSource
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
 from agnostix.lime.features import FeatureSamples
+from agnostix.lime.influences import components_of_parts, spread_of_parts
 from agnostix.lime.sampling import Kernel
 from agnostix.lime.tabular_samples import InterpretableSamples, RowSampler, TabularSampler
-from agnostix.lime.weighted_regression import standard_error
 
 BLOCK_SIZE = 32
 """Samples that are taken from the start of each block."""
@@ -29,6 +30,15 @@ def count_effect_rows(sampler: TabularSampler, n_effects: int) -> int:
     """Model rows of so many effects, where blocks are cut short."""
     points = sampler.points
     return 2 * n_effects * points.n_blocks * min(points.size, BLOCK_SIZE)
+
+
+class LevelEffect(NamedTuple):
+    """The effect of a level (n_outputs,), its standard error, degrees of freedom and components."""
+
+    value: Floats
+    error: Floats
+    dof: Floats
+    components: Floats
 
 
 @dataclass
@@ -97,8 +107,12 @@ class UnseenLevelEffects(RowSource):
         columns = {position: column[part] for position, column in self._columns(block).items()}
         return build_table(self.sampler.template, columns)
 
-    def estimate_effect(self, item: int, predictions: Floats) -> tuple[Floats, Floats]:
-        """Weighted mean difference and its standard error, (n_outputs,) each."""
+    def estimate(self, evaluate: Callable[..., Any]) -> tuple[list[LevelEffect], int]:
+        """All effects, and the model rows that they took."""
+        return evaluate(self, UnseenLevelEffects.estimate_effect)
+
+    def estimate_effect(self, item: int, predictions: Floats) -> LevelEffect:
+        """Weighted mean difference, with its error."""
         row, feature = self.pairs[item]
         before, after = np.split(predictions, 2)
         encoded = [one.encoded for one in self._samples(item)]
@@ -115,8 +129,11 @@ class UnseenLevelEffects(RowSource):
         weights = (weights / weights.sum())[:, None]
         effect = (weights * (after - before)).sum(axis=0)
         deviations = weights * (after - before - effect)
-        influences = deviations.reshape(self.sampler.points.n_blocks, -1, effect.size).sum(axis=1)
-        return effect, standard_error(influences, weights.size, 1)
+        parts = deviations.reshape(self.sampler.points.n_blocks, -1, effect.size).sum(axis=1)
+        error = spread_of_parts(parts)
+        n_counted = 1.0 / np.square(weights).sum()
+        dof = np.full(effect.size, np.clip(n_counted - 1.0, 1.0, len(parts) - 1.0))
+        return LevelEffect(effect, error, dof, components_of_parts(parts, error))
 
     def describe(self, block: int, part: slice | None = None) -> str:
         first, last = (0, self.n_rows(block) - 1) if part is None else (part.start, part.stop - 1)
