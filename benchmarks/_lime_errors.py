@@ -16,10 +16,10 @@ from _lime_peers import Lime, PlainSamples
 from scipy.stats import t as student
 from sklearn.tree import DecisionTreeRegressor
 
-from agnostix.core.reproducibility import SobolBlocks
+from agnostix.core.designs import Design
 from tests.reference import lime as reference
 
-BLOCKS = SobolBlocks.from_n_points(1, N_SAMPLES, 0)
+BLOCKS = Design.from_n_points(1, N_SAMPLES, 0)
 FREEDOM = BLOCKS.n_blocks - 1
 LEVEL = 0.95
 NOTHING = 1e-9

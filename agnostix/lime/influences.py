@@ -15,13 +15,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from agnostix.core.designs import standard_error
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.lime.weighted_regression import WeightedRegression
 
 N_COMPONENTS = 16
 """Components of the error that rows share."""
-LEAST_BLOCKS = 3
-"""Independent blocks whose spread is a standard error; with fewer it is that of single samples."""
+LEAST_GROUPS = 4
+"""Whole arrays whose spread is an error; with fewer, samples are taken as independent, which they exceed."""
 LEAST_CARRIERS = 2.5
 """Samples, the row among them, that must carry the squared residuals: it is not one alone, or two."""
 _ROUNDING = 1e-11
@@ -51,58 +52,71 @@ class LinearInfluences:
 
     def __init__(self, regression: WeightedRegression, features: Codes, ridge: float) -> None:
         n, mean = features.size, 1.0 / regression.total_weight
-        design = regression.design if n == regression.design.shape[0] else regression.design[features]
         base = np.broadcast_to(-np.asarray(regression.origin), regression.design_mean.shape)
         distances = (np.stack([regression.row_design, base]) - regression.design_mean)[:, features]
-        # One product with the design is most of the work.
         factors = regression.solve(features, ridge, np.eye(n))
-        factors = np.concatenate([factors, distances @ factors])
-        self.moves = factors @ design
-        self.moves -= (factors @ regression.design_mean[features])[:, None]
+        self._factors = np.concatenate([factors, distances @ factors])
+        self._features, self._regression = features, regression
+        self.moves = self._of(regression.design)
+        # One product with the design is most of the work.
+        design = regression.design if n == regression.design.shape[0] else regression.design[features]
         squares = np.einsum("fn,fn->n", design, self.moves[:n])
         squares -= regression.design_mean[features] @ self.moves[:n]
-        self.moves[n:] += mean
         self.leverages = regression.weights * (mean + squares)
-        self._regression = regression
         self._left = np.maximum(1.0 - self.leverages, _LEAST)[:, None]
+
+    def _of(self, design: Floats) -> Floats:
+        """Moves (n_features + 2, n_samples) of a design (n_all_features, n_samples)."""
+        one, features = self._regression, self._features
+        moves = self._factors @ (design if features.size == design.shape[0] else design[features])
+        moves -= (self._factors @ one.design_mean[features])[:, None]
+        moves[features.size :] += 1.0 / one.total_weight
+        return moves
 
     def spread(self, residuals: Floats) -> Spread:
         """Of the moved numbers (n_features + 2, n_columns), from residuals (n_samples, n_columns)."""
-        return spread_of_moves(self._regression, self.moves, residuals / np.sqrt(self._left))
+        one, n = self._regression, self._regression.n_samples
+        with np.errstate(over="ignore", invalid="ignore"):  # `explain` refuses predictions of such a size
+            weighted = one.weights[:, None] * residuals / np.sqrt(self._left)
+            dof, variance = _freedom_of_moves(self.moves, weighted, one.weights)
+            if one.is_independent:
+                parts = _grouped_products(self.moves, weighted)
+                errors, most = np.sqrt(variance * n / (n - 1.0)), max(n - self._features.size - 1.0, 1.0)
+            else:
+                parts, most = self._block_parts(weighted)
+                errors = standard_error(parts, one.n_blocks)
+                parts = parts[-(int(most) + 1) :]
+        return Spread(errors, np.clip(dof, 1.0, most), components_of_parts(parts, errors))
+
+    def _block_parts(self, weighted: Floats) -> tuple[Floats, float]:
+        """Sums (n, n_features + 2, n_columns) of blocks, and of arrays; degrees of freedom of their spread."""
+        one, points = self._regression, self._regression.points
+        sums = _block_products(self.moves, weighted, one.n_blocks)
+        if points is None or not points.is_cut:
+            return sums, one.n_blocks - 1.0
+        own = _block_products(self._of(one.own_part), points.additive_part(weighted), one.n_blocks)
+        parts = np.sqrt(points.inflation) * (sums - own)
+        if points.n_arrays:
+            arrays = sums.reshape(points.n_arrays, -1, *sums.shape[1:]).sum(axis=1)
+            parts = np.concatenate([parts, arrays])
+        return parts, float(points.degrees_of_freedom)
 
     def leave_out(self, residuals: Floats) -> Floats:
         """Residuals (n_samples, n_columns) of fits without the sample."""
         return residuals / self._left
 
 
-def spread_of_moves(regression: WeightedRegression, moves: Floats, residuals: Floats) -> Spread:
-    """Spread of numbers that residuals (n_samples, n_columns) move by moves (m, n_samples) times weights."""
-    n, n_blocks = regression.n_samples, regression.n_blocks
-    if not n_blocks:
-        shape = (moves.shape[0], residuals.shape[1])
-        return Spread(np.zeros(shape), np.full(shape, np.inf), np.zeros((*shape, N_COMPONENTS), np.float32))
-    with np.errstate(over="ignore", invalid="ignore"):  # `explain` refuses predictions of such a size
-        weighted = regression.weighted_residuals(residuals)
-        dof, second = _freedom_of_moves(moves, weighted, regression.weights)
-        if regression.has_whole_blocks:
-            parts = _block_products(moves, weighted, n_blocks)
-            errors, most = spread_of_parts(parts), n_blocks - 1.0
-        else:
-            parts = _grouped_products(moves, weighted)
-            errors, most = np.sqrt(second * n / (n - 1.0)), max(n - moves.shape[0] + 1.0, 1.0)
-    return Spread(errors, np.clip(dof, 1.0, most), components_of_parts(parts, errors))
-
-
 def spread_of_sums(regression: WeightedRegression, influences: Floats) -> tuple[Floats, Floats]:
     """Standard errors and degrees of freedom (n_columns,) of sums of influences (n_samples, n_columns)."""
-    n, influences = influences.shape[0], regression.unbalanced(influences)
+    n = influences.shape[0]
     squares = influences**2
     dof = _freedom(squares.sum(axis=0), (squares**2).sum(axis=0), float(n))
-    if regression.has_whole_blocks:
-        parts = influences.reshape(regression.n_blocks, -1, influences.shape[1]).sum(axis=1)
-        errors, most = spread_of_parts(parts), regression.n_blocks - 1.0
-    else:
+    if regression.is_independent:
         errors, most = np.sqrt(squares.sum(axis=0) * n / (n - 1.0)), n - 1.0
+    else:
+        points = regression.points
+        errors = standard_error(regression.block_sums(influences), regression.n_blocks)
+        most = (regression.n_blocks - 1.0) if points is None else float(points.degrees_of_freedom)
     return errors, np.clip(dof, 1.0, most)
 
 
@@ -127,10 +141,9 @@ def components_of_parts(parts: Floats, errors: Floats, centered: bool = False) -
 
 
 def sample_groups(regression: WeightedRegression, n_groups: int, exactly: bool = False) -> Codes:
-    """First samples of groups that do not depend on each other: whole blocks, n_groups of them at most."""
-    n = regression.n_samples
-    unit = n // regression.n_blocks if regression.has_whole_blocks else 1
-    if exactly and n // unit < n_groups:
+    """First samples of groups that do not depend on each other: whole arrays, n_groups of them at most."""
+    n, unit = regression.n_samples, regression.unit
+    if n // unit < (n_groups if exactly else LEAST_GROUPS):
         unit = 1
     n_units = n // unit
     n_groups = min(n_groups, n_units)

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 from scipy.stats import t as student
 
+from agnostix.core.designs import Design
 from agnostix.core.evaluate import WorkerProgress, run_in_shares
 from agnostix.core.explanation import Detail
 from agnostix.core.intervals import satterthwaite
@@ -32,7 +33,7 @@ from agnostix.lime.local_fits import LocalFits
 from agnostix.lime.surrogates import Surrogate
 from agnostix.lime.tabular_samples import InterpretableSamples, RowSampler, SharedSamples, TabularSampler
 from agnostix.lime.unseen_levels import LevelEffect, UnseenLevelEffects, count_effect_rows
-from agnostix.lime.weighted_regression import WeightedRegression
+from agnostix.lime.weighted_regression import WeightedRegression, split_points
 
 MAX_DOUBLINGS = 4
 """Times that the samples are doubled at most while the selection of features is not stable."""
@@ -128,7 +129,7 @@ class SurrogateSpec:
 
     @one_blas_thread
     def fit(
-        self, samples: InterpretableSamples, predictions: Floats, rows: EncodedRows, row: int, n_blocks: int
+        self, samples: InterpretableSamples, predictions: Floats, rows: EncodedRows, row: int, points: Design
     ) -> LocalFits:
         """The fit near one of the rows, to predictions (n_samples, n_outputs) of samples."""
         center, is_fitted = rows.encoded[row], rows.is_fitted[row]
@@ -150,8 +151,10 @@ class SurrogateSpec:
             predictions,
             ((row_design - origin) / scale)[is_fitted],
             rows.predictions[row],
-            n_blocks,
+            points.n_blocks,
             (origin / scale)[is_fitted],
+            points,
+            np.flatnonzero(is_fitted),
             row_weight=float(rows.weights[row]),
             row_effects=rows.effects[row],
         )
@@ -161,11 +164,11 @@ class SurrogateSpec:
 
 
 def fit_shared(
-    spec: SurrogateSpec, samples: InterpretableSamples, predictions: Floats, rows: EncodedRows, n_blocks: int
+    spec: SurrogateSpec, samples: InterpretableSamples, predictions: Floats, rows: EncodedRows, points: Design
 ) -> LocalFits:
     """Fits near all rows to samples that they share; the rows are split among workers."""
     parts = run_in_shares(
-        partial(_fit_rows, spec, samples, predictions, rows, n_blocks),
+        partial(_fit_rows, spec, samples, predictions, rows, points),
         rows.row_indices.size,
         lambda row: f"the surrogate near row {rows.row_indices[row]}",
         size=rows.row_indices.size,
@@ -180,12 +183,12 @@ def _fit_rows(
     samples: InterpretableSamples,
     predictions: Floats,
     rows: EncodedRows,
-    n_blocks: int,
+    points: Design,
     progress: WorkerProgress,
     worker: int,
     part: range,
 ) -> list[LocalFits]:
-    return [spec.fit(samples, predictions, rows, row, n_blocks) for row in progress.follow(worker, part)]
+    return [spec.fit(samples, predictions, rows, row, points) for row in progress.follow(worker, part)]
 
 
 class RowSamples(RowSource):
@@ -225,7 +228,7 @@ class RowSamples(RowSource):
     def fit_row(self, row: int, predictions: Floats) -> LocalFits:
         """The fit near a row, from predictions (n_samples, n_outputs) of its samples."""
         samples = self._row_sampler.interpret(self._sample(row))
-        return self._spec.fit(samples, predictions, self._rows, row, self._sampler.points.n_blocks)
+        return self._spec.fit(samples, predictions, self._rows, row, self._sampler.points)
 
     def _sample(self, row: int) -> list[FeatureSamples]:
         if self._cached[0] != row:
@@ -410,13 +413,14 @@ class TabularNeighborhood:
     def _fit_samples(self, spec: SurrogateSpec, rows: EncodedRows) -> LocalFits:
         assert self.samples is not None
         assert self.predictions is not None
-        return fit_shared(spec, self.samples, self.predictions, rows, self.sampler.points.n_blocks)
+        return fit_shared(spec, self.samples, self.predictions, rows, self.sampler.points)
 
     def _is_stable(self, fits: LocalFits) -> Bools:
         """Rows (n_rows,) whose selected features lead the others with the required confidence."""
-        # Half of the blocks select.
-        n_blocks = 2 * fits.n_samples / self.sampler.points.size // 2
-        return ~(fits.margin.min(axis=1) < student.ppf(self.stability, n_blocks - 1))
+        counts, which = np.unique(fits.n_samples, return_inverse=True)
+        n_blocks = np.array([split_points(self.sampler.points.first(int(n)))[2] for n in counts])
+        least = student.ppf(self.stability, n_blocks - 1.0)[which.ravel()]
+        return ~(fits.margin.min(axis=1) < least)
 
 
 def _insert_effects(fits: LocalFits, pairs: Codes, effects: list[LevelEffect]) -> None:

@@ -22,14 +22,13 @@ from agnostix.lime.influences import components_of_parts, spread_of_parts
 from agnostix.lime.sampling import Kernel
 from agnostix.lime.tabular_samples import InterpretableSamples, RowSampler, TabularSampler
 
-BLOCK_SIZE = 32
-"""Samples that are taken from the start of each block."""
+N_SAMPLES = 620
+"""Samples that are taken at most, as many from each array of the design."""
 
 
 def count_effect_rows(sampler: TabularSampler, n_effects: int) -> int:
-    """Model rows of so many effects, where blocks are cut short."""
-    points = sampler.points
-    return 2 * n_effects * points.n_blocks * min(points.size, BLOCK_SIZE)
+    """Model rows of so many effects, where arrays are cut short."""
+    return 2 * n_effects * sampler.points.shortened(N_SAMPLES).n_points
 
 
 class LevelEffect(NamedTuple):
@@ -50,7 +49,7 @@ class UnseenLevelEffects(RowSource):
     kernel : Kernel or None
         None for samples of equal weight.
     sampler : TabularSampler
-        With blocks cut short.
+        With arrays cut short.
     row_sampler : RowSampler or None
         None where all rows share their samples.
     X : table (n_rows, n_columns)
@@ -81,9 +80,8 @@ class UnseenLevelEffects(RowSource):
         is_contrasted: Bools,
         row_indices: Codes,
     ) -> UnseenLevelEffects:
-        """Effects of the flagged values (n_rows, n_features), with blocks cut short."""
-        points = sampler.points
-        short = replace(sampler, points=replace(points, size=min(points.size, BLOCK_SIZE)))
+        """Effects of the flagged values (n_rows, n_features), with arrays cut short."""
+        short = replace(sampler, points=sampler.points.shortened(N_SAMPLES))
         near = None if row_sampler is None else RowSampler(short, row_sampler.method, row_sampler.scale)
         return cls(kernel, short, near, X, encoded, np.argwhere(is_contrasted), row_indices)
 

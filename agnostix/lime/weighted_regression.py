@@ -5,17 +5,19 @@ coefficients solve
 
     (D W D' + ridge I) b = D W y
 
-Samples come in independent blocks (within a block they are quasi-random, so they depend on each other). With
-residuals e, a block's score is its part of D W e, and to first order the block moves b by
-(D W D' + ridge I)^-1 score. The standard error of b is the spread of these influences between blocks.
+Samples come in blocks. With residuals e, a block's score is its part of D W e, and to first order the block
+moves b by (D W D' + ridge I)^-1 score. The standard error of b is the spread of these influences between
+blocks, less what the design of the samples balances (`core.designs`).
 """
 
 from __future__ import annotations
 
 from copy import copy
+from functools import cached_property
 
 import numpy as np
 
+from agnostix.core.designs import Design, standard_error
 from agnostix.core.typing import Codes, Floats
 from agnostix.exceptions import DataError
 
@@ -24,6 +26,8 @@ _ROUNDING = 1e-13
 
 
 _SMALLEST_SQUARE, _LARGEST = 1e-300, 1e150
+_LEAST_BLOCKS = 6
+"""Whole arrays of which the spread tests a selection; with fewer it is that of single samples."""
 
 
 class WeightedRegression:
@@ -41,6 +45,10 @@ class WeightedRegression:
         Independent blocks of equal size; 0 if the samples are exhaustive, so that nothing varies.
     origin : (n_features,) or 0
         What has been subtracted from `design` and `row_design`.
+    points : Design or None
+        Where samples come from; None if blocks are independent whatever is summed.
+    dims : int (n_features,) or None
+        Dimension of the points that each feature is a function of; None if of all.
     row_weight : float
         Weight that a sample in the row's place would have.
     row_effects : (n_outputs,) or 0
@@ -67,6 +75,8 @@ class WeightedRegression:
         row_predictions: Floats,
         n_blocks: int,
         origin: Floats | float = 0.0,
+        points: Design | None = None,
+        dims: Codes | None = None,
         row_weight: float = 1.0,
         row_effects: Floats | float = 0.0,
     ) -> None:
@@ -74,6 +84,7 @@ class WeightedRegression:
         self.row_design, self.row_predictions = row_design, row_predictions
         self.n_blocks, self.origin = n_blocks, origin
         self.row_weight, self.row_effects = row_weight, row_effects
+        self.points, self.dims = points, dims
         self.targets = predictions - row_predictions
         root = np.sqrt(weights)
         scaled = design * root
@@ -108,6 +119,18 @@ class WeightedRegression:
         return self.weights.size
 
     @property
+    def is_independent(self) -> bool:
+        """Whether single samples are independent, so that no blocks are needed."""
+        return self.n_blocks == self.n_samples if self.points is None else self.points.draw.n_levels == 1
+
+    @property
+    def unit(self) -> int:
+        """Samples that belong together: an array, a block, or one sample."""
+        if self.is_independent:
+            return 1
+        return self.n_samples // self.n_blocks if self.points is None else self.points.draw.n_runs
+
+    @property
     def effective_samples(self) -> float:
         """Kish's effective sample size."""
         return float(self.weights.sum() ** 2 / np.square(self.weights).sum())
@@ -137,23 +160,34 @@ class WeightedRegression:
             intercept = self.target_mean - self.design_mean @ coefficients
         return self.targets - intercept - self.design.T @ coefficients
 
-    def weighted_residuals(self, residuals: Floats) -> Floats:
-        """W e (n_samples, n_outputs), less what the design of the points balances."""
-        return self.unbalanced(self.weights[:, None] * residuals)
-
-    def unbalanced(self, columns: Floats) -> Floats:
-        return columns
-
-    @property
-    def has_whole_blocks(self) -> bool:
-        return 1 < self.n_blocks < self.n_samples
-
     def block_scores(self, weighted_residuals: Floats) -> Floats:
-        """D W e of each block, (n_blocks, n_features, n_columns)."""
-        d, size = self.design.shape[0], self.n_samples // self.n_blocks
-        blocks = weighted_residuals.reshape(self.n_blocks, size, -1)
-        products = self.design.reshape(d, self.n_blocks, size).transpose(1, 0, 2) @ blocks
+        """D W e (n, n_features, n_columns) of blocks, less what the points balance, and of arrays."""
+        design, points = self.design, self.points
+        scores = self._block_products(design, weighted_residuals, self.n_blocks)
+        if points is None or not points.is_cut:
+            return scores
+        balanced = self._block_products(
+            self.own_part, points.additive_part(weighted_residuals), self.n_blocks
+        )
+        parts = np.sqrt(points.inflation) * (scores - balanced)
+        if not points.n_arrays:
+            return parts
+        return np.concatenate([parts, scores.reshape(points.n_arrays, -1, *scores.shape[1:]).sum(axis=1)])
+
+    def _block_products(self, design: Floats, columns: Floats, n_blocks: int) -> Floats:
+        """Sums over blocks of design (n_features, n_samples), centered, times columns."""
+        d, size = design.shape[0], self.n_samples // n_blocks
+        blocks = columns.reshape(n_blocks, size, -1)
+        products = design.reshape(d, n_blocks, size).transpose(1, 0, 2) @ blocks
         return products - self.design_mean[:, None] * (np.ones(size) @ blocks)[:, None, :]
+
+    @cached_property
+    def own_part(self) -> Floats:
+        """What the design of the points sees of D, (n_features, n_samples)."""
+        assert self.points is not None
+        if self.dims is None:
+            return self.points.additive_part(self.design.T).T.copy()
+        return self.points.own_part(self.design, self.dims)
 
     def coefficient_influences(self, features: Codes, ridge: float, weighted_residuals: Floats) -> Floats:
         """How much each block moves the coefficients of some features, (n_blocks, n, n_columns)."""
@@ -162,13 +196,44 @@ class WeightedRegression:
         flat = scores.transpose(1, 0, 2).reshape(n, n_blocks * n_columns)
         return self.solve(features, ridge, flat).reshape(n, n_blocks, n_columns).transpose(1, 0, 2)
 
-    def halves(self) -> tuple[WeightedRegression, WeightedRegression]:
-        """Regressions of later and of earlier samples, independent of each other, of the total weight of all."""
-        unit = self.n_samples // self.n_blocks if self.has_whole_blocks else 1
-        n_first = (self.n_samples // unit + 1) // 2 * unit
-        return self._part(slice(n_first, None), unit), self._part(slice(0, n_first), unit)
+    def block_sums(self, columns: Floats) -> Floats:
+        """Sums of columns (n_samples, n_columns) over blocks, as `block_scores`' are."""
+        points, size = self.points, self.n_samples // self.n_blocks
+        ones = np.ones((1, size))  # a product is faster than a sum of few columns
+        sums = (ones @ columns.reshape(self.n_blocks, size, -1))[:, 0]
+        if points is None or not points.is_cut:
+            return sums
+        rest = columns - points.additive_part(columns)
+        parts = np.sqrt(points.inflation) * (ones @ rest.reshape(self.n_blocks, size, -1))[:, 0]
+        if not points.n_arrays:
+            return parts
+        return np.concatenate([parts, sums.reshape(points.n_arrays, -1, sums.shape[1]).sum(axis=1)])
 
-    def _part(self, samples: slice, unit: int) -> WeightedRegression:
+    def standard_error(self, influences: Floats, n_fitted: int) -> Floats:
+        """Standard error (...) of a sum over blocks, and arrays (n, ...), `n_fitted` coefficients fitted."""
+        # Residuals are smaller than errors by the degrees of freedom that the fit has taken.
+        factor = self.n_samples / max(self.n_samples - n_fitted, 1)
+        with np.errstate(over="ignore"):  # `explain` refuses predictions of such a size
+            return np.sqrt(factor) * standard_error(influences, self.n_blocks)
+
+    def halves(self) -> tuple[WeightedRegression, WeightedRegression]:
+        """Regressions of later and of earlier samples, independent of each other, of the total weight of all.
+
+        Half an array is not balanced, so that its samples are taken as independent.
+        """
+        if self.points is not None:
+            n_first, points, n_later = split_points(self.points)
+            n_blocks = (n_first if points is None else points.n_blocks), n_later
+        else:
+            unit, points = self.unit, None
+            n_first = (self.n_samples // unit + 1) // 2 * unit
+            n_blocks = n_first // unit, (self.n_samples - n_first) // unit
+        return (
+            self._part(slice(n_first, None), n_blocks[1], None),
+            self._part(slice(0, n_first), n_blocks[0], points),
+        )
+
+    def _part(self, samples: slice, n_blocks: int, points: Design | None) -> WeightedRegression:
         weights = self.weights[samples]
         return WeightedRegression(
             self.design[:, samples],
@@ -176,18 +241,21 @@ class WeightedRegression:
             self.predictions[samples],
             self.row_design,
             self.row_predictions,
-            weights.size // unit,
+            n_blocks,
             self.origin,
+            points,
+            self.dims,
             self.row_weight,
             self.row_effects,
         )
 
 
-def standard_error(influences: Floats, n_samples: int, n_fitted: int) -> Floats:
-    """Standard error (...) of a sum of independent blocks (n_blocks, ...), `n_fitted` coefficients fitted."""
-    n_blocks = influences.shape[0]
-    deviations = influences - influences.mean(axis=0)
-    # Residuals are smaller than errors by the degrees of freedom that the fit has taken.
-    factor = n_blocks / (n_blocks - 1) * n_samples / max(n_samples - n_fitted, 1)
-    with np.errstate(over="ignore"):  # `explain` refuses predictions of such a size
-        return np.sqrt(factor * np.square(deviations).sum(axis=0))
+def split_points(points: Design) -> tuple[int, Design | None, int]:
+    """Samples of the first half and where they come from (None: independent), and blocks of the second one."""
+    n_draws = (points.n_draws + 1) // 2
+    if points.n_draws == 1:
+        n = (points.n_points + 1) // 2
+        return n, None, points.n_points - n
+    first = points.first(n_draws * points.draw.n_runs)
+    n_later = points.n_draws - n_draws
+    return first.n_points, first, n_later if n_later >= _LEAST_BLOCKS else points.n_points - first.n_points

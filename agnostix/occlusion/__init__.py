@@ -5,8 +5,8 @@ Occlusion (Zeiler and Fergus, 2014; for tables Robnik-Sikonja and Kononenko, 200
 Effect           f(x) less the mean of f with one part hidden; a difference in output units, not in log-odds:
                  `OcclusionExplainer._attribute`.
 Solver           None: each part is hidden once, `OcclusionExplainer._masks`, against the whole background.
-Standard error   The spread over the background, 0 for a single fill: `core.evaluate.MeanAndVariance` and
-                 `OcclusionExplainer._variance_factor`.
+Standard error   That of the choice of the background, 0 for a single fill or all rows:
+                 `core.background.ErrorMap`.
 Fill             Tables: 100 rows sampled in `fit`, `core.masking.masker`. Images: the mean color; windows are
                  `core.masking.windows`, other fills `core.masking.fills`. Parameters `fill`, `masker`.
 

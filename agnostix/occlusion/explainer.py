@@ -2,29 +2,34 @@
 
 The effect of feature j on row x, and its standard error, are
 
-    e_j = f(x) - sum_b w_b f(x with feature j taken from b),     SE^2 = v_j s / (1 - s),   s = sum_b w_b^2
+    e_j = f(x) - sum_b w_b f(x with feature j taken from b),     SE^2 = |sum_b E_b f(x with j from b)|^2
 
-over background rows or fill images b with weights w_b; v_j is the weighted variance of f over b, of
-`core.evaluate.MeanAndVariance`. A pixel has the mean effect and error of the windows that cover it.
+over background rows or fill images b with weights w_b; `core.background.ErrorMap` has E. A pixel has the mean
+effect of the windows that cover it, and the error of that mean.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
 
+from agnostix.core.background import (
+    Background,
+    BackgroundMeans,
+    ErrorMap,
+    errors_of_fills,
+    sum_of_squares,
+)
 from agnostix.core.base import Attribution, BackgroundExplainer, OutputSelection
 from agnostix.core.base.explainer import check_image_shape, count_axes
-from agnostix.core.evaluate import MeanAndVariance, mask_cost
+from agnostix.core.evaluate import mask_cost
 from agnostix.core.explanation import Detail
 from agnostix.core.inputs import check_single_input
 from agnostix.core.masking import (
-    Background,
     Inpainter,
     MaskerConstraint,
     SegmentMasker,
@@ -38,6 +43,28 @@ from agnostix.core.row_sources import MaskedRowSource, RowSource
 from agnostix.core.sklearn_compat import Interval
 from agnostix.core.typing import Bools, Floats
 from agnostix.exceptions import DataError
+
+
+@dataclass(frozen=True)
+class SelectedMeans(BackgroundMeans):
+    """Reducer to predictions (n_rows, n_outputs), and what is kept of each mask and selected output."""
+
+    selection: OutputSelection
+
+    def finalize(self, blocks: Floats) -> tuple[Floats, ...]:
+        """Rows first, of the selected outputs: models may have thousands."""
+        (kept,) = super().finalize(blocks)
+        predictions = kept[:, 0, 0].copy()  # not a view, which would hold all outputs of all masks
+        return predictions, self.selection.pick(kept, predictions)
+
+
+@dataclass(frozen=True)
+class _Hidden:
+    """Values of features or pixels, their errors, and what an Explanation keeps besides."""
+
+    values: Floats
+    std_errors: Floats
+    details: dict[str, Any]
 
 
 class OcclusionExplainer(BackgroundExplainer):
@@ -191,45 +218,78 @@ class OcclusionExplainer(BackgroundExplainer):
     def _attribute(self, rows: Any, selection: OutputSelection) -> Attribution:
         windows = self._windows
         if windows is not None and self._window.inpaints:
-            means, variances, n_model_rows = self._predict_inpainted(rows, windows)
+            predictions, kept, n_model_rows = self._predict_inpainted(rows, windows, selection)
         else:
-            means, variances, n_model_rows = self._predict_hidden(rows)
-        predictions = means[:, 0]
-        pick = partial(selection.pick, predictions=predictions)
-        n_hidden = means.shape[1] - 1 - (self.base_values_ is None)
-        values = pick(means[:, :1] - means[:, 1 : 1 + n_hidden])
-        errors = pick(np.sqrt(variances[:, 1 : 1 + n_hidden] * self._variance_factor()))
-        details: dict[str, Any] = {}
-        if windows is not None:
-            fill = {} if self._window.inpaints else rows.fill_details()
-            details = {"windows": Detail(values, ("row", "window", "output"))} | fill
-            values, errors = windows.average(values), windows.average(errors)
-        elif self.base_values_ is None:
-            details = rows.details()
-            values = np.where(rows.present[:, :, None], values, np.nan)
-        base = means[:, -1] if self.base_values_ is None else self.base_values_
+            predictions, kept, n_model_rows = self._predict_hidden(rows, selection)
+        n_hidden = kept.shape[1] - 1 - (self.base_values_ is None)
+        effects = kept[:, :1] - kept[:, 1 : 1 + n_hidden]  # with nothing hidden, components are 0
+        hidden = self._hidden_values(rows, windows, effects)
+        base = kept[:, -1] if self.base_values_ is None else self._known_base(predictions, selection)
+        details = hidden.details
+        if self._errors.n_components:
+            errors = self._errors.error(np.moveaxis(base[:, 1:], 1, 0)[None])
+            own = Detail(np.sqrt(errors.variances[0]), ("row", "output"))
+            details = details | {"base_value_std_errors": own}
         return Attribution(
-            values=values,
-            std_errors=errors,
-            base_values=pick(np.broadcast_to(base, predictions.shape)),
+            values=hidden.values,
+            std_errors=hidden.std_errors,
+            base_values=base[:, 0],
             predictions=predictions,
             n_model_rows=n_model_rows,
             details=details,
         )
 
-    def _predict_hidden(self, rows: Any) -> tuple[Floats, Floats, int]:
-        """Means and variances (n_rows, n_masks, n_outputs) over the background, and model rows."""
-        source = MaskedRowSource.from_rows(self._masker, rows, self._masks(rows))
-        (means, variances), n_model_rows = self._evaluate(source, MeanAndVariance())
-        return means, variances, n_model_rows
+    def _known_base(self, predictions: Floats, selection: OutputSelection) -> Floats:
+        """Mean and components (n_rows, n_kept, n_selected) of the predictions of the background itself."""
+        own = np.vstack([self.base_values_[None], self._errors.of_means(self._background_predictions)])
+        return selection.pick(np.broadcast_to(own, (len(predictions), *own.shape)), predictions)
 
-    def _predict_inpainted(self, rows: Any, windows: Windows) -> tuple[Floats, Floats, int]:
+    def _hidden_values(self, rows: Any, windows: Windows | None, effects: Floats) -> _Hidden:
+        """Values of features or pixels from effects and their components (n_rows, n_hidden, n_kept, ...)."""
+        components = np.moveaxis(effects[:, :, 1:], 0, 2)
+        errors = self._errors.error(components, np.arange(effects.shape[1]))
+        shared = np.moveaxis(errors.components, 2, 0)  # (n_rows, n_hidden, n_shared, n_selected)
+        values, own = effects[:, :, 0], np.sqrt(sum_of_squares(shared, axis=2))
+        details: dict[str, Any] = {}
+        is_sample = self._errors.n_components > 0
+        if windows is None:
+            if is_sample:
+                by_value = np.moveaxis(shared, 2, 3).astype(np.float32)
+                details["shared_errors"] = Detail(by_value, (*self._dims, "component"))
+                details["degrees_of_freedom"] = Detail(errors.degrees_of_freedom, ("feature",))
+            if self.base_values_ is None:
+                details |= rows.details()
+                values = np.where(rows.present[:, :, None], values, np.nan)
+            return _Hidden(values, own, details)
+        dims = ("row", "window", "output")
+        details["windows"] = Detail(values, dims)
+        if is_sample:
+            details["windows_std_errors"] = Detail(own, dims)
+            dof = np.full(len(values), errors.degrees_of_freedom.min())
+            details["degrees_of_freedom"] = Detail(dof, ("row",))
+        details |= {} if self._window.inpaints else rows.fill_details()
+        squares = np.zeros_like(maps := windows.average(values))
+        for component in np.moveaxis(shared, 2, 0):
+            squares += np.square(windows.average(component))
+        return _Hidden(maps, np.sqrt(squares), details)
+
+    def _predict_hidden(self, rows: Any, selection: OutputSelection) -> tuple[Floats, Floats, int]:
+        """Predictions, means and components (n_rows, n_masks, n_kept, n_selected), and model rows."""
+        source = MaskedRowSource.from_rows(self._masker, rows, self._masks(rows))
+        reducer = SelectedMeans(self._errors, selection)
+        (predictions, kept), n_model_rows = self._evaluate(source, reducer)
+        return predictions, kept, n_model_rows
+
+    def _predict_inpainted(
+        self, rows: Any, windows: Windows, selection: OutputSelection
+    ) -> tuple[Floats, Floats, int]:
         """The same with each window interpolated from the pixels around it."""
         images = rows.unmasked
         predictions = self._predict(images)
         hidden, _ = self._evaluate(InpaintedWindows(windows, images, self._window.random_state))
         means = np.concatenate([predictions[:, None], np.stack(hidden)], axis=1)
-        return means, np.zeros_like(means), means.shape[0] * means.shape[1]
+        kept = selection.pick(means, predictions)[:, :, None]
+        return predictions, kept, means.shape[0] * means.shape[1]
 
     def _count_model_rows(self, rows: Any) -> int:
         if self._windows is not None and self._window.inpaints:
@@ -247,6 +307,7 @@ class OcclusionExplainer(BackgroundExplainer):
         """The masker of images or texts, with the fill of `fit`; None for tables."""
         self._windows: Windows | None = None
         self._window: Any = None
+        self._drawn: Background | None = None
         masker = self.masker
         if masker is None and count_axes(X) <= 2:
             return None
@@ -279,8 +340,12 @@ class OcclusionExplainer(BackgroundExplainer):
                 f"got {type(masker).__name__}. Pass the fill to the masker."
             )
         images = masker.read(X) if isinstance(masker, SlidingWindow) else as_pixels(X)
-        sampled = Background.sample(images, self.background_size, self._seed, sample_weight)
-        return replace(masker, fill=sampled.rows, weights=sampled.weights)
+        self._drawn = Background.sample(images, self.background_size, self._seed, sample_weight)
+        return replace(masker, fill=self._drawn.rows, weights=self._drawn.weights)
+
+    def _errors_of_fills(self, masker: Any) -> ErrorMap:
+        """Of pictures drawn from those of `fit`, or else of fills, as if from endless others."""
+        return errors_of_fills(masker.weights) if self._drawn is None else self._drawn.errors
 
     def _choose_background(self, table: Any, sample_weight: Any) -> Background:
         if self._is_fill("draws", "auto"):
@@ -301,11 +366,6 @@ class OcclusionExplainer(BackgroundExplainer):
 
     def _is_fill(self, *words: str) -> bool:
         return isinstance(self.fill, str) and self.fill in words
-
-    def _variance_factor(self) -> float:
-        """From the variance over the background to that of its mean; 0 for a single row."""
-        square = float(self._masker.weights @ self._masker.weights)
-        return square / (1.0 - square) if square < 1.0 else 0.0
 
 
 def check_layout_of_arrays(predictor: Predictor, shape: tuple[int, ...], n_axes: int) -> None:

@@ -1,7 +1,7 @@
 """RISE: saliency from randomized input sampling (Petsiuk, Das and Saenko, 2018).
 
 Masks are coarse grids of visible and hidden cells, enlarged bilinearly and shifted by a random offset, at
-points of scrambled Sobol sequences (`SoftMaskSampler`). The estimator and its standard error are
+the points of a `Design` (`SoftMaskSampler`). The estimator and its standard error are
 `estimate_saliency`, the formula is in the Notes of `RiseExplainer`.
 """
 
@@ -15,11 +15,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from agnostix.core.base import Attribution, ImageExplainer, OutputSelection
+from agnostix.core.designs import Design
 from agnostix.core.explanation import Detail
 from agnostix.core.explanation.fields import DEGREES_OF_FREEDOM
 from agnostix.core.masking.fills import SoftMaskBatch, fill_details
 from agnostix.core.models import MaskComposer, Predictor
-from agnostix.core.reproducibility import SobolBlocks
 from agnostix.core.row_sources import ModelCaller, RowSource
 from agnostix.core.sklearn_compat import Interval
 from agnostix.core.typing import Codes, Floats
@@ -39,8 +39,8 @@ class RiseExplainer(ImageExplainer):
         The model to explain. A torch module composes the masked images on its
         own device; `as_predictor` says how it takes images.
     n_masks : int, default=4000
-        Number of masks, at least 32; ``extras["n_masks"]`` are used, which fill 16
-        or more equal blocks of a power of two.
+        Number of masks at most, at least 32; ``extras["n_masks"]`` are used, as many as
+        an orthogonal array has, or some of them.
     n_cells : int, default=7
         Cells of the grid along each axis: more give finer maps, need more masks.
     p_keep : float, default=0.5
@@ -76,15 +76,17 @@ class RiseExplainer(ImageExplainer):
     expectation and lowers the variance, since E[M] = p. Values have quantity
     "effect", ``base_values`` are mean f, and ``extras`` hold "n_masks" and the "fill".
 
-    Masks are quasi-random within a block, and blocks are independent: standard
-    errors are the spread between blocks, intervals Student's with n_blocks - 1
-    degrees of freedom.
+    Grids and shifts are Latin hypercubes of strength 2 [2]_ where an array fits:
+    any two cells are both visible in the same share of masks. Standard errors are the
+    spread between blocks of masks of what the array does not balance.
 
     References
     ----------
     .. [1] Petsiuk, V., Das, A., Saenko, K. (2018). RISE: Randomized input
        sampling for explanation of black-box models. BMVC.
        https://doi.org/10.48550/arXiv.1806.07421
+    .. [2] Tang, B. (1993). Orthogonal array-based Latin hypercubes. JASA 88.
+       https://doi.org/10.1080/01621459.1993.10476423
 
     Examples
     --------
@@ -160,25 +162,26 @@ class RiseExplainer(ImageExplainer):
 
 @dataclass(frozen=True)
 class SoftMaskSampler:
-    """Random soft masks in independent blocks."""
+    """Random soft masks."""
 
     image_shape: tuple[int, int]  # height and width
     n_cells: int  # of the grid, along each axis
     p_keep: float  # probability that a cell is visible
-    points: SobolBlocks  # of n_cells**2 + 2 dimensions: two for the offset, one for each cell
+    points: Design  # of 1 + n_cells**2 dimensions: one for the offset, one for each cell
 
     @classmethod
     def from_seed(
         cls, image_shape: tuple[int, int], n_cells: int, p_keep: float, n_masks: int, seed: int
     ) -> SoftMaskSampler:
-        """At most n_masks masks, as many as fill whole blocks of Sobol points."""
-        return cls(image_shape, n_cells, p_keep, SobolBlocks.from_n_points(n_cells**2 + 2, n_masks, seed))
+        """At most n_masks masks, as many as fill whole arrays of the design."""
+        return cls(image_shape, n_cells, p_keep, Design.from_n_points(1 + n_cells**2, n_masks, seed))
 
     def sample(self, masks: slice) -> tuple[Floats, Codes]:
         """Grids (n, n_cells, n_cells) of 0 and 1, and offsets (n, 2) in pixels."""
         u = self.points.points(masks)
-        grids = (u[:, 2:] < self.p_keep).astype(float).reshape(-1, self.n_cells, self.n_cells)
-        return grids, (u[:, :2] * self.cell_shape).astype(np.intp)
+        grids = (u[:, 1:] < self.p_keep).astype(float).reshape(-1, self.n_cells, self.n_cells)
+        height, width = self.cell_shape
+        return grids, np.column_stack(np.divmod((u[:, 0] * (height * width)).astype(np.intp), width))
 
     def batch(self, masks: slice) -> SoftMaskBatch:
         """Some of the masks."""
@@ -195,6 +198,25 @@ class SoftMaskSampler:
         by_offset = by_offset.reshape(height, width, *by_offset.shape[1:])
         along_rows = np.einsum("abijc,bxj->aixc", by_offset, columns, optimize=True)
         return np.einsum("ayi,aixc->yxc", rows, along_rows, optimize=True)
+
+    def balanced_scores(self, scores: Floats) -> tuple[Floats | None, float]:
+        """Part of scores (n, n_outputs) that is a sum over cells; a factor for the variance of the rest.
+
+        None, and 1, where blocks are whole arrays.
+        """
+        points = self.points
+        if not points.is_cut:
+            return None, 1.0
+        grids = self.sample(slice(0, points.n_points))[0].reshape(points.n_points, -1)
+        grids -= grids.mean(axis=0)
+        part = grids @ np.linalg.lstsq(grids, scores, rcond=None)[0]
+        return part, points.inflation
+
+    def mean_weighted_sum(self, scores: Floats, masks: slice) -> Floats:
+        """sum_i scores_i (M_i - p), with each mask's mean over all offsets in its place."""
+        grids = self.sample(masks)[0] - self.p_keep
+        rows, columns = (weights.mean(axis=0) for weights in self.interpolation)
+        return np.einsum("yi,xj,nij,nc->yxc", rows, columns, grids, scores, optimize=True)
 
     @property
     def cell_shape(self) -> tuple[int, int]:
@@ -264,18 +286,20 @@ class SoftMaskRows(RowSource):
 
 def estimate_saliency(sampler: SoftMaskSampler, predictions: Floats) -> tuple[Floats, Floats, Floats]:
     """Saliency and its standard errors, each (height, width, n_outputs), and the mean predictions."""
-    # Masks of a block are quasi-random and depend on each other, blocks do not: errors are the spread of the
-    # blocks' sums. The mean is counted from the first prediction: then equal ones have saliency exactly 0.
+    # The mean is counted from the first prediction: then equal ones have saliency exactly 0.
     mean = predictions[0] + (predictions - predictions[0]).mean(axis=0)
     scores = (predictions - mean) / (predictions.shape[0] * sampler.p_keep)
-    points = sampler.points
-    total = np.zeros((*sampler.image_shape, mean.size))
+    n, size = sampler.points.n_blocks, sampler.points.size
+    balanced, factor = sampler.balanced_scores(scores)
+    total, moved = np.zeros((2, *sampler.image_shape, mean.size))
     squares = np.zeros_like(total)
-    for block in range(points.n_blocks):
-        part = slice(block * points.size, (block + 1) * points.size)
+    for block in range(n):
+        part = slice(block * size, (block + 1) * size)
         block_sum = sampler.weighted_sum(scores[part], part) - sampler.p_keep * scores[part].sum(axis=0)
         total += block_sum
+        if balanced is not None:
+            block_sum -= sampler.mean_weighted_sum(balanced[part], part)
+        moved += block_sum
         squares += block_sum**2
-    n = points.n_blocks
-    errors = np.sqrt(np.maximum(squares - total**2 / n, 0.0) * n / (n - 1))
+    errors = np.sqrt(np.maximum(squares - moved**2 / n, 0.0) * factor * n / (n - 1))
     return total, errors, mean

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from scipy.special import stdtrit
 
+from agnostix.core.background import Background, ErrorMap
 from agnostix.core.explanation import Explanation
 from agnostix.core.features import Features
 from agnostix.core.frames import column_names, is_frame, select
-from agnostix.core.masking import Background, TabularMasker
+from agnostix.core.masking import TabularMasker
 from agnostix.core.models import Predictor
 from agnostix.core.typing import Floats
 from agnostix.exceptions import DataError, EngineError, ModelOutputError
@@ -156,7 +157,7 @@ def _background(
     for name, one in zip(names, explainers, strict=True):
         masker = getattr(one, "_masker", None)
         if isinstance(masker, TabularMasker) and masker.weights.size <= MAX_BACKGROUND:
-            return Background(masker.background, masker.weights, False), name
+            return Background(masker.background, masker.weights, ErrorMap.none(masker.weights.size)), name
     seed = random_state if isinstance(random_state, int) else 0  # generators are left as they are
     return Background.sample(X, MAX_BACKGROUND, seed, sample_weight), None
 

@@ -11,11 +11,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from agnostix.core.background import Background
 from agnostix.core.base import Attribution, BackgroundExplainer, OutputSelection
 from agnostix.core.evaluate import ProgressBar, mask_cost
 from agnostix.core.explanation import Detail
 from agnostix.core.inputs import check_background
-from agnostix.core.masking import Background, MaskedRows
+from agnostix.core.masking import MaskedRows
 from agnostix.core.row_sources import MaskedRowSource
 from agnostix.core.sklearn_compat import Interval, StrOptions
 from agnostix.core.typing import Bools, Codes, Floats
@@ -299,7 +300,7 @@ class KernelShapExplainer(BackgroundExplainer):
     def _group_background(self) -> Codes:
         """Jackknife groups (n_background,) at random; a single one if the background is not sampled."""
         n_rows = self._masker.weights.size
-        if not self._is_sample:
+        if not self._errors.n_components:
             return np.zeros(n_rows, dtype=np.intp)
         order = np.random.default_rng([self._seed, 1]).permutation(n_rows)
         return np.argsort(order) % min(N_GROUPS, n_rows)

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from sklearn.cluster import KMeans
 
+from agnostix.core.background import Background
 from agnostix.core.frames import checked_weights, columns, kind_of, take_rows, to_codes, to_numbers
-from agnostix.core.masking.masker import Background
 from agnostix.core.typing import Floats
 
 _MAX_ROWS = 5_000

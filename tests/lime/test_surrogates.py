@@ -412,7 +412,7 @@ def grown(one, output=0, n_groups=8):
     group = np.arange(one.n_samples) * n_groups // one.n_samples
     steps, predictions = [], []
     shift, y = one.row_predictions[output], one.predictions[:, output]
-    unit = np.sqrt(np.average((y - np.average(y, weights=one.weights)) ** 2, weights=one.weights))
+    unit = np.sqrt(one.total_squares[output] / one.total_weight)
     y = (y - shift) / unit  # ties are broken by rounding
     for g in range(n_groups):
         inside = np.flatnonzero(group == g)
@@ -473,7 +473,7 @@ def test_tree_surrogate_features_without_splits_have_the_rule_of_three():
     design = (rng.random((3, 512)) < 0.4).astype(float)
     design[2] = 1.0
     y = 10.0 * design[0] + rng.normal(size=512) * (design[0] == 0) * 1e-3
-    one = WeightedRegression(design, np.ones(512), y[:, None], np.array([1.0, 1.0, 1.0]), np.zeros(1), 16)
+    one = WeightedRegression(design, np.ones(512), y[:, None], np.ones(3), np.array([10.0]), 16)
     fit = TREE.fit(one, None, False)
     assert fit.is_unused[:, 0].tolist() == [False, True, False]  # the row's leaf is pure; the last is constant
     assert fit.std_errors[1, 0] > 0

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from agnostix.lime.weighted_regression import WeightedRegression, standard_error
+from agnostix.core.designs import standard_error
+from agnostix.lime.weighted_regression import WeightedRegression
 from tests.lime.regressions import block_of, only, plain_fit, regression, reweighted, spread
 
 ALL = np.arange(4)
@@ -112,7 +113,7 @@ def change(one, block, function, step=1e-5):
 def test_influences_are_derivatives_by_block_weight(features, ridge):
     one = regression()
     _, rest = fitted(one, features, ridge)
-    moved = one.coefficient_influences(features, ridge, one.weighted_residuals(rest))
+    moved = one.coefficient_influences(features, ridge, one.weights[:, None] * rest)
     assert moved.shape == (16, features.size, 2)
     for block in (0, 7, 15):
         expected = change(one, block, lambda p: fitted(p, features, ridge)[0][features])
@@ -124,7 +125,7 @@ def test_influences_match_block_jackknife(features):
     one = regression(n=8192)
     _, rest = fitted(one, features, 1.0)
     moved = one.coefficient_influences(features, 1.0, one.weights[:, None] * rest)
-    first_order = standard_error(moved, one.n_samples, features.size + 1)
+    first_order = one.standard_error(moved, features.size + 1)
     number = block_of(one)
     left = np.array(
         [fitted(reweighted(one, (number != b).astype(float)), features, 1.0)[0][features] for b in range(16)]
@@ -134,14 +135,15 @@ def test_influences_match_block_jackknife(features):
 
 def test_standard_error_is_spread_of_blocks():
     parts = np.random.default_rng(0).normal(size=(16, 3, 2))
-    np.testing.assert_allclose(standard_error(parts, 512, 5), spread(list(parts), 512, 5), rtol=1e-12)
-    assert np.isfinite(standard_error(parts, 4, 9)).all()
+    one = regression(n=512)
+    np.testing.assert_allclose(one.standard_error(parts, 5), spread(list(parts), 512, 5), rtol=1e-12)
+    assert np.isfinite(one.standard_error(parts, 600)).all()
 
 
 def test_standard_error_of_sum_of_blocks():
     """Of sums of 16 independent blocks with variance 4, in the mean of squares."""
     parts = np.random.default_rng(0).normal(scale=2.0, size=(16, 4000))
-    assert np.square(standard_error(parts, 10**9, 0)).mean() == pytest.approx(64.0, rel=0.05)
+    assert np.square(standard_error(parts, 16)).mean() == pytest.approx(64.0, rel=0.05)
 
 
 def test_halves_are_independent_samples_of_the_same_total_weight():

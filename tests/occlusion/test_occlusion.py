@@ -99,7 +99,7 @@ def test_values_match_loop(model, X, weighted):
     exp = explainer.explain(X[::50])
     sampled = [int(np.flatnonzero((row == X).all(1))[0]) for row in explainer.background_]
     values, errors, base, outputs = occlude(
-        model, X[::50], explainer.background_, None if weight is None else weight[sampled]
+        model, X[::50], explainer.background_, None if weight is None else weight[sampled], n_rows=len(X)
     )
     unit = np.abs(outputs).max()
     np.testing.assert_allclose(exp.values, values, rtol=0, atol=1e-12 * unit)
@@ -111,7 +111,7 @@ def test_values_match_loop(model, X, weighted):
 
 def test_std_errors_match_loop():
     exp = (explainer := explained(Curved(), IRIS, background_size=20)).explain(IRIS[:5])
-    errors = occlude(Curved(), IRIS[:5], explainer.background_)[1]
+    errors = occlude(Curved(), IRIS[:5], explainer.background_, n_rows=150)[1]
     np.testing.assert_allclose(exp.std_errors, errors, rtol=1e-12, atol=1e-12)
     assert (exp.std_errors[:, :3, 0] > 0).all()
     np.testing.assert_array_equal(exp.std_errors[:, 3], 0.0)
@@ -172,7 +172,9 @@ def test_feature_groups_are_hidden_together():
     groups = {"sepal": ["x0", "x1"], "width too": ["x3"]}
     explainer = explained(Curved(), IRIS, background_size=9, feature_groups=groups)
     exp = explainer.explain(IRIS[::40])
-    values, errors, _, _ = occlude(Curved(), IRIS[::40], explainer.background_, groups=[[0, 1], [2], [3]])
+    values, errors, _, _ = occlude(
+        Curved(), IRIS[::40], explainer.background_, groups=[[0, 1], [2], [3]], n_rows=150
+    )
     assert exp.feature_names == ("sepal", "x2", "width too")
     np.testing.assert_allclose(exp.values, values, atol=1e-12)
     np.testing.assert_allclose(exp.std_errors, errors, atol=1e-12)
@@ -289,11 +291,11 @@ def test_fit_refuses_bad_sample_weight(weight):
         explained(Curved(), IRIS, weight=weight)
 
 
-def test_fit_refuses_background_of_zero_weight():
-    sampled = OcclusionExplainer(Curved(), background_size=1, random_state=0).fit(IRIS).background_
-    weight = (sampled != IRIS).any(axis=1).astype(float)
-    with refuses(DataError, "background", "zero weight", "Raise background_size"):
-        explained(Curved(), IRIS, weight=weight, background_size=1)
+def test_rows_of_zero_weight_are_never_drawn():
+    weight = np.r_[np.zeros(149), 2.0]
+    explainer = explained(Curved(), IRIS, weight=weight, background_size=1)
+    np.testing.assert_array_equal(explainer.background_, IRIS[149:])
+    np.testing.assert_array_equal(explainer.explain(IRIS[:2]).std_errors, 0.0)
 
 
 def test_fit_refuses_all_zero_weights():
@@ -324,7 +326,7 @@ def test_equal_background_rows_are_evaluated_once():
     assert (
         sum(model.sizes) == exp.n_model_rows == 2 * (1 + 2 + 1)
     )  # a background value may equal the row's own
-    values, errors, _, _ = occlude(Curved(), X[[0, 15]], explainer.background_)
+    values, errors, _, _ = occlude(Curved(), X[[0, 15]], explainer.background_, n_rows=30)
     np.testing.assert_allclose(exp.values, values, atol=1e-12)
     np.testing.assert_allclose(exp.std_errors, errors, atol=1e-12)
 
@@ -791,7 +793,11 @@ def test_explanation_states_method_and_params():
         "masker": None, "fill": "auto", "background_size": 9, "feature_groups": groups, "outputs": None,
         "n_jobs": None, "random_state": 0, "verbose": 1,
     }  # fmt: skip
-    assert exp.extras == {"background_size": 9}
+    assert set(exp.extras) == {
+        "background_size", "base_value_std_errors", "degrees_of_freedom", "shared_errors",
+    }  # fmt: skip
+    assert exp.extras["background_size"] == 9
+    np.testing.assert_array_equal(exp.extras["degrees_of_freedom"].array, 8.0)
     np.testing.assert_array_equal(exp.data, IRIS[:2])
 
 

@@ -54,9 +54,8 @@ def test_segments_with_fill_draws_match_loop():
             np.testing.assert_allclose(
                 exp.values[i, segment], exp.outputs[i] - predictions.mean(0), atol=1e-12
             )
-            np.testing.assert_allclose(
-                exp.std_errors[i, segment], predictions.std(0, ddof=1) / 2.0, atol=1e-12
-            )
+            error = predictions.std(0, ddof=1) / 2.0 * np.sqrt(1.0 - 4 / len(IMAGES))
+            np.testing.assert_allclose(exp.std_errors[i, segment], error, atol=1e-12)
         np.testing.assert_allclose(exp.base_values[i], bent(others).mean(0), atol=1e-12)
     assert exp.params["fill"] == "draws"
     assert exp.extras["background_size"] == 4
@@ -72,8 +71,10 @@ def test_windows_average_over_fill_images(fill):
         others = noise_fills(image[None], 3, 0)[0] if others is None else others
         result = [occlude_windows(bent, image, other, (3, 3), (2, 2))[0] for other in others]
         np.testing.assert_allclose(exp.values[i], np.mean(result, axis=0), atol=1e-12)
-        most = np.std(result, axis=0, ddof=1) / np.sqrt(3)
-        assert (exp.std_errors[i] >= most - 1e-12).all()
+        left = 1.0 - 3 / len(IMAGES) if fill == "draws" else 1.0
+        error = np.std(result, axis=0, ddof=1) / np.sqrt(3) * np.sqrt(left)
+        np.testing.assert_allclose(exp.std_errors[i], error, atol=1e-12)
+    np.testing.assert_array_equal(exp.extras["degrees_of_freedom"].array, 2.0)
     description = {"draws": exp.params["fill"], "array": exp.params["masker"]}.get(fill, exp.params["masker"])
     assert {"array": "fill=3 images", "noise": "fill='noise'"}.get(fill, fill) in description
 
@@ -84,6 +85,7 @@ def test_windows_std_errors_of_linear_model_match_closed_form():
     gap = (IMAGES[:2] - others.mean(axis=0)) * WEIGHTS
     np.testing.assert_allclose(exp.values[..., 0], gap.sum(axis=-1), atol=1e-12)
     spread = (others * WEIGHTS).sum(axis=-1).std(axis=0, ddof=1) / np.sqrt(5)
+    spread *= np.sqrt(1.0 - 5 / len(IMAGES))
     np.testing.assert_allclose(exp.std_errors[..., 0], np.stack([spread, spread]), atol=1e-12)
 
 

@@ -40,21 +40,19 @@ def loop(X, fills, size, stride):
     """Mean and standard error over the fills of the effects of each place (n_rows, ..., n_outputs)."""
     shape = X.shape[1 : 1 + len(size)]
     places = [range(0, -(-(n - s) // t) * t + 1, t) for n, s, t in zip(shape, size, stride, strict=True)]
-    total = np.zeros((*X.shape[: 1 + len(size)], 2))
-    spread, counts = np.zeros_like(total), np.zeros(shape)
+    total = np.zeros((fills.shape[1], *X.shape[: 1 + len(size)], 2))
+    counts = np.zeros(shape)
     for start in product(*places):
         window = tuple(slice(one, one + length) for one, length in zip(start, size, strict=True))
         hidden = np.repeat(X[:, None], fills.shape[1], axis=1)
         whole = np.broadcast_to(fills, hidden.shape)
         hidden[(slice(None), slice(None), *window)] = whole[(slice(None), slice(None), *window)]
         given = model(hidden.reshape(-1, *X.shape[1:])).reshape(len(X), fills.shape[1], 2)
-        effect = model(X) - given.mean(axis=1)
-        error = given.std(axis=1) / np.sqrt(max(fills.shape[1] - 1, 1))
-        inner = (slice(None), *window)
-        total[inner] += effect.reshape(len(X), *[1] * len(size), 2)
-        spread[inner] += error.reshape(len(X), *[1] * len(size), 2)
+        effects = model(X) - given.swapaxes(0, 1)
+        total[(slice(None), slice(None), *window)] += effects.reshape(-1, len(X), *[1] * len(size), 2)
         counts[window] += 1
-    return total / counts[..., None], spread / counts[..., None]
+    maps = total / counts[..., None]  # of each fill
+    return maps.mean(axis=0), maps.std(axis=0) / np.sqrt(max(len(maps) - 1, 1))
 
 
 def fills_of(fill, X, size):
@@ -81,7 +79,10 @@ def test_windows_equal_a_loop(case, fill):
     stride = (stride,) * len(size) if isinstance(stride, int) else stride
     values, errors = loop(X, fills_of(given, X, size), size, stride)
     np.testing.assert_allclose(exp.values, values, atol=1e-12)
-    np.testing.assert_allclose(exp.std_errors, errors, atol=1e-12)
+    # Drawn images are all that fit saw, so that nothing is left to chance.
+    np.testing.assert_allclose(
+        exp.std_errors, errors * (not isinstance(fill, str) or fill != "draws"), atol=1e-12
+    )
     np.testing.assert_array_equal(exp.data, X)
     np.testing.assert_allclose(exp.outputs, model(X))
     n_windows = exp.extras["windows"].array.shape[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -79,12 +80,16 @@ def test_bar_of_text_row_and_refusal_over_texts() -> None:
 
 
 def test_bar_over_rows_equals_aggregate() -> None:
-    exp = people()
+    exp = replace(people(), std_errors=None)
     frame = BarDisplay.from_explanation(exp).frame().set_index("feature")
     sizes = np.abs(exp.values[:, :, 1])
     np.testing.assert_allclose(frame.loc[list(exp.feature_names), "value"], sizes.mean(axis=0))
     errors = sizes.std(axis=0, ddof=1) / np.sqrt(len(exp))
     np.testing.assert_allclose(frame.loc[list(exp.feature_names), "std_error"], errors)
+    noisy = BarDisplay.from_explanation(people()).frame().set_index("feature")
+    total = people().aggregate()
+    np.testing.assert_allclose(noisy.loc[list(exp.feature_names), "value"], total.values[:, 1])
+    np.testing.assert_allclose(noisy.loc[list(exp.feature_names), "low"], total.interval()[0][:, 1])
     assert frame["value"].is_monotonic_decreasing
     np.testing.assert_allclose(
         frame["high"] - frame["value"], student.ppf(0.975, len(exp) - 1) * frame["std_error"]
@@ -108,7 +113,7 @@ def test_bar_by_column_has_bar_per_group_and_feature(make_table: Any) -> None:
     frame = display.frame()
     assert len(frame) == 3 * 4
     for group, own in frame.groupby("group"):
-        expected = np.abs(exp.values[towns == group, :, 1]).mean(axis=0)
+        expected = exp[towns == group].aggregate().values[:, 1]
         np.testing.assert_allclose(own.set_index("feature").loc[list(exp.feature_names), "value"], expected)
     ax = _plot(display)
     bars = _bars(ax)

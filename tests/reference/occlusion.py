@@ -10,12 +10,14 @@ import math
 import numpy as np
 
 
-def occlude(model, X, background, weights=None, groups=None):
+def occlude(model, X, background, weights=None, groups=None, n_rows=math.inf):
     """Values, standard errors, base values and outputs of a model, one row at a time.
 
     `model` maps an array of shape (n, n_columns) to (n,) or (n, n_outputs); `groups` are lists of
-    the positions of columns that are hidden together, by default each column by itself.
+    the positions of columns that are hidden together, by default each column by itself. The background
+    was drawn from `n_rows`.
     """
+    left = 1.0 - len(background) / n_rows
     X, background = np.asarray(X), np.asarray(background)
     weights = np.full(len(background), 1.0 / len(background)) if weights is None else np.asarray(weights)
     weights = weights / math.fsum(weights)
@@ -34,7 +36,7 @@ def occlude(model, X, background, weights=None, groups=None):
                 answers.append(_ask(model, mixed))
             mean, error = _mean_and_error(np.array(answers), weights)
             values[i, j] = outputs[i] - mean
-            errors[i, j] = error
+            errors[i, j] = error * math.sqrt(left)
     return values, errors, base, outputs
 
 
@@ -47,10 +49,13 @@ def _mean(answers, weights):
 
 
 def _mean_and_error(answers, weights):
-    """Of a weighted mean, by the unbiased variance for reliability weights; 0 where one row has it all."""
+    """Of a weighted mean, by the jackknife: the mean is computed anew without each answer; 0 for one."""
     mean = _mean(answers, weights)
-    square = math.fsum(w * w for w in weights)
-    if square >= 1.0:
+    if len(weights) == 1:
         return mean, np.zeros_like(mean)
-    variance = _mean((answers - mean) ** 2, weights) / (1.0 - square)
-    return mean, np.sqrt(variance * square)
+    squares = []
+    for out in range(len(weights)):
+        kept = np.delete(weights, out)
+        without = _mean(np.delete(answers, out, axis=0), kept / math.fsum(kept))
+        squares.append((without - mean) ** 2)
+    return mean, np.sqrt(_mean(np.array(squares), 1.0 - weights))

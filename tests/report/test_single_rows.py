@@ -11,7 +11,7 @@ import pandas as pd
 import polars as pl
 import pytest
 from scipy.special import logit
-from scipy.stats import norm
+from scipy.stats import norm, t
 from sklearn.linear_model import LogisticRegression
 
 from agnostix import Explanation, KernelShapExplainer, OcclusionExplainer, WhatIfReport, as_predictor
@@ -83,7 +83,7 @@ def test_rows_values_equal_explainer(rows: WhatIfReport, people: pd.DataFrame) -
             value, error = expected.values[i, j, 0], expected.std_errors[i, j, 0]
             assert written[name]["value"] == pytest.approx(value, rel=1e-5)
             assert written[name]["std_error"] == pytest.approx(error, rel=1e-5)
-            assert written[name]["low"] == pytest.approx(value - norm.ppf(0.95) * error, rel=1e-4, abs=1e-8)
+            assert written[name]["low"] == pytest.approx(value - t.ppf(0.95, 19) * error, rel=1e-4, abs=1e-8)
         sizes = [abs(value["value"]) for value in part["values"]]
         assert sizes == sorted(sizes, reverse=True)
         assert written["age"]["data"] == pytest.approx(people["age"].iloc[[7, 3][i]])

@@ -6,9 +6,10 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from agnostix.core.background import Background, ErrorMap
 from agnostix.core.base.attribution import AttributionExplainer
 from agnostix.core.frames import as_table
-from agnostix.core.masking import Background, MaskedRows, MaskerConstraint, TabularMasker, read_rows
+from agnostix.core.masking import MaskedRows, MaskerConstraint, TabularMasker, read_rows
 from agnostix.core.models import Predictor, is_fitted
 from agnostix.core.row_order import check_row_order
 from agnostix.exceptions import DataError
@@ -92,6 +93,10 @@ class BackgroundExplainer(AttributionExplainer):
         """What hides parts of rows that are no tables; None for tables."""
         return self.masker
 
+    def _errors_of_fills(self, masker: Any) -> ErrorMap:
+        """The error of means over a masker's fills: by default none, as if these were all."""
+        return ErrorMap.none(masker.weights.size)
+
     def _learn_background(self, X: Any, y: Any, sample_weight: Any) -> MaskedRows:
         """Learn all that does not depend on the method: model, features, background. Gives the rows of X."""
         check_row_order(X, y=None if is_fitted(self.model) else y, sample_weight=sample_weight)
@@ -102,13 +107,13 @@ class BackgroundExplainer(AttributionExplainer):
             self._learn_columns(table, self.feature_groups)
             background = self._choose_background(table, sample_weight)
             self._masker: Any = TabularMasker(background.rows, background.weights, self.features_)
-            self._is_sample = background.is_sample
+            self._errors = background.errors
             rows = read_rows(self._masker, table)
         else:
             self._check_no_groups()
             rows = read_rows(masker, X)
             predictor = self._fit_predictor(rows.unmasked, y, sample_weight)
-            self._masker, self._is_sample = masker, False
+            self._masker, self._errors = masker, self._errors_of_fills(masker)
             self.n_features_in_ = int(np.prod(rows.unmasked.shape[1:]))
         self.features_ = rows.features
         self._same_features = self._masker.same_features

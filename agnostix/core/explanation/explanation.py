@@ -15,7 +15,8 @@ from agnostix.core.explanation import fields, storage
 from agnostix.core.explanation.conversion import explanation_to_shap, long_frame, wide_frame
 from agnostix.core.explanation.fields import check_interval_details, checked_dims
 from agnostix.core.explanation.selection import fields_of_rows, selected_fields
-from agnostix.core.explanation.statistics import aggregated_fields, interval_of, largest_gap
+from agnostix.core.explanation.statistics import largest_gap
+from agnostix.core.explanation.summaries import Summaries
 from agnostix.core.explanation.views import PlotAccessor, describe_shape, explanation_html
 from agnostix.core.typing import Floats
 
@@ -23,7 +24,7 @@ QUANTITIES = ("contribution", "effect", "sensitivity", "relevance", "coefficient
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Explanation:
+class Explanation(Summaries):
     """An array of attributions whose axes have names, and what it rests on.
 
     Explainers make it; it never changes: arrays are read-only, and indexing,
@@ -253,78 +254,6 @@ class Explanation:
             if wanted is not None:
                 chosen = replace(chosen, **selected_fields(chosen, dim, wanted))
         return chosen
-
-    def aggregate(self, by: Any = None, how: str = "mean_abs") -> Explanation:
-        """Aggregate over rows: which features matter over all of them, or over groups.
-
-        Parameters
-        ----------
-        by : str or array-like of shape (n_rows,), default=None
-            A column of `data`, or a label for each row: one block for each group,
-            rows without a label being one too. None aggregates all rows.
-        how : {"mean_abs", "mean", "max_abs"}, default="mean_abs"
-            Mean of the absolute values, mean of the values, or the largest absolute value.
-
-        Returns
-        -------
-        Explanation
-            Without the dim "row"; with `by` its first dim is "group". Standard
-            errors are those of a mean over rows drawn independently, from their
-            spread, and intervals are Student's; NaN for a single row, and for
-            "max_abs", which is no mean. ``extras["aggregate"]`` is `how`. Base
-            values, outputs, data and details by row are left out.
-
-        Raises
-        ------
-        ValueError
-            If there are no rows, or `by` fits neither the columns nor the rows.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from agnostix import Explanation
-        >>> exp = Explanation(
-        ...     values=[[[0.5], [-0.2]], [[0.1], [0.4]]], feature_names=("age", "hours"),
-        ...     output_names=("income",), quantity="effect", method="by hand",
-        ... )
-        >>> exp.aggregate().to_frame()
-          feature  output  value  std_error
-        0     age  income    0.3        0.2
-        1   hours  income    0.3        0.1
-        """
-        self._check_rows("aggregate")
-        return replace(self, **aggregated_fields(self, by, how))
-
-    def interval(self, level: float = 0.95) -> tuple[Floats, Floats]:
-        """Confidence intervals, each value by itself.
-
-        Student's where ``extras["degrees_of_freedom"]`` has finite degrees of
-        freedom, else normal, unless ``extras["interval_kind"]`` says which: see
-        `docs/intervals.md`. Both are Details with dims among those of values.
-
-        Parameters
-        ----------
-        level : float, default=0.95
-            Nominal coverage, between 0 and 1.
-
-        Returns
-        -------
-        low, high : ndarray shaped as values
-            Equal to values where they are exact or nothing was sampled, NaN
-            where the error is unknown, infinite where the kind is "undetermined".
-
-        Examples
-        --------
-        >>> from agnostix import Explanation
-        >>> exp = Explanation(
-        ...     values=[1.0, 2.0], std_errors=[0.1, 0.0], dims=("feature",), feature_names=("age", "hours"),
-        ...     quantity="effect", method="by hand",
-        ... )
-        >>> low, high = exp.interval()
-        >>> low.round(2).tolist(), high.round(2).tolist()
-        ([0.8, 2.0], [1.2, 2.0])
-        """
-        return interval_of(self, level)
 
     @property
     def plot(self) -> PlotAccessor:

@@ -15,6 +15,18 @@ DEGREES_OF_FREEDOM = "degrees_of_freedom"
 """Key of the Detail with the degrees of freedom of the standard errors, infinite for normal intervals."""
 INTERVAL_KIND = "interval_kind"
 """Key of the Detail with the kind of each interval, a key of `core.intervals.INTERVALS`."""
+SHARED_ERRORS = "shared_errors"
+"""Key of the Detail with the part of the errors that rows, features and outputs share: dims of values, then
+"component". The covariance of two values' shared errors is the dot product over components, and of a squared
+standard error the sum of squares over components is the shared part."""
+COMPONENT = "component"
+DESIGN_ERRORS = "design_errors"
+"""Key of the Detail with the part of the errors that comes from draws which all rows share, with an unknown
+correlation, shaped as values."""
+SHARED_DEGREES_OF_FREEDOM = "shared_degrees_of_freedom"
+"""Key of the Detail with the degrees of freedom of the shared errors; without it, components less one."""
+DESIGN_DEGREES_OF_FREEDOM = "design_degrees_of_freedom"
+"""Key of the Detail with the degrees of freedom of a design's errors; without it, those of the values."""
 IS_SIGNED = "is_signed"
 """Key of whether values may have either sign, so that 0 is the middle of their scale, where that is known."""
 LAYER = "layer"
@@ -111,16 +123,22 @@ def _remap(pointers: np.ndarray, places: Codes) -> np.ndarray:
 
 def check_interval_details(extras: dict[str, Any], dims: tuple[str, ...]) -> None:
     """Refuse details of intervals that cannot be matched with the values."""
-    for key in (DEGREES_OF_FREEDOM, INTERVAL_KIND):
+    shaped = {SHARED_ERRORS: (*dims, COMPONENT), DESIGN_ERRORS: dims}
+    free = (DEGREES_OF_FREEDOM, INTERVAL_KIND, SHARED_DEGREES_OF_FREEDOM, DESIGN_DEGREES_OF_FREEDOM)
+    for key in (*shaped, *free):
         detail = extras.get(key)
         if detail is None:
             continue
-        if not isinstance(detail, Detail) or any(detail.dims.count(d) > dims.count(d) for d in detail.dims):
-            got = detail.dims if isinstance(detail, Detail) else type(detail).__name__
+        got = detail.dims if isinstance(detail, Detail) else type(detail).__name__
+        if key in shaped and got != shaped[key]:
+            raise ValueError(f"extras[{key!r}] must be a Detail with dims {shaped[key]}; got {got}.")
+        if not isinstance(detail, Detail) or (
+            key in free and any(detail.dims.count(d) > dims.count(d) for d in detail.dims)
+        ):
             raise ValueError(
                 f"extras[{key!r}] must be a Detail with dims among those of values, {dims}; got {got}."
             )
-        if key == DEGREES_OF_FREEDOM and detail.array.dtype.kind not in "biuf":
+        if key != INTERVAL_KIND and detail.array.dtype.kind not in "biuf":
             raise ValueError(f"extras[{key!r}] must hold numbers; got {detail.array.dtype}.")
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from agnostix.core.explanation.fields import Detail
+from agnostix.core.explanation.fields import DEGREES_OF_FREEDOM, INTERVAL_KIND, Detail
+from agnostix.core.explanation.statistics import by_value
 
 if TYPE_CHECKING:
     from agnostix.core.explanation.explanation import Explanation
@@ -42,7 +43,8 @@ def by_words(explanation: Explanation) -> Explanation:
     def spread(array: np.ndarray, dims: tuple[str, ...]) -> np.ndarray:
         axes = dims.index("row"), dims.index("feature")
         by_feature = np.moveaxis(array, axes, (0, 1))
-        by_word = np.full((len(array), len(words), *by_feature.shape[2:]), np.nan)
+        nothing = np.nan if array.dtype.kind == "f" else "student"  # of a word that a text lacks
+        by_word = np.full((len(by_feature), len(words), *by_feature.shape[2:]), nothing, dtype=array.dtype)
         by_word[rows, codes] = by_feature[rows, features]
         return np.moveaxis(by_word, (0, 1), axes)
 
@@ -50,6 +52,10 @@ def by_words(explanation: Explanation) -> Explanation:
     for key, value in explanation.extras.items():
         if not isinstance(value, Detail) or "feature" not in (*value.dims, value.points_to):
             extras[key] = value
+        elif key in (DEGREES_OF_FREEDOM, INTERVAL_KIND):
+            kind = "<U14" if key == INTERVAL_KIND else float
+            whole = by_value(explanation, key, None).astype(kind)
+            extras[key] = Detail(spread(whole, explanation.dims), explanation.dims)
         elif {"row", "feature"} <= set(value.dims) and value.array.dtype.kind == "f":
             extras[key] = Detail(spread(value.array, value.dims), value.dims)
     errors = explanation.std_errors

@@ -1,6 +1,6 @@
 """Maskers hide features of rows, pictures and texts behind background rows or fill values.
 
-- `masker`: the protocols `Masker` and `MaskedRows`; `Background` rows; `MaskBlock`, masks with theirs.
+- `masker`: the protocols `Masker` and `MaskedRows`; `MaskBlock`, masks with theirs.
 - `tabular`: columns of tables, and how perturbed rows are built.
 - `segments`: segments of images; `windows`: a window that slides over them; `fills`: what replaces pixels.
 - `texts`: words of texts.
@@ -9,7 +9,6 @@
 from agnostix.core.features import Features
 from agnostix.core.masking.fills import Inpainter, SoftMaskBatch
 from agnostix.core.masking.masker import (
-    Background,
     BackgroundSubset,
     Builder,
     MaskBlock,
@@ -26,7 +25,6 @@ from agnostix.core.masking.texts import TextMasker
 from agnostix.core.masking.windows import SlidingWindow, Windows
 
 __all__ = [
-    "Background",
     "BackgroundSubset",
     "Builder",
     "Features",

@@ -11,13 +11,6 @@ from scipy import sparse
 
 from agnostix.core.explanation import Detail
 from agnostix.core.features import Features
-from agnostix.core.frames import (
-    checked_weights,
-    constant_row,
-    take_rows,
-    without_index,
-)
-from agnostix.core.reproducibility import seed_of
 from agnostix.core.sklearn_compat import HasMethods
 from agnostix.core.typing import Bools, Codes, Floats, Numbers
 from agnostix.exceptions import DataError
@@ -168,41 +161,6 @@ def read_rows(masker: Masker, X: Any, features: Features | None = None) -> Maske
 def _listed(names: Any) -> str:
     *first, last = map(repr, names)
     return f"{', '.join(first)} and {last}" if first else last
-
-
-@dataclass(frozen=True)
-class Background:
-    """Background rows (n_background, n_columns), or images, with weights that add up to 1."""
-
-    rows: Any
-    weights: Floats
-    is_sample: bool  # whether sampled from more rows, so that their choice has a standard error
-
-    @classmethod
-    def sample(cls, table: Any, size: int, random_state: Any, sample_weight: Any) -> Background:
-        """Rows sampled without replacement, all if there are no more than `size`; they keep their weights."""
-        n_rows = table.shape[0]
-        order = np.random.default_rng(seed_of(random_state)).permutation(n_rows)
-        return cls._weighted(table, np.sort(order[:size]), sample_weight, is_sample=True)
-
-    @classmethod
-    def whole(cls, table: Any, sample_weight: Any) -> Background:
-        """All rows, as the whole population."""
-        return cls._weighted(table, np.arange(table.shape[0]), sample_weight, is_sample=False)
-
-    @classmethod
-    def constant(cls, fill: Any, table: Any, owner: str) -> Background:
-        """One row of constants, by column name or in order; `owner` names the explainer in messages."""
-        return cls(constant_row(fill, table, owner), np.ones(1), False)
-
-    @classmethod
-    def _weighted(cls, table: Any, rows: Codes, sample_weight: Any, is_sample: bool) -> Background:
-        weights = checked_weights(sample_weight, table.shape[0])
-        if not weights[rows].any():
-            raise DataError("All rows drawn for the background have zero weight. Raise background_size.")
-        rows = rows[weights[rows] > 0]
-        kept = without_index(take_rows(table, rows))
-        return cls(kept, weights[rows] / weights[rows].sum(), is_sample)
 
 
 @dataclass(frozen=True)

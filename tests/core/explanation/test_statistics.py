@@ -106,7 +106,7 @@ def test_aggregate_recomputes_degrees_of_freedom() -> None:
         "interval_kind": Detail(np.array("normal"), ()),
         "degrees_of_freedom": Detail(np.array(99.0), ()),
     }
-    total = made(**kinds).aggregate(by=["x", "y", "x"])
+    total = made(None, **kinds).aggregate(by=["x", "y", "x"])
     assert "interval_kind" not in total.extras
     assert total.extras["degrees_of_freedom"].array[:, 0, 0].tolist() == [1.0, 0.0]
     low, high = total.interval()

@@ -1,0 +1,62 @@
+"""Background rows with weights, and what is known of the error of their choice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from agnostix.core.background.error_map import ErrorMap, random_groups
+from agnostix.core.frames import checked_weights, constant_row, take_rows, without_index
+from agnostix.core.reproducibility import seed_of
+from agnostix.core.typing import Codes, Floats
+
+
+@dataclass(frozen=True)
+class Background:
+    """Background rows (n_background, n_columns), or images, with weights that add up to 1."""
+
+    rows: Any
+    weights: Floats
+    errors: ErrorMap  # of values that are averaged over the rows, about those of the whole table
+
+    @classmethod
+    def sample(cls, table: Any, size: int, random_state: Any, sample_weight: Any) -> Background:
+        """Rows sampled without replacement, all if there are no more than `size`; they keep their weights.
+
+        Rows without weight are not there. The population is the table, of which all rows have no error.
+        """
+        weights = checked_weights(sample_weight, table.shape[0])
+        there = np.flatnonzero(weights)
+        if there.size <= size:
+            return cls._weighted(table, there, weights, ErrorMap.none(there.size))
+        rng = np.random.default_rng(seed_of(random_state))
+        rows = np.sort(there[rng.permutation(there.size)[:size]])
+        own = weights[rows] / weights[rows].sum()
+        errors = ErrorMap.of_draws(own, random_groups(size, rng), size / there.size)
+        return cls._weighted(table, rows, weights, errors)
+
+    @classmethod
+    def whole(cls, table: Any, sample_weight: Any) -> Background:
+        """All rows, as the whole population."""
+        weights = checked_weights(sample_weight, table.shape[0])
+        there = np.flatnonzero(weights)
+        return cls._weighted(table, there, weights, ErrorMap.none(there.size))
+
+    @classmethod
+    def constant(cls, fill: Any, table: Any, owner: str) -> Background:
+        """One row of constants, by column name or in order; `owner` names the explainer in messages."""
+        return cls(constant_row(fill, table, owner), np.ones(1), ErrorMap.none(1))
+
+    @classmethod
+    def _weighted(cls, table: Any, rows: Codes, weights: Floats, errors: ErrorMap) -> Background:
+        kept = without_index(take_rows(table, rows))
+        return cls(kept, weights[rows] / weights[rows].sum(), errors)
+
+
+def errors_of_fills(weights: Floats) -> ErrorMap:
+    """Of fills with weights (n_fill,), as if drawn from endless others; a single one has no error."""
+    if weights.size == 1:
+        return ErrorMap.none(1)
+    return ErrorMap.of_draws(weights, random_groups(weights.size, np.random.default_rng(0)))

@@ -1,0 +1,98 @@
+"""The error of values that are averaged over background rows, told by linear functionals.
+
+A value is linear in the predictions behind each background row: it is sum_b w_b P_b, where P_b is the part of
+it that row b contributes. Its error is told by a few other combinations of the same P, the components
+
+    c = sum_b P_b E_b,
+
+of a map E (n_background, n_components) whose columns sum to 0. So the predictions of a mask are reduced to a
+mean and these components, whatever is computed from the means of many masks afterwards.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from agnostix.core.typing import Codes, Floats
+
+N_GROUPS = 20
+"""Groups of the jackknife, if there are so many background rows."""
+
+
+@dataclass(frozen=True)
+class BackgroundError:
+    """Errors of values (n_features, ...) that come from the choice of the background rows."""
+
+    components: Floats  # (n_features, n_shared, ...): the errors' covariances are their dot products
+    degrees_of_freedom: Floats  # (n_features,), infinite where the value has no such error
+
+    @property
+    def variances(self) -> Floats:
+        """Shaped as values: 0 where the whole table is the background, NaN where its error is not known."""
+        return sum_of_squares(self.components, axis=1)
+
+
+@dataclass(frozen=True)
+class ErrorMap:
+    """Linear functionals of what background rows contribute, and how they tell the error of a value."""
+
+    functionals: Floats  # (n_background, n_components); no columns where there is no error
+    degrees_of_freedom: float  # of Student's distribution; infinite without an error
+
+    @classmethod
+    def none(cls, n_background: int) -> ErrorMap:
+        """For rows that are all there are: no error."""
+        return cls(np.zeros((n_background, 0)), np.inf)
+
+    @classmethod
+    def of_draws(cls, weights: Floats, groups: Codes, share_drawn: float = 0.0) -> ErrorMap:
+        """Of rows drawn at random without replacement: the delete-a-group jackknife as a linear map.
+
+        The mean of group g with a part W_g of the weights is off the mean of all by d_g; the variance is the
+        sum of d_g**2 W_g**2 / (1 - W_g), less the share of the population that was drawn (Cochran, 1977,
+        Sampling Techniques, 3rd ed., Wiley, ch. 2; Wolter, 2007, Introduction to Variance Estimation, ch. 4,
+        https://doi.org/10.1007/978-0-387-35099-8). One row alone tells no error.
+        """
+        n_groups = int(groups.max()) + 1
+        if n_groups == 1:
+            return cls(np.full((weights.size, 1), np.nan), 0.0)
+        belongs = groups[:, None] == np.arange(n_groups)
+        of_group = weights @ belongs
+        others = np.array([np.delete(of_group, group).sum() for group in range(n_groups)])
+        apart = weights[:, None] * (belongs / of_group - 1.0)
+        factors = np.sqrt((1.0 - share_drawn) / others) * of_group
+        return cls(apart * factors, n_groups - 1.0)
+
+    @property
+    def n_components(self) -> int:
+        """Functionals that are kept of each mask, besides the mean."""
+        return int(self.functionals.shape[1])
+
+    def error(self, components: Floats, features: Codes | None = None) -> BackgroundError:
+        """Errors of the values of some features, from their components (n_features, n_components, ...).
+
+        `features` are their numbers; None for values that depend on all, such as the mean prediction.
+        """
+        return BackgroundError(components, np.full(len(components), self.degrees_of_freedom))
+
+    def of_means(self, predictions: Any) -> Floats:
+        """Components (n_components, n_outputs) of the mean of predictions (n_background, n_outputs)."""
+        centered = predictions - predictions[:1]
+        return np.asarray(self.functionals.T @ centered)
+
+
+def sum_of_squares(components: Floats, axis: int) -> Floats:
+    """Sum of squares along an axis, one by one: the bits of a value do not depend on those beside it."""
+    parts = np.moveaxis(components, axis, 0)
+    total = np.zeros(parts.shape[1:])
+    for part in parts:
+        total += np.square(part)
+    return total
+
+
+def random_groups(n_rows: int, rng: np.random.Generator) -> Codes:
+    """A group (n_rows,) of the jackknife for each row, of at most 20, all of one size but for one row."""
+    return np.argsort(rng.permutation(n_rows)) % min(N_GROUPS, n_rows)

@@ -1,0 +1,307 @@
+"""Points of a unit cube that are more even than independent ones, and how far off an estimate from them is.
+
+A Latin hypercube of strength 2 (Tang, 1993; Owen, 1992) places the runs of an orthogonal array: functions of
+one column or of two are summed with next to no error, whatever involves three columns or more is summed as
+by independent points. An interaction of two columns therefore never passes for the effect of a third one
+by more than with independent points.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Protocol
+
+import numpy as np
+from scipy.sparse import csr_array
+from scipy.special import chdtri
+
+from agnostix.core.orthogonal_arrays import bush, is_power_of_two, is_prime, plackett_burman
+from agnostix.core.typing import Codes, Floats
+
+MIN_ARRAYS = 16
+"""Arrays whose spread is an error by itself."""
+N_BLOCKS = 64
+"""Blocks at least, where there are as many points; their spread is a standard error."""
+LEAST_LEVELS, LEAST_RUNS = 7, 20
+"""Of the smallest arrays in use. In smaller ones three columns depend on each other too much."""
+MOST_NUMBERS = 2**22
+"""Points times columns of one array, which is drawn as a whole."""
+LEAST_USED = 0.8
+"""Share of the points that must be used, so that none are worth more left out than those used gain."""
+_STREAM = 3
+"""Apart from the streams that draw backgrounds and coalitions."""
+_INSIDE = 1e-9
+"""Share of a cell's width by which points stay inside it: none lies on the cube's border."""
+_LEVEL = 0.01
+"""Chance that the spread of arrays is taken although they vary as blocks do."""
+_TAKEN = 0.25
+"""Share of the points' degrees of freedom that an additive fit takes at most."""
+
+
+class Draw(Hashable, Protocol):
+    """A way to draw points that depend on each other."""
+
+    @property
+    def n_runs(self) -> int:
+        """Points that are drawn together."""
+
+    @property
+    def n_levels(self) -> int:
+        """Levels of the array behind them, 1 without one."""
+
+    def __call__(self, n_dims: int, rng: np.random.Generator) -> Floats:
+        """Points (n_runs, n_dims), above 0 and below 1, in random order."""
+
+
+@dataclass(frozen=True)
+class Independent:
+    """Points that do not depend on each other."""
+
+    n_runs: int
+    n_levels: int = 1
+
+    def __call__(self, n_dims: int, rng: np.random.Generator) -> Floats:
+        return np.clip(rng.random((self.n_runs, n_dims)), _INSIDE, 1.0 - _INSIDE)
+
+
+@dataclass(frozen=True)
+class LatinHypercube:
+    """Latin hypercube of strength 2 from an array of q levels: columns, levels and places drawn at random."""
+
+    n_levels: int
+
+    @property
+    def n_runs(self) -> int:
+        return self.n_levels**2
+
+    def __call__(self, n_dims: int, rng: np.random.Generator) -> Floats:
+        levels = _shuffled(bush(self.n_levels), n_dims, rng)
+        order = np.argsort(levels + rng.random(levels.shape), axis=0)
+        places = np.empty_like(order)
+        np.put_along_axis(places, order, np.arange(self.n_runs)[:, None], axis=0)
+        return _within(places, self.n_runs, rng)
+
+
+@dataclass(frozen=True)
+class Shortened:
+    """The first points of another draw."""
+
+    whole: Draw
+    n_runs: int
+    n_levels: int = 1
+
+    def __call__(self, n_dims: int, rng: np.random.Generator) -> Floats:
+        return self.whole(n_dims, rng)[: self.n_runs]
+
+
+@dataclass(frozen=True)
+class TwoLevels:
+    """Points of which as many, in any two columns, lie in each of the four quarters (Plackett and Burman)."""
+
+    n_runs: int
+    n_levels: int = 2
+
+    def __call__(self, n_dims: int, rng: np.random.Generator) -> Floats:
+        return _within(_shuffled(plackett_burman(self.n_runs), n_dims, rng), 2, rng)
+
+
+def _shuffled(array: Codes, n_dims: int, rng: np.random.Generator) -> Codes:
+    """Some columns of an array in random order, the levels of each renamed at random, and rows shuffled."""
+    columns = rng.permutation(array.shape[1])[:n_dims]
+    rows = rng.permutation(array.shape[0])
+    n_levels = int(array.max()) + 1
+    names = rng.permuted(np.tile(np.arange(n_levels), (n_dims, 1)), axis=1)
+    return names[np.arange(n_dims), array[rows[:, None], columns]]
+
+
+def _within(cells: Codes, n_cells: int, rng: np.random.Generator) -> Floats:
+    """A random point inside each cell of (0, 1)."""
+    return (cells + np.clip(rng.random(cells.shape), _INSIDE, 1.0 - _INSIDE)) / n_cells
+
+
+@dataclass(frozen=True)
+class Design:
+    """Points of a unit cube, drawn array by array.
+
+    An estimate is a sum over points. Its error is the spread of the sums over blocks of `size` points. Blocks
+    are parts of arrays (`is_cut`), so that there are enough: a sum of products f g then varies as that of f g
+    less the product of their `additive_part`s, which an array balances, whatever the functions f and g.
+    """
+
+    n_dims: int
+    draw: Draw
+    n_draws: int  # more draws of the same seed begin with the same ones
+    size: int  # of a block, a divisor of draw.n_runs
+    seed: int
+
+    @classmethod
+    def from_n_points(cls, n_dims: int, n_points: int, seed: int, *, of_halves: bool = False) -> Design:
+        """At most n_points points; `of_halves` if nothing counts but on which side of 1/2 they lie."""
+        draw = (_two_levels if of_halves else _hypercube)(n_dims, n_points)
+        if draw is None:
+            size = max(1, n_points // N_BLOCKS)
+            return cls(n_dims, Independent(size), n_points // size, size, seed)
+        n_draws = n_points // draw.n_runs
+        return cls(n_dims, draw, n_draws, _block_size(draw, n_draws), seed)
+
+    def longer(self, factor: int) -> Design:
+        """So many times as many points, of which the first are the same."""
+        return replace(self, n_draws=self.n_draws * factor)
+
+    def first(self, n_points: int) -> Design:
+        """The first n_points of a design, or of one that is longer: whole arrays."""
+        return replace(self, n_draws=n_points // self.draw.n_runs)
+
+    def shortened(self, n_points: int) -> Design:
+        """At most n_points of the points, as many from each array, which are like independent ones."""
+        n_runs = max(1, min(self.draw.n_runs, n_points // self.n_draws))
+        size = n_runs if self.n_draws >= MIN_ARRAYS else 1
+        return replace(self, draw=Shortened(self.draw, n_runs), size=size)
+
+    @property
+    def n_points(self) -> int:
+        """In all blocks."""
+        return self.draw.n_runs * self.n_draws
+
+    @property
+    def n_blocks(self) -> int:
+        """Blocks of `size` points."""
+        return self.n_points // self.size
+
+    @property
+    def n_arrays(self) -> int:
+        """Arrays whose spread is an error too, 0 if they are too few or are blocks themselves."""
+        return self.n_draws if self.is_cut and self.n_draws >= MIN_ARRAYS else 0
+
+    @property
+    def degrees_of_freedom(self) -> int:
+        """Of a standard error."""
+        return (self.n_arrays or self.n_blocks) - 1
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether blocks are parts of arrays, which do not vary as whole arrays do."""
+        return self.size < self.draw.n_runs and self.draw.n_levels > 1
+
+    @property
+    def n_drawn_together(self) -> int:
+        """Points that cost as much to draw as one of them."""
+        return self.draw.n_runs
+
+    def points(self, part: slice) -> Floats:
+        """Some of the points (n, n_dims), above 0 and below 1."""
+        n_runs = self.draw.n_runs
+        first, last = part.start // n_runs, -(-part.stop // n_runs)
+        drawn = [_drawn(self.draw, self.n_dims, self.seed, number) for number in range(first, last)]
+        return np.concatenate(drawn)[part.start - first * n_runs : part.stop - first * n_runs]
+
+    def additive_part(self, values: Floats) -> Floats:
+        """The additive function of the columns' levels nearest to values (n_points, n_columns)."""
+        # Effects of levels are orthogonal in an array, so that they are the levels' means.
+        _, indicators, counts = _levels(self)
+        mean = values.mean(axis=0)
+        return mean + indicators @ ((indicators.T @ (values - mean)) / counts[:, None])
+
+    def own_part(self, functions: Floats, dims: Codes) -> Floats:
+        """Means (n, n_points) over the points of one level; the function of a row is one of its dimension."""
+        codes, _, counts = _levels(self)
+        if dims.size < self.n_dims:
+            codes = codes[dims]
+        sums = np.bincount(codes.ravel(), functions.ravel(), minlength=counts.size)
+        return np.asarray((sums / counts)[codes])
+
+    @property
+    def inflation(self) -> float:
+        """What multiplies the squares of sums less what `additive_part` accounts for."""
+        _, _, counts = _levels(self)
+        left = self.n_points - 1 - (counts.size - self.n_dims)
+        return self._aliasing * self.n_points / left
+
+    @property
+    def _aliasing(self) -> float:
+        """Variance of the mean of a product of three columns' effects, relative to independent points."""
+        q, n = self.draw.n_levels, self.draw.n_runs
+        return 1.0 + (2 * q - 1) / (q - 1) ** 2 if n == q * q else n / (n - 3)
+
+
+def _hypercube(n_dims: int, n_points: int) -> Draw | None:
+    """The array with the most points that n_dims columns and n_points points allow."""
+
+    # Levels of a power of two have quartiles and halves at their ends, which makes up for some points.
+    def fits(q: int) -> bool:
+        return q + 1 >= n_dims and q * q * n_dims <= MOST_NUMBERS
+
+    most = int(np.sqrt(n_points // MIN_ARRAYS))
+    many = [q for q in _numbers_of_levels(most) if fits(q)]
+    if many:
+        return LatinHypercube(max(many, key=lambda q: (is_power_of_two(q), q)))
+    few = [q for q in _numbers_of_levels(int(np.sqrt(n_points))) if fits(q)]
+    few = [q for q in few if n_points // q**2 * q**2 >= LEAST_USED * n_points]
+    return LatinHypercube(max(few, key=lambda q: (is_power_of_two(q), q))) if few else None
+
+
+def _numbers_of_levels(most: int) -> list[int]:
+    return [q for q in range(LEAST_LEVELS, most + 1) if is_prime(q) or is_power_of_two(q)]
+
+
+def _two_levels(n_dims: int, n_points: int) -> Draw | None:
+    """The largest array of two levels that 16 times fit into n_points, or the smallest of n_dims columns."""
+    least = max(LEAST_RUNS, n_dims + 1)
+    sizes = [n for n in range(4 * -(-least // 4), n_points + 1, 4) if is_prime(n - 1)]
+    sizes = [n for n in sizes if n_points // n * n >= LEAST_USED * n_points and n * n_dims <= MOST_NUMBERS]
+    many = [n for n in sizes if n_points // n >= MIN_ARRAYS]
+    if many:
+        return TwoLevels(max(many))
+    return TwoLevels(min(sizes)) if sizes else None
+
+
+def _block_size(draw: Draw, n_draws: int) -> int:
+    """Points of a block, the most that leave N_BLOCKS of them."""
+    divisors = [n for n in range(1, draw.n_runs + 1) if draw.n_runs % n == 0]
+    return draw.n_runs // next((n for n in divisors if n * n_draws >= N_BLOCKS), draw.n_runs)
+
+
+def standard_error(sums: Floats, n_blocks: int) -> Floats:
+    """Standard error (...) of a total from the sums (n_blocks, ...) of blocks, and of arrays after them.
+
+    Blocks' sums are less what is a product of additive functions. Where the model has other functions of two
+    columns, which an array balances as well, arrays vary less than that, and their spread is the error.
+    """
+    variance = _variance(sums[:n_blocks])
+    if len(sums) > n_blocks:
+        arrays, degrees = _variance(sums[n_blocks:]), len(sums) - n_blocks - 1
+        least = chdtri(degrees, 1.0 - _LEVEL) / degrees  # a quantile of chi squared
+        variance = np.where(arrays < least * variance, arrays, variance)
+    return np.asarray(np.sqrt(variance))
+
+
+def _variance(sums: Floats) -> Floats:
+    """Variance (...) of the total of independent sums (n, ...)."""
+    n = len(sums)
+    return np.asarray(np.square(sums - sums.mean(axis=0)).sum(axis=0) * n / (n - 1))
+
+
+@lru_cache(maxsize=2)
+def _drawn(draw: Draw, n_dims: int, seed: int, number: int) -> Floats:
+    """Points (n_runs, n_dims) of one draw."""
+    points = draw(n_dims, np.random.default_rng([seed, _STREAM, number]))
+    points.setflags(write=False)
+    return points
+
+
+@lru_cache(maxsize=2)
+def _levels(design: Design) -> tuple[Codes, csr_array, Floats]:
+    """Levels (n_dims, n_points), numbered over all columns; indicators of them, and their counts."""
+    n_levels, n_points, n_dims = design.draw.n_levels, design.n_points, design.n_dims
+    n = min(n_levels, 1 + int(_TAKEN * n_points) // n_dims)  # neighbors merged
+    if is_power_of_two(n_levels):
+        n = 1 << n.bit_length() - 1
+    levels = np.floor(design.points(slice(0, n_points)) * n_levels).astype(np.intp) * n // n_levels
+    codes = levels + n * np.arange(n_dims)
+    starts = np.arange(0, codes.size + 1, n_dims)
+    shape = (n_points, n * n_dims)
+    indicators = csr_array((np.ones(codes.size), codes.ravel(), starts), shape=shape)
+    counts = np.bincount(codes.ravel(), minlength=shape[1]).astype(float)
+    return np.ascontiguousarray(codes.T), indicators, counts

@@ -1,0 +1,180 @@
+"""Background rows: drawn, all, constant, and the error of means over those that were drawn."""
+
+import numpy as np
+import pytest
+
+from agnostix.core.background import Background, ErrorMap, errors_of_fills
+from agnostix.exceptions import DataError
+from tests.core.tables import FORMS, forms
+from tests.messages import refuses
+
+TABLE = np.arange(40.0).reshape(20, 2)
+
+
+WEIGHTS = np.arange(20.0)
+
+
+@forms
+def test_background_whole_is_all_rows(make):
+    background = Background.whole(make(TABLE), None)
+    assert type(background.rows) is type(make(TABLE))
+    np.testing.assert_array_equal(np.asarray(background.rows), TABLE)
+    np.testing.assert_array_equal(background.weights, np.full(20, 0.05))
+    assert background.errors.n_components == 0
+
+
+@forms
+def test_background_drawn_without_replacement(make):
+    background = Background.sample(make(TABLE), 7, 3, WEIGHTS + 1.0)
+    rows = np.asarray(background.rows)
+    places = (rows[:, 0] / 2).astype(int)
+    assert (np.diff(places) > 0).all()
+    np.testing.assert_array_equal(rows, TABLE[places])
+    np.testing.assert_allclose(background.weights, (places + 1.0) / (places + 1.0).sum(), rtol=1e-14)
+    assert background.errors.n_components == background.errors.degrees_of_freedom + 1 == 7
+    again = Background.sample(make(TABLE), 7, 3, None)
+    np.testing.assert_array_equal(np.asarray(again.rows), rows)
+    other = Background.sample(make(TABLE), 7, 4, None)
+    assert not np.array_equal(np.asarray(other.rows), rows)
+
+
+def test_background_drawn_is_uniform():
+    counts = np.zeros(20)
+    for seed in range(400):
+        counts[(Background.sample(TABLE, 5, seed, None).rows[:, 0] / 2).astype(int)] += 1
+    assert counts.min() > 100 - 4 * np.sqrt(75)
+    assert counts.max() < 100 + 4 * np.sqrt(75)
+
+
+@pytest.mark.parametrize("size", [20, 1000])
+def test_background_of_all_rows_has_no_error(size):
+    background = Background.sample(TABLE, size, 0, None)
+    np.testing.assert_array_equal(background.rows, TABLE)
+    assert background.errors.n_components == 0
+
+
+@pytest.mark.parametrize("how", ["whole", "drawn"])
+def test_background_leaves_out_zero_weight_rows(how):
+    weight = np.where(np.arange(20) % 2, 2.0, 0.0)
+    background = (
+        Background.whole(TABLE, weight) if how == "whole" else Background.sample(TABLE, 20, 0, weight)
+    )
+    np.testing.assert_array_equal(background.rows, TABLE[1::2])
+    np.testing.assert_array_equal(background.weights, np.full(10, 0.1))
+
+
+def test_background_resets_index():
+    frame = FORMS["pandas"](TABLE)
+    assert list(Background.whole(frame, None).rows.index) == list(range(20))
+    assert list(Background.sample(frame, 4, 0, None).rows.index) == list(range(4))
+    assert frame.index[0] == 100
+
+
+@pytest.mark.parametrize(
+    "weight", [np.ones(3), np.r_[np.nan, np.ones(19)], np.r_[-1.0, np.ones(19)], np.r_[np.inf, np.ones(19)]]
+)
+def test_background_refuses_bad_sample_weight(weight):
+    for make in (lambda: Background.whole(TABLE, weight), lambda: Background.sample(TABLE, 5, 0, weight)):
+        with refuses(DataError, "sample_weight", "finite", "0 or more", "20 rows"):
+            make()
+
+
+def test_background_refuses_all_zero_weights():
+    for make in (
+        lambda: Background.whole(TABLE, np.zeros(20)),
+        lambda: Background.sample(TABLE, 5, 0, np.zeros(20)),
+    ):
+        with refuses(DataError, "sample_weight", "zero for all of the 20 rows"):
+            make()
+
+
+def test_background_is_drawn_from_rows_with_weight():
+    weight = (np.arange(20) == 13).astype(float)
+    background = Background.sample(TABLE, 1, 0, weight)
+    np.testing.assert_array_equal(background.rows, TABLE[[13]])
+    assert background.errors.n_components == 0
+
+
+@pytest.mark.parametrize(
+    ("dtype", "fill", "expected"),
+    [
+        ("float32", [0, 1.5], "float32"),
+        ("float64", [0, None], "float64"),
+        ("int32", [0, 7.0], "int32"),
+        ("int32", [0, 0.5], "float64"),
+        ("int32", [0, np.nan], "float64"),
+        ("uint8", [0, 300], "int64"),
+        ("bool", [True, False], "bool"),
+        ("object", [None, "a"], "object"),
+        ("<U1", ["a", "bc"], "<U2"),
+    ],
+)
+def test_background_constant_keeps_dtype_if_it_fits(dtype, fill, expected):
+    row = Background.constant(fill, np.zeros((3, 2)).astype(dtype), "Owner").rows
+    assert (row.shape, row.dtype) == ((1, 2), np.dtype(expected))
+    assert [value if value == value else None for value in row[0].tolist()] == [
+        value if value == value else None for value in fill
+    ]
+
+
+@pytest.mark.parametrize("dtype", ["float64", "int64", "bool"])
+def test_background_constant_refuses_text_fill(dtype):
+    with refuses(DataError, "'fill' parameter of Owner", "numbers", f"type {dtype}", "got ['a', 0]"):
+        Background.constant(["a", 0], np.zeros((3, 2)).astype(dtype), "Owner")
+
+
+def means_and_components(background, values):
+    return background.weights @ values, background.errors.of_means(values[:, None])[:, 0]
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("size", [2, 5, 19])
+def test_errors_of_few_draws_are_the_jackknife_with_finite_population(size, weighted):
+    weight = WEIGHTS + 1.0 if weighted else None
+    background = Background.sample(TABLE, size, 3, weight)
+    values = np.sin(background.rows[:, 0])
+    mean, components = means_and_components(background, values)
+    w, left = background.weights, 1.0 - size / 20
+    without = [np.average(np.delete(values, b), weights=np.delete(w, b)) for b in range(size)]
+    expected = left * ((1.0 - w) * (np.array(without) - mean) ** 2).sum()
+    (error,) = background.errors.error(components[None]).variances
+    np.testing.assert_allclose(error, expected, rtol=1e-12)
+    if not weighted:
+        np.testing.assert_allclose(error, left * values.var(ddof=1) / size, rtol=1e-12)
+
+
+def test_many_draws_make_twenty_groups_of_about_one_size():
+    table = np.arange(500.0)[:, None]
+    background = Background.sample(table, 107, 0, None)
+    errors = background.errors
+    assert (errors.n_components, errors.degrees_of_freedom) == (20, 19.0)
+    belongs = errors.functionals > 0
+    np.testing.assert_array_equal(belongs.sum(axis=1), 1)
+    assert set(belongs.sum(axis=0)) == {5, 6}
+
+
+def test_columns_of_the_map_sum_to_zero_and_equal_predictions_have_no_error():
+    errors = Background.sample(TABLE, 9, 0, WEIGHTS + 1.0).errors
+    np.testing.assert_allclose(errors.functionals.sum(axis=0), 0.0, atol=1e-16)
+    np.testing.assert_array_equal(errors.of_means(np.full((9, 2), 0.1)), 0.0)
+
+
+def test_error_of_one_drawn_row_is_not_known():
+    errors = Background.sample(TABLE, 1, 0, None).errors
+    error = errors.error(np.full((1, 1), np.nan))
+    assert np.isnan(error.variances).all()
+    assert np.isnan(errors.of_means(np.ones((1, 1)))).all()
+    np.testing.assert_array_equal(error.degrees_of_freedom, 0.0)
+
+
+def test_error_of_fills_is_that_of_draws_from_endless_others():
+    values = np.array([1.0, 2.0, 4.0])
+    errors = errors_of_fills(np.full(3, 1 / 3))
+    components = errors.of_means(values[:, None])[:, 0]
+    np.testing.assert_allclose((components**2).sum(), values.var(ddof=1) / 3, rtol=1e-14)
+    assert errors_of_fills(np.ones(1)).n_components == 0
+
+
+def test_groups_that_hold_nearly_all_weight_have_finite_errors():
+    errors = ErrorMap.of_draws(np.array([1.0 - 2e-17, 1e-17, 1e-17]), np.arange(3))
+    assert np.isfinite(errors.functionals).all()

@@ -1,0 +1,69 @@
+"""The reducer to means and error components, against one model call for each background row."""
+
+import numpy as np
+import pytest
+from sklearn import config_context
+
+from agnostix.core.background import Background, BackgroundMeans, ErrorMap
+from agnostix.core.evaluate import evaluate
+from agnostix.core.features import Features
+from agnostix.core.masking import TabularMasker
+from agnostix.core.masking.masker import all_masks
+from agnostix.core.models import as_predictor
+from agnostix.core.row_sources import MaskedRowSource
+
+RNG = np.random.default_rng(5)
+TABLE = np.column_stack([RNG.normal(size=60), RNG.integers(0, 2, 60), RNG.integers(0, 3, 60)])
+ROWS = TABLE[[3, 8, 9, 30]]
+
+
+def model(X):
+    return np.column_stack([X[:, 0] * X[:, 1] + X[:, 2], np.exp(X[:, 0]) - X[:, 2] * X[:, 1]])
+
+
+def reduced(background, rows=ROWS, n_jobs=None):
+    masker = TabularMasker(background.rows, background.weights, Features.from_names(["a", "b", "c"]))
+    source = MaskedRowSource.from_rows(masker, masker.read(rows), all_masks(3))
+    (kept,), _ = evaluate(
+        as_predictor(model), source, BackgroundMeans(background.errors), n_outputs=2, n_jobs=n_jobs
+    )
+    return kept
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_means_and_components_are_those_of_a_loop(weighted):
+    weight = RNG.uniform(0.5, 2.0, 60) if weighted else None
+    background = Background.sample(TABLE, 13, 0, weight)
+    kept = reduced(background)
+    matrix = np.column_stack([background.weights, background.errors.functionals])
+    for i, row in enumerate(ROWS):
+        for j, mask in enumerate(all_masks(3)):
+            answers = model(np.where(mask, row, background.rows))
+            np.testing.assert_allclose(kept[i, j], matrix.T @ answers, atol=1e-12)
+    assert kept.shape == (4, 8, 14, 2)
+
+
+def test_components_of_what_hides_nothing_or_a_constant_are_exactly_zero():
+    table = TABLE.copy()
+    table[:, 1] = 1.0
+    kept = reduced(Background.sample(table, 13, 0, None))
+    np.testing.assert_array_equal(kept[:, -1, 1:], 0.0)
+    hides_constant = int("101", 2)
+    np.testing.assert_array_equal(kept[1:2, hides_constant, 1:] if ROWS[1, 1] == 1 else 0.0, 0.0)
+
+
+@pytest.mark.parametrize("memory", [None, 0.001])
+def test_rows_have_their_own_bits(memory):
+    background = Background.sample(TABLE, 13, 0, None)
+    whole = reduced(background)
+    with config_context(working_memory=memory) if memory else config_context():
+        np.testing.assert_array_equal(reduced(background, ROWS[2:3]), whole[2:3])
+        np.testing.assert_array_equal(reduced(background, n_jobs=2), whole)
+
+
+def test_whole_table_keeps_the_mean_alone():
+    background = Background.whole(TABLE, None)
+    assert BackgroundMeans(background.errors).n_kept == 1
+    kept = reduced(background)
+    np.testing.assert_allclose(kept[:, 0, 0], np.tile(model(TABLE).mean(axis=0), (4, 1)), rtol=1e-13)
+    assert ErrorMap.none(4).error(np.zeros((2, 0, 3))).variances.shape == (2, 3)
