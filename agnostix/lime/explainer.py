@@ -468,12 +468,17 @@ default="auto"
             "surrogate_std_errors": fits.surrogate_std_errors,
             "surrogate_degrees_of_freedom": fits.output_dof,
             "base_value_std_errors": fits.base_std_errors,
+            "base_value_degrees_of_freedom": fits.output_dof,
             "r2_std_errors": fits.r2_std_errors,
             "r2_degrees_of_freedom": fits.r2_dof,
         }
         kinds = np.where(fits.is_unused, "rule_of_three", "student")
         kinds = np.where(fits.is_determined[:, None], kinds, UNDETERMINED)
-        by_value: dict[str, Numbers] = {DEGREES_OF_FREEDOM: fits.dof, INTERVAL_KIND: kinds}
+        by_value: dict[str, Numbers] = {
+            DEGREES_OF_FREEDOM: fits.dof,
+            INTERVAL_KIND: kinds,
+            "shared_degrees_of_freedom": fits.dof,
+        }
         scale = fits.row_design[:, :, None, None] if self.values == "coef_x" else 1.0
         shared = (fits.shared * scale).astype(np.float32)
         if not fits.is_determined.all():

@@ -115,8 +115,11 @@ def spread_of_sums(regression: WeightedRegression, influences: Floats) -> tuple[
         errors, most = np.sqrt(squares.sum(axis=0) * n / (n - 1.0)), n - 1.0
     else:
         points = regression.points
-        errors = standard_error(regression.block_sums(influences), regression.n_blocks)
-        most = (regression.n_blocks - 1.0) if points is None else float(points.degrees_of_freedom)
+        if points is not None and points.n_arrays:  # all that arrays balance is in their spread
+            sums = influences.reshape(points.n_draws, -1, influences.shape[1]).sum(axis=1)
+        else:
+            sums = regression.block_sums(influences)
+        errors, most = spread_of_parts(sums), len(sums) - 1.0
     return errors, np.clip(dof, 1.0, most)
 
 

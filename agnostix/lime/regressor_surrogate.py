@@ -16,8 +16,8 @@ from agnostix.lime.local_fits import LocalFits, OpenFit
 from agnostix.lime.selection import Selection, select_features
 from agnostix.lime.weighted_regression import WeightedRegression
 
-N_GROUPS = 8
-"""Groups of samples, of which four and four are fitted: a power of two."""
+N_GROUPS = 16
+"""Groups of samples, of which eight and eight are fitted: a power of two."""
 N_FITS = 2 * (N_GROUPS - 1)
 """Fits to half of the samples, beside the one to all."""
 

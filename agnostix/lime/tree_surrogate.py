@@ -18,10 +18,12 @@ from agnostix.lime.local_fits import LocalFits, OpenFit
 from agnostix.lime.selection import Selection, group_outputs, select_features
 from agnostix.lime.weighted_regression import WeightedRegression
 
-N_TREES = 8
-"""Groups of samples, each with surrogates of its own."""
-N_PARTS = 3
-"""Parts of a group, of which a tree sees all but one: a split that is a close call is not made or missed as one."""
+FEWEST, MOST, GROUP_SIZE = 8, 16, 150
+"""Groups of samples, each with trees of its own, of this size at least if there are samples enough."""
+N_PARTS = 2
+"""Parts of a group, of which a tree sees all but one: a close call of a split is then not all or nothing."""
+MIN_SAMPLES_LEAF = 5
+"""Samples of a leaf: a single one that stands out is no rule."""
 _ROUNDING = 1e-12
 
 
@@ -66,7 +68,8 @@ class TreeSurrogate:
     def fit(self, regression: WeightedRegression, max_features: int | None, with_margin: bool) -> LocalFits:
         selected, margin, one = select_features(self.selection, regression, max_features, with_margin)
         fit = OpenFit(one, selected, margin, regression)
-        starts = sample_groups(one, N_TREES) if one.n_blocks else np.array([0])
+        n_groups = int(np.clip(one.n_samples // GROUP_SIZE, FEWEST, MOST))
+        starts = sample_groups(one, n_groups) if one.n_blocks else np.array([0])
         groups = [slice(a, b) for a, b in zip(starts, [*starts[1:], one.n_samples], strict=True)]
         for features, outputs in group_outputs(selected):
             trees = [self._grow_parts(one, group, features, outputs) for group in groups]
@@ -74,9 +77,9 @@ class TreeSurrogate:
         return fit.close()._replace(row_design=np.ones(one.row_design.size))
 
     def _grow_parts(self, one: WeightedRegression, group: slice, features: Codes, outputs: Codes) -> _Tree:
-        """The mean of trees grown on a group of samples without each third of it."""
+        """The mean of trees grown on a group of samples without each part of it."""
         samples = np.arange(group.start, group.stop)
-        if not one.n_blocks or samples.size < 2 * N_PARTS:
+        if not one.n_blocks or samples.size < 2 * N_PARTS * MIN_SAMPLES_LEAF:
             return self._grow(one, samples, features, outputs)
         part = np.arange(samples.size) * N_PARTS // samples.size
         trees = [self._grow(one, samples[part != k], features, outputs) for k in range(N_PARTS)]
@@ -94,7 +97,9 @@ class TreeSurrogate:
         # Outputs in their own standard deviations, so that none decides the splits by its unit.
         deviations = np.sqrt(one.total_squares[outputs] / one.total_weight)
         scale = np.where(deviations > 0, deviations, 1.0)
-        tree = DecisionTreeRegressor(max_leaf_nodes=self.max_leaf_nodes, random_state=0)
+        tree = DecisionTreeRegressor(
+            max_leaf_nodes=self.max_leaf_nodes, min_samples_leaf=MIN_SAMPLES_LEAF, random_state=0
+        )
         tree.fit(design[group], targets / scale, sample_weight=weights)
         means, inner = tree.tree_.value[:, :, 0] * scale, tree.tree_
         splits = np.flatnonzero(inner.children_left >= 0)

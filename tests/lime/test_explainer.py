@@ -272,7 +272,8 @@ def test_max_features_limits_selected(how, surrogate):
     assert "margin" not in exp.extras
     whole = fitted(tangled, surrogate=surrogate, max_features=3).explain(TABLE[:6])
     assert whole.extras["selected"].array.all()
-    assert (whole.fidelity["r2"] >= exp.fidelity["r2"] - 0.02).all()
+    # Predictions for samples that were left out may get worse by a feature.
+    assert (whole.fidelity["r2"].mean(axis=0) >= exp.fidelity["r2"].mean(axis=0) - 0.05).all()
 
 
 def unsure(X):

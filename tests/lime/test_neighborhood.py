@@ -119,17 +119,16 @@ def test_tree_surrogate_contributions_keep_units(radius):
     fit, table, z, center, _ = fit_near(None, spec, 4, None if radius is None else ("local", radius))
     np.testing.assert_array_equal(fit.row_design, 1.0)
     weights = np.exp(-((z - center) ** 2).sum(axis=1) / (2.0 * 1.3**2))
-    groups = zip(np.split(model(table), 8), np.split(weights, 8), strict=True)
-    mean = np.mean([_mean_without_thirds(y, w) for y, w in groups], axis=0)
+    n_groups = 8  # two arrays, which are cut
+    groups = zip(np.split(model(table), n_groups), np.split(weights, n_groups), strict=True)
+    mean = np.mean([_mean_of_halves(y, w) for y, w in groups], axis=0)
     np.testing.assert_allclose(mean + fit.coefficients.sum(axis=0), fit.surrogate_outputs, rtol=1e-9)
 
 
-def _mean_without_thirds(y, weights):
-    """Mean of the roots of trees on a group without each third."""
-    third = np.arange(len(y)) * 3 // len(y)
-    return np.mean(
-        [np.average(y[third != k], axis=0, weights=weights[third != k]) for k in range(3)], axis=0
-    )
+def _mean_of_halves(y, weights):
+    """Mean of the roots of trees on either half of a group."""
+    halves = zip(np.array_split(y, 2), np.array_split(weights, 2), strict=True)
+    return np.mean([np.average(part, axis=0, weights=w) for part, w in halves], axis=0)
 
 
 def test_highest_weights_rank_by_contribution():
