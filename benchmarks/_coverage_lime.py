@@ -1,7 +1,7 @@
 """LIME's intervals: coefficients, R2, answers and base values by sampling, surrogate, selection and length.
 
-Truths are means over the seeds, of the same statistic; of selected features, of the fit to all features, since
-features of a table are independent under the kernel; of masks, what each feature of an additive part adds.
+Truths are means over the seeds, of the same statistic; of selected features, of the fit to all features,
+since features of a table are independent under the kernel; of masks, what each feature adds.
 """
 
 from __future__ import annotations
@@ -79,10 +79,17 @@ def _cases() -> tuple[Case, ...]:
         + [np.exp(rng.normal(size=800) * sigma) for sigma in (0.8, 1.2)]
     )
     return (
-        Case("sum with a product", lambda Z: Z[:, 0] + 0.8 * Z[:, 1] * Z[:, 2] + 0.5 * Z[:, 3], X, X[:N_ROWS]),
+        Case(
+            "sum with a product", lambda Z: Z[:, 0] + 0.8 * Z[:, 1] * Z[:, 2] + 0.5 * Z[:, 3], X, X[:N_ROWS]
+        ),
         Case("parity of three", lambda Z: np.sign(Z[:, 0] * Z[:, 1] * Z[:, 2]), X, X[:N_ROWS]),
         Case("exp of a sum", lambda Z: np.exp(Z[:, :4].sum(axis=1) / 2.0), X, X[:N_ROWS]),
-        Case("spike of four", lambda Z: (Z[:, :4] > 0.9).all(axis=1).astype(float), X, np.vstack([X[:4], inside])),
+        Case(
+            "spike of four",
+            lambda Z: (Z[:, :4] > 0.9).all(axis=1).astype(float),
+            X,
+            np.vstack([X[:4], inside]),
+        ),
         Case("binaries and lognormals", _skewed_model, skewed, skewed[:N_ROWS]),
         diabetes(N_ROWS),
         _mixed(),
@@ -110,9 +117,17 @@ def _mixed() -> Case:
     def codes(table: Any) -> Any:
         return table.assign(city=table["city"].map(ord)).to_numpy(dtype=float)
 
-    y = frame["score"] * (frame["city"] < "c") + 0.02 * frame["age"] + np.minimum(frame["pay"].fillna(0.0), 5.0)
-    model = HistGradientBoostingRegressor(max_iter=60, random_state=0).fit(codes(frame), y + (frame["debt"] > 0))
-    return Case("mixed frame, boosted trees", lambda table: model.predict(codes(table)), frame, frame.head(N_ROWS))
+    y = (
+        frame["score"] * (frame["city"] < "c")
+        + 0.02 * frame["age"]
+        + np.minimum(frame["pay"].fillna(0.0), 5.0)
+    )
+    model = HistGradientBoostingRegressor(max_iter=60, random_state=0).fit(
+        codes(frame), y + (frame["debt"] > 0)
+    )
+    return Case(
+        "mixed frame, boosted trees", lambda table: model.predict(codes(table)), frame, frame.head(N_ROWS)
+    )
 
 
 def _selections(quick: bool) -> Iterator[tuple[str, Case, dict[str, Any], dict[str, Any]]]:
@@ -121,7 +136,12 @@ def _selections(quick: bool) -> Iterator[tuple[str, Case, dict[str, Any], dict[s
     slopes = np.array([1.0, 0.8, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05, 0.0, 0.0, 0.0])
     forest = RandomForestRegressor(30, max_depth=6, random_state=0).fit(X, X @ slopes + X[:, 0] * X[:, 1])
     cases = (
-        Case("falling slopes and noise", lambda Z: Z @ slopes + 2.0 * np.sin(40.0 * Z.sum(axis=1)), X, X[:N_ROWS]),
+        Case(
+            "falling slopes and noise",
+            lambda Z: Z @ slopes + 2.0 * np.sin(40.0 * Z.sum(axis=1)),
+            X,
+            X[:N_ROWS],
+        ),
         Case("forest", forest.predict, X, X[:N_ROWS]),
     )
     for case in cases:
@@ -129,7 +149,12 @@ def _selections(quick: bool) -> Iterator[tuple[str, Case, dict[str, Any], dict[s
             for n_samples in ("auto", 500):
                 shared = {"n_samples": n_samples}
                 limits = {"n_samples": 20_000}
-                yield f"3 of 12 by {how}, {n_samples}", case, {**shared, "max_features": 3, "feature_selection": how}, limits
+                yield (
+                    f"3 of 12 by {how}, {n_samples}",
+                    case,
+                    {**shared, "max_features": 3, "feature_selection": how},
+                    limits,
+                )
         yield "3 of 12, klasso", case, {"max_features": 3, "surrogate": "klasso"}, {"n_samples": 20_000}
         huber = {"surrogate": HuberRegressor(max_iter=500)}
         yield "3 of 12, Huber", case.first(2), {"max_features": 3, **huber}, {"n_samples": 20_000, **huber}
@@ -150,7 +175,9 @@ def _masks(quick: bool) -> Iterator[tuple[str, Callable[[int], LimeExplainer], A
                 return np.array([adds[one].sum() + noise * _noise(np.array(one)) for one in found])
 
             def of_words(seed: int, model: Any = words) -> LimeExplainer:
-                return LimeExplainer(as_predictor(model, task="regression"), masker=TextMasker(), random_state=seed, verbose=0)
+                return LimeExplainer(
+                    as_predictor(model, task="regression"), masker=TextMasker(), random_state=seed, verbose=0
+                )
 
             if noise:
                 yield f"text of {n_words} words, and noise", of_words, [text], adds
@@ -165,7 +192,9 @@ def _masks(quick: bool) -> Iterator[tuple[str, Callable[[int], LimeExplainer], A
 
         def of_pixels(seed: int, model: Any = pixels, n: int = side**2) -> LimeExplainer:
             masker = SegmentMasker(n_segments=n, fill=0.0)
-            return LimeExplainer(as_predictor(model, task="regression"), masker=masker, random_state=seed, verbose=0)
+            return LimeExplainer(
+                as_predictor(model, task="regression"), masker=masker, random_state=seed, verbose=0
+            )
 
         yield f"{side**2} segments, and noise", of_pixels, image, adds
 
@@ -192,7 +221,9 @@ def _ends(one: Explanation) -> tuple[np.ndarray, np.ndarray]:
     return np.where(given, low, np.nan), np.where(given, high, np.nan)
 
 
-def _cell(name: str, values: Any, errors: Any, ends: Any, found: list[Explanation], truths: Any = None) -> Cell:
+def _cell(
+    name: str, values: Any, errors: Any, ends: Any, found: list[Explanation], truths: Any = None
+) -> Cell:
     estimates = np.array([values(one) for one in found])
     low, high = (np.array(side) for side in zip(*(ends(one) for one in found), strict=True))
     truths = _mean(np.where(np.isnan(low), np.nan, estimates)) if truths is None else truths

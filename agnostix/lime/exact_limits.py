@@ -24,10 +24,10 @@ from agnostix.lime.exact_additive import AdditiveModel
 from agnostix.lime.exact_moments import ModelMoments, row_frequencies, tilt
 from agnostix.lime.exact_trees import tree_moments
 from agnostix.lime.features import BinnedFeature
-from agnostix.lime.neighborhood import TabularNeighborhood
-from agnostix.lime.sampling import TiltedSampling
 from agnostix.lime.influences import N_COMPONENTS
 from agnostix.lime.local_fits import LocalFits
+from agnostix.lime.neighborhood import TabularNeighborhood
+from agnostix.lime.sampling import TiltedSampling
 from agnostix.lime.surrogates import RIDGE
 
 _TINY = 1e-200
@@ -150,7 +150,7 @@ def _fit_limits(
         std_errors=np.zeros_like(coefficients),
         dof=np.full(coefficients.shape, np.inf),
         is_unused=np.zeros(coefficients.shape, dtype=bool),
-        shared=np.zeros((*coefficients.shape, N_COMPONENTS), dtype=np.float32),
+        shared=np.zeros((*coefficients.shape, N_COMPONENTS)),
         row_design=np.ones(bins.shape),
         predictions=predictions,
         surrogate_outputs=exact.outputs + correction.sum(axis=1),

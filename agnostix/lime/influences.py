@@ -1,7 +1,7 @@
 """How much each sample moves what a surrogate says: standard errors, their freedom, and left-out residuals.
 
-With D the centered design (n_features, n_samples), W the weights, A = D W D' + ridge I and residuals e, sample
-i moves the coefficients by A^-1 D_i w_i e_i to first order, and has the leverage
+With D the centered design (n_features, n_samples), W the weights, A = D W D' + ridge I and residuals e,
+sample i moves the coefficients by A^-1 D_i w_i e_i to first order, and has the leverage
 h_i = w_i (1 / sum(w) + D_i' A^-1 D_i). A fit without it errs by e_i / (1 - h_i) on it, which is exact (PRESS:
 Allen, 1974, https://doi.org/10.1080/00401706.1974.10489157). Standard errors are the spread of sums over
 independent blocks, or over single samples, where e_i / sqrt(1 - h_i) makes up for the fit (HC2: MacKinnon and
@@ -11,6 +11,7 @@ samples in a bin, or few that carry the residuals, know less.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -89,7 +90,7 @@ class LinearInfluences:
         return Spread(errors, np.clip(dof, 1.0, most), components_of_parts(parts, errors))
 
     def _block_parts(self, weighted: Floats) -> tuple[Floats, float]:
-        """Sums (n, n_features + 2, n_columns) of blocks, and of arrays; degrees of freedom of their spread."""
+        """Sums (n, n_features + 2, n_columns) of blocks, and of arrays; their degrees of freedom."""
         one, points = self._regression, self._regression.points
         sums = _block_products(self.moves, weighted, one.n_blocks)
         if points is None or not points.is_cut:
@@ -138,7 +139,7 @@ def components_of_parts(parts: Floats, errors: Floats, centered: bool = False) -
         parts = np.add.reduceat(parts, starts, axis=0)
     length = np.sqrt(np.square(parts).sum(axis=0))
     ratio = np.divide(errors, length, out=np.zeros_like(length), where=length > 0)
-    whole = np.zeros((*errors.shape, N_COMPONENTS), dtype=np.float32)
+    whole = np.zeros((*errors.shape, N_COMPONENTS))
     whole[..., : parts.shape[0]] = np.moveaxis(parts * ratio, 0, -1)
     return whole
 
@@ -199,7 +200,9 @@ def _freedom_of_moves(moves: Floats, weighted: Floats, weights: Floats) -> tuple
     both = squares @ np.column_stack([squared, weight])
     np.multiply(squares, squares, out=squares)
     fourth = squares @ np.column_stack([squared**2, weight**2])
-    n_moved = np.divide(both[:, -1:] ** 2, fourth[:, -1:], out=np.ones((len(moves), 1)), where=fourth[:, -1:] > 0)
+    n_moved = np.divide(
+        both[:, -1:] ** 2, fourth[:, -1:], out=np.ones((len(moves), 1)), where=fourth[:, -1:] > 0
+    )
     return _freedom(both[:, :-1], fourth[:, :-1], n_moved), both[:, :-1]
 
 
@@ -225,4 +228,4 @@ def _grouped_products(moves: Floats, residuals: Floats) -> Floats:
     n = moves.shape[1]
     n_groups = min(N_COMPONENTS, n)
     ends = np.arange(n_groups + 1) * n // n_groups
-    return np.stack([moves[:, a:b] @ residuals[a:b] for a, b in zip(ends[:-1], ends[1:], strict=True)])
+    return np.stack([moves[:, a:b] @ residuals[a:b] for a, b in pairwise(ends)])

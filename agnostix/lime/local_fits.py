@@ -32,7 +32,7 @@ class LocalFits(NamedTuple):
         Errors are those of the draws, for the selected features; with their degrees of freedom.
     is_unused : bool (n_rows, n_features, n_outputs)
         Features that no fit used: the interval is that of the rule of three.
-    shared : float32 (n_rows, n_features, n_outputs, n_components)
+    shared : (n_rows, n_features, n_outputs, n_components)
         Components of the errors, which rows share.
     row_design : (n_rows, n_features)
         Design of the explained rows: coefficient times design is the contribution.
@@ -104,7 +104,7 @@ class LocalFits(NamedTuple):
         return self._replace(
             coefficients=self.coefficients / units[:, None],
             std_errors=self.std_errors / units[:, None],
-            shared=(self.shared / units[:, None, None]).astype(np.float32),
+            shared=self.shared / units[:, None, None],
             row_design=row_design,
         )
 
@@ -130,7 +130,7 @@ class OpenFit:
         shape, n_outputs = selected.shape, selected.shape[1]
         self.coefficients, self.errors = np.zeros(shape), np.zeros(shape)
         self.dof, self.is_unused = np.full(shape, np.inf), np.zeros(shape, dtype=bool)
-        self.shared = np.zeros((*shape, N_COMPONENTS), dtype=np.float32)
+        self.shared = np.zeros((*shape, N_COMPONENTS))
         self.at_row, self.output_dof = np.zeros(n_outputs), np.full(n_outputs, np.inf)
         self.row_errors, self.base_errors = np.zeros(n_outputs), np.zeros(n_outputs)
         self.residuals = np.zeros(regression.targets.shape)

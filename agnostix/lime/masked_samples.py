@@ -21,9 +21,9 @@ from agnostix.core.masking.masker import MaskDistribution, all_masks
 from agnostix.core.reproducibility import one_blas_thread
 from agnostix.core.row_sources import MaskedRowSource
 from agnostix.core.typing import Bools, Codes, Floats
+from agnostix.lime.local_fits import LocalFits
 from agnostix.lime.neighborhood import Evaluate, SurrogateSpec
 from agnostix.lime.sampling import check_n_samples, mask_size_probabilities, resolve_n_samples
-from agnostix.lime.local_fits import LocalFits
 from agnostix.lime.weighted_regression import WeightedRegression
 
 N_MASKS = 1000
@@ -143,7 +143,8 @@ class MaskedNeighborhood:
 
     def cost(self, rows: MaskedRows) -> int:
         return sum(
-            (1 + self._sample_masks(int(varying.sum()), int(row_indices[0])).masks.shape[0]) * row_indices.size
+            (1 + self._sample_masks(int(varying.sum()), int(row_indices[0])).masks.shape[0])
+            * row_indices.size
             for varying, row_indices in self._patterns(rows)
         )
 
@@ -151,7 +152,7 @@ class MaskedNeighborhood:
         self, evaluate: Evaluate, spec: SurrogateSpec, rows: MaskedRows
     ) -> tuple[LocalFits, dict[str, Detail], int]:
         """Fits near the rows, together those in which the same features vary; details; model rows."""
-        n_rows, n_features = rows.present.shape
+        n_features = rows.present.shape[1]
         patterns = list(self._patterns(rows))
         n_evaluations = sum(
             row_indices.size * (1 + min(self._most(int(varying.sum())), 2 ** int(varying.sum())))

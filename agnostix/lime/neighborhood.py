@@ -19,17 +19,17 @@ from scipy.stats import t as student
 from agnostix.core.designs import Design
 from agnostix.core.evaluate import WorkerProgress, run_in_shares
 from agnostix.core.explanation import Detail
-from agnostix.core.intervals import satterthwaite
 from agnostix.core.features import distinct_rows, read_like
 from agnostix.core.frames import take_rows
+from agnostix.core.intervals import satterthwaite
 from agnostix.core.masking import Features
 from agnostix.core.reproducibility import one_blas_thread
 from agnostix.core.row_sources import RowSource, TableRows
 from agnostix.core.typing import Bools, Codes, Floats, Numbers
 from agnostix.exceptions import DataError
 from agnostix.lime.features import BinnedFeature, FeatureSamples
-from agnostix.lime.sampling import AMPLE_VARIATION, MIN_VARIATION, Kernel
 from agnostix.lime.local_fits import LocalFits
+from agnostix.lime.sampling import AMPLE_VARIATION, MIN_VARIATION, Kernel
 from agnostix.lime.surrogates import Surrogate
 from agnostix.lime.tabular_samples import InterpretableSamples, RowSampler, SharedSamples, TabularSampler
 from agnostix.lime.unseen_levels import LevelEffect, UnseenLevelEffects, count_effect_rows

@@ -77,11 +77,13 @@ class RegressorSurrogate:
         dof, outputs = np.full(errors.shape, float(len(signs))), np.array([output])
         components = components_of_parts(parts, errors, centered=True)
         fit.put_spread(features, outputs, Spread(errors[:, None], dof[:, None], components[:, None]))
-        fit.left_out[:, output] = one.targets[:, output] - _left_out(one.design[features].T, halves, signs, group)
+        fit.left_out[:, output] = one.targets[:, output] - _left_out(
+            one.design[features].T, halves, signs, group
+        )
         self._put_unused(fit, features, output, numbers)
 
     def _put_unused(self, fit: OpenFit, features: Codes, output: int, numbers: Floats) -> None:
-        """The rule of three for coefficients of 0 in every fit: least squares' error over the number of fits."""
+        """The rule of three for coefficients of 0 in every fit: least squares' error over their number."""
         one = fit.regression
         unused = ~numbers[:, :, : features.size].any(axis=(0, 1)) & (np.diag(one.gram)[features] > 0)
         unused &= one.total_squares[output] > 0

@@ -197,8 +197,8 @@ def check_n_samples(n_samples: int, n_features: int, where: str) -> None:
     if n_samples < least:
         raise DataError(
             f"The 'n_samples' of LimeExplainer gives {n_samples} samples{where}, and the surrogate of "
-            f"{n_features} features has {n_features + 1} coefficients, of which half as many can be told from "
-            f"so many samples. Use n_samples='auto', which takes "
+            f"{n_features} features has {n_features + 1} coefficients, of which so many "
+            f"samples tell too little. Use n_samples='auto', which takes "
             f"{resolve_n_samples('auto', n_features, 0)} or more, at least {least}, or fewer features "
             "(feature_groups, or coarser segments of the masker)."
         )

@@ -13,7 +13,13 @@ import numpy as np
 from sklearn.tree import DecisionTreeRegressor
 
 from agnostix.core.typing import Codes, Floats
-from agnostix.lime.influences import LEAST_CARRIERS, Spread, components_of_parts, sample_groups, spread_of_parts
+from agnostix.lime.influences import (
+    LEAST_CARRIERS,
+    Spread,
+    components_of_parts,
+    sample_groups,
+    spread_of_parts,
+)
 from agnostix.lime.local_fits import LocalFits, OpenFit
 from agnostix.lime.selection import Selection, group_outputs, select_features
 from agnostix.lime.weighted_regression import WeightedRegression
@@ -163,7 +169,12 @@ def _put_rare(fit: OpenFit, features: Codes, outputs: Codes, contributions: Floa
 
 
 def _jackknifed_r2(
-    one: WeightedRegression, targets: Floats, total: Floats, own: Floats, trees: list[_Tree], groups: list[slice]
+    one: WeightedRegression,
+    targets: Floats,
+    total: Floats,
+    own: Floats,
+    trees: list[_Tree],
+    groups: list[slice],
 ) -> Floats:
     """R2 (n_trees, n_outputs) without the samples and the tree of one group after another."""
     found = []

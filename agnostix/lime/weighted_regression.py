@@ -251,7 +251,7 @@ class WeightedRegression:
 
 
 def split_points(points: Design) -> tuple[int, Design | None, int]:
-    """Samples of the first half and where they come from (None: independent), and blocks of the second one."""
+    """Samples of the first half, where they come from (None: independent), and blocks of the second one."""
     n_draws = (points.n_draws + 1) // 2
     if points.n_draws == 1:
         n = (points.n_points + 1) // 2

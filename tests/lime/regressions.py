@@ -65,7 +65,9 @@ def left_out_residuals(one, features, ridge, output=0):
     """Residuals of fits without one sample after another."""
     residuals = np.empty(one.n_samples)
     for i in range(one.n_samples):
-        fitted = plain_fit(reweighted(one, (np.arange(one.n_samples) != i).astype(float)), features, ridge, output)
+        fitted = plain_fit(
+            reweighted(one, (np.arange(one.n_samples) != i).astype(float)), features, ridge, output
+        )
         residuals[i] = one.predictions[i, output] - fitted.predict(one.design[features, i][None])[0]
     return residuals
 

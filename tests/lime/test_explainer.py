@@ -13,8 +13,8 @@ from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 
 from agnostix import LimeExplainer
-from agnostix.lime.weighted_regression import split_points
 from agnostix.lime import KernelSampling, TiltedSampling
+from agnostix.lime.weighted_regression import split_points
 from agnostix.testing import CountingModel
 from tests.reference import lime as ref
 

@@ -12,8 +12,8 @@ from sklearn.tree import DecisionTreeRegressor
 
 from agnostix import LimeExplainer
 from agnostix.core.designs import Design
-from agnostix.lime.weighted_regression import split_points
 from agnostix.lime import KernelSampling, LocalSampling, TiltedSampling
+from agnostix.lime.weighted_regression import split_points
 from tests.reference import lime as ref
 
 RNG = np.random.default_rng(0)

@@ -14,6 +14,7 @@ from agnostix.core.evaluate import evaluate
 from agnostix.core.masking import Features
 from agnostix.core.models import as_predictor
 from agnostix.lime.discretizer import Discretizer
+from agnostix.lime.local_fits import LocalFits
 from agnostix.lime.neighborhood import (
     MAX_DOUBLINGS,
     EncodedRows,
@@ -24,7 +25,6 @@ from agnostix.lime.neighborhood import (
 )
 from agnostix.lime.sampling import Kernel
 from agnostix.lime.selection import forward_selection, highest_weights
-from agnostix.lime.local_fits import LocalFits
 from agnostix.lime.surrogates import LinearSurrogate, RegressorSurrogate, TreeSurrogate
 from agnostix.lime.tabular_samples import RowSampler, SharedSamples, TabularSampler
 from agnostix.lime.unseen_levels import UnseenLevelEffects

@@ -288,7 +288,10 @@ def test_select_features_of_all_masks_uses_all_of_them():
     one = regression(3, d=6, n_blocks=0)
     found, _, estimating = select_features(forward_selection, one, 2, True)
     assert estimating is one
-    assert np.flatnonzero(found[:, 0]).tolist() == select(forward_selection, only(one, 0), 2, True).features.tolist()
+    assert (
+        np.flatnonzero(found[:, 0]).tolist()
+        == select(forward_selection, only(one, 0), 2, True).features.tolist()
+    )
 
 
 def test_group_outputs_by_selection():

@@ -99,9 +99,7 @@ def test_linear_surrogate_std_errors_match_block_jackknife(most):
         predictions = np.array([p.predict(one.row_design[None, features])[0] for p in plain])
         bases = np.array([p.intercept_ for p in plain])
         scale = np.sqrt(n_blocks - 1.0)
-        np.testing.assert_allclose(
-            fit.std_errors[features, output], scale * effects.std(axis=0), rtol=0.03
-        )
+        np.testing.assert_allclose(fit.std_errors[features, output], scale * effects.std(axis=0), rtol=0.03)
         assert fit.surrogate_std_errors[output] == pytest.approx(scale * predictions.std(), rel=0.03)
         assert fit.base_std_errors[output] == pytest.approx(scale * bases.std(), rel=0.03)
         np.testing.assert_array_equal(fit.dof[features, output], n_blocks - 1.0)
@@ -225,7 +223,13 @@ def test_surrogate_of_model_constant_but_at_the_row_is_not_determined(surrogate)
     for unknown in (fit.std_errors[:, 1], fit.surrogate_std_errors[1], fit.r2[1], fit.r2_std_errors[1]):
         assert np.isnan(unknown).all()
     known = WeightedRegression(
-        one.design, one.weights, np.full((512, 2), 0.1), np.ones(4), np.array([0.1, 1.0]), 16, row_effects=np.array([0.0, 0.9])
+        one.design,
+        one.weights,
+        np.full((512, 2), 0.1),
+        np.ones(4),
+        np.array([0.1, 1.0]),
+        16,
+        row_effects=np.array([0.0, 0.9]),
     )
     assert surrogate.fit(known, None, False).is_determined.all()
 
@@ -408,7 +412,7 @@ TREE = TreeSurrogate(8, forward_selection)
 
 
 def grown(one, output=0, n_groups=8):
-    """By group of samples: changes along the path by feature, row's leaf, root, and predictions, of two trees."""
+    """By group of samples, of two trees: changes along the path by feature, leaf, root, and predictions."""
     group = np.arange(one.n_samples) * n_groups // one.n_samples
     steps, predictions = [], []
     shift, y = one.row_predictions[output], one.predictions[:, output]
@@ -475,7 +479,11 @@ def test_tree_surrogate_features_without_splits_have_the_rule_of_three():
     y = 10.0 * design[0]
     one = WeightedRegression(design, np.ones(512), y[:, None], np.ones(3), np.array([10.0]), 16)
     fit = TREE.fit(one, None, False)
-    assert fit.is_unused[:, 0].tolist() == [False, True, False]  # the row's leaf is pure; the last is constant
+    assert fit.is_unused[:, 0].tolist() == [
+        False,
+        True,
+        False,
+    ]  # the row's leaf is pure; the last is constant
     assert fit.std_errors[1, 0] > 0
     assert fit.std_errors[2, 0] == 0
 
