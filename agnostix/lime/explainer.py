@@ -254,9 +254,8 @@ default="auto"
         """Explain rows of a table in closed form: the limit of `explain` for infinitely many samples.
 
         For additive models (sums of functions of single features) and scikit-learn's
-        decision trees and forests (sums of boxes). The ridge penalty is that of the
-        explainer's own number of samples, so `explain` differs by its standard errors
-        alone.
+        trees and forests (sums of boxes). The ridge penalty is that of the explainer's
+        own number of samples, so `explain` differs by its standard errors alone.
 
         Parameters
         ----------
