@@ -29,6 +29,7 @@ from agnostix.lime.masked_samples import MaskedNeighborhood
 from agnostix.lime.neighborhood import Neighborhood, SurrogateSpec, TabularNeighborhood
 from agnostix.lime.sampling import (
     MASK_WIDTH,
+    N_SAMPLES,
     SAMPLINGS,
     WIDTH_PER_ROOT,
     KernelSampling,
@@ -43,8 +44,6 @@ from agnostix.lime.selection import SELECTIONS
 from agnostix.lime.surrogates import resolve_surrogate
 from agnostix.lime.tabular_samples import RowSampler, TabularSampler
 
-N_SAMPLES = 5000
-"""Samples near a row of a table; more if it has many columns."""
 MAX_SAMPLES = 2**30
 """Samples that are numbered."""
 N_TRIAL_ROWS = 2
@@ -480,7 +479,7 @@ default="auto"
             "shared_degrees_of_freedom": fits.dof,
         }
         scale = fits.row_design[:, :, None, None] if self.values == "coef_x" else 1.0
-        shared = np.moveaxis(fits.shared * scale, 3, 1)
+        shared = np.moveaxis(pick(np.moveaxis(fits.shared * scale, 3, 1)), 1, 3)
         if not fits.is_determined.all():
             by_output["determined"] = fits.is_determined
         if self.max_features is not None:
@@ -496,7 +495,5 @@ default="auto"
             "kernel_width": self.kernel_width_,
             **{name: Detail(pick(array), ("row", "output")) for name, array in by_output.items()},
             **{name: Detail(pick(array), ("row", "feature", "output")) for name, array in by_value.items()},
-            "shared_errors": Detail(
-                np.moveaxis(pick(shared), 1, 3), ("row", "feature", "output", "component")
-            ),
+            "shared_errors": Detail(shared, ("row", "feature", "output", "component")),
         }
