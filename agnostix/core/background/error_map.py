@@ -11,7 +11,8 @@ mean and these components, whatever is computed from the means of many masks aft
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,8 @@ class ErrorMap:
     degrees_of_freedom: float  # of Student's distribution, at most; infinite without an error
     is_chosen: bool = False  # components are each row's, of sizes that differ, and not those of equal groups
     relative: float = 0.0  # variance of a mean, relative to that of what single rows contribute
+    of_features: Floats | None = None  # (n_features,), by how much variances are smaller; None: not at all
+    of_columns: Floats | None = None  # (n_columns,), of values that depend on a column alone; None: the same
 
     @classmethod
     def none(cls, n_background: int) -> ErrorMap:
@@ -76,6 +79,13 @@ class ErrorMap:
         """Functionals that are kept of each mask, besides the mean."""
         return int(self.functionals.shape[1])
 
+    def alone(self, columns: Sequence[Sequence[int]]) -> ErrorMap:
+        """The map of values of features that each depend on these columns alone, as those of occlusion do."""
+        if self.of_columns is None or not columns:
+            return self
+        factors = np.array([self.of_columns[list(members)].max() for members in columns])
+        return replace(self, of_features=factors, of_columns=None)
+
     def error(self, components: Floats, typical: Floats | None = None) -> BackgroundError:
         """Errors of the values of some features, from their components (n_features, n_components, ...).
 
@@ -84,6 +94,10 @@ class ErrorMap:
         Smyth, 2004, https://doi.org/10.2202/1544-6115.1027): where no background row has made a difference,
         others may. One more component has it.
         """
+        if self.of_features is not None:
+            factors = self.of_features.reshape(-1, *[1] * (components.ndim - 2))
+            components = components * np.sqrt(factors)[:, None]
+            typical = None if typical is None else typical * factors
         shape = (components.shape[0], *components.shape[2:])
         dof = np.full(shape, self.degrees_of_freedom)
         if self.is_chosen:

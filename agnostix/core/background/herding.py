@@ -18,6 +18,8 @@ from agnostix.core.typing import Codes, Floats
 
 MOST_FORCED = 0.5
 """Share of the chosen rows that may stand for rare parts."""
+MOST_EACH = 3
+"""Rows that stand for one rare part, if all parts can have so many in half of that share."""
 NEAREST = 3
 """Rows of a tail nearest to its mean, among which the one for it is chosen."""
 RIDGE = 1e-4
@@ -28,7 +30,7 @@ _SUM = 30.0
 
 def herd(kernel: Floats, parts: Sequence[RarePart], candidates: Codes, n_chosen: int) -> Codes:
     """Places (n_chosen,) among candidates (rows of the table) with a centered kernel (n, n)."""
-    forced, mass = _stand_for_parts(kernel, parts, candidates, int(MOST_FORCED * n_chosen))
+    forced, mass = _stand_for_parts(kernel, parts, candidates, n_chosen)
     base = 2.0 * kernel[:, forced] @ mass
     diagonal, among = np.diag(kernel), np.zeros(candidates.size)
     taken = np.zeros(candidates.size, dtype=bool)
@@ -45,9 +47,11 @@ def herd(kernel: Floats, parts: Sequence[RarePart], candidates: Codes, n_chosen:
 
 
 def _stand_for_parts(
-    kernel: Floats, parts: Sequence[RarePart], candidates: Codes, most: int
+    kernel: Floats, parts: Sequence[RarePart], candidates: Codes, n_chosen: int
 ) -> tuple[Codes, Floats]:
-    """Places of a row for each rare part that no row before is in, nearest to the others, and its weight."""
+    """Places of a few rows for each rare part that no row before is in, as the part is, and their weights."""
+    most = int(MOST_FORCED * n_chosen)
+    n_each = int(np.clip(0.5 * most // max(len(parts), 1), 1, MOST_EACH))
     forced: list[int] = []
     mass: list[float] = []
     for part in parts:
@@ -56,11 +60,25 @@ def _stand_for_parts(
             continue
         own = np.flatnonzero(inside)
         if part.apart is not None:
-            own = own[np.argsort(part.apart[candidates[own]], kind="stable")[:NEAREST]]
+            own = own[np.argsort(part.apart[candidates[own]], kind="stable")[: NEAREST * n_each]]
         within = kernel[np.ix_(own, own)]
-        forced.append(int(own[(2.0 * within.mean(axis=1) - np.diag(within)).argmax()]))
-        mass.append(part.proportion)
+        n_own = min(n_each, own.size, most - len(forced))
+        taken = own[_within_part(within, n_own)]
+        forced += taken.tolist()
+        mass += [part.proportion / n_own] * n_own
     return np.array(forced, dtype=np.intp), np.array(mass)
+
+
+def _within_part(kernel: Floats, n_chosen: int) -> Codes:
+    """Rows of a part, one by one, so that together they are nearest to all of it."""
+    mean, among = kernel.mean(axis=1), np.zeros(len(kernel))
+    taken: list[int] = []
+    for n_before in range(n_chosen):
+        score = 2.0 * among + np.diag(kernel) - 2.0 * (n_before + 1) * mean
+        score[taken] = np.inf
+        taken.append(int(score.argmin()))
+        among += kernel[taken[-1]]
+    return np.array(taken, dtype=np.intp)
 
 
 def kernel_weights(kernel: Floats) -> Floats:

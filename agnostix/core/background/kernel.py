@@ -68,6 +68,10 @@ class TableKernel:
         """Mean of the kernel's diagonal over the table."""
         return 0.5 * (sum(one.overall for one in self.coordinates) + self._joint_overall)
 
+    def size_of_column(self, column: int) -> float:
+        """The same of one column's kernel."""
+        return 0.5 * sum(one.overall for one in self.coordinates if one.column == column)
+
     @property
     def size_of_means(self) -> float:
         """About the mean of the diagonal of `of_means` over the table."""

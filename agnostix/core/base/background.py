@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from agnostix.core.background import BACKGROUND_SIZE, Background, ErrorMap, choose_background, probe_pairs
+from agnostix.core.background import BACKGROUND_SIZE, Background, ErrorMap, Probes, choose_background
 from agnostix.core.base.attribution import AttributionExplainer
 from agnostix.core.base.explainer import OutputSelection
 from agnostix.core.frames import as_table, build_table, column_values, take_rows, without_index
@@ -132,18 +132,21 @@ class BackgroundExplainer(AttributionExplainer):
         if not self._errors.n_components:
             return None
         table = rows.unmasked
-        own, other = probe_pairs(table, self._seed, sample_weight)
-        first, second = take_rows(table, own), take_rows(table, other)
+        probes = Probes.draw(table, self.features_.columns, self._seed, sample_weight)
+        first = take_rows(table, probes.rows)
         before = self._predict(first)
         typical = []
-        for positions in self.features_.columns:
+        for positions, others, weights in zip(
+            self.features_.columns, probes.others, probes.weights, strict=True
+        ):
+            second = take_rows(table, others)
             mixed = {
                 place: column_values(second if place in positions else first, place)
                 for place in range(table.shape[1])
             }
             after = self._predict(build_table(without_index(first), mixed))
-            typical.append(0.5 * np.square(after - before).mean(axis=0))
-        self._n_trial_rows += len(own) * (1 + len(typical))
+            typical.append(0.5 * weights @ np.square(after - before))
+        self._n_trial_rows += len(before) * (1 + len(typical))
         return np.stack(typical)
 
     @property

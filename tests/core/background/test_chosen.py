@@ -81,7 +81,7 @@ def test_kriging_errors_are_those_of_leaving_rows_out():
     chosen, weights = np.array([2, 7, 13, 21, 28, 39]), RNG.dirichlet(np.ones(6))
     table = kernel_of(NUMBERS, EVEN)
     values = RNG.normal(size=6)
-    components = values @ kriging_map(table, chosen, weights, np.random.default_rng(0)).functionals
+    components = values @ kriging_map(table, chosen, weights, 3, np.random.default_rng(0)).functionals
     own = table.of_rows(chosen) + table.of_means(chosen) + NUGGET * table.size * np.eye(6)
     errors = ref.left_out(own, values)
     np.testing.assert_allclose(
@@ -94,7 +94,7 @@ def test_error_is_right_where_the_covariance_holds():
     chosen = np.array([2, 7, 13, 21, 28, 39, 4, 33])
     weights = np.full(8, 1 / 8)
     table = kernel_of(NUMBERS, EVEN)
-    errors = kriging_map(table, chosen, weights, np.random.default_rng(0))
+    errors = kriging_map(table, chosen, weights, 3, np.random.default_rng(0))
     every = np.arange(40)
     covariance = table.of_rows(every) + table.of_means(every) + NUGGET * table.size * np.eye(40)
     apart = -EVEN.copy()
