@@ -86,7 +86,7 @@ def _trusted(influences: Floats, design: Design | None, is_bounded: bool) -> tup
     own = influences if design is None else design.centered(influences)
     if not np.isfinite(own).all():
         return np.full(1, np.nan), np.full(1, np.nan)
-    return trusted_degrees(own, is_bounded)
+    return trusted_degrees(own, is_bounded, design)
 
 
 def _events(sample: Sample, quantity: Quantity, weights: Floats) -> tuple[Floats, Floats]:

@@ -146,5 +146,5 @@ def _trusted_shifts(influences: Floats, design: Design | None) -> Floats:
     own = influences if design is None else design.centered(influences)
     known = np.isfinite(own).all(0)
     degrees = np.full(known.size, np.nan)
-    degrees[known] = trusted_degrees(own[:, known])[0]
+    degrees[known] = trusted_degrees(own[:, known], design=design)[0]
     return degrees

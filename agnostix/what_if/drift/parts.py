@@ -65,7 +65,7 @@ class Estimate:
                 return np.nan
             own = psi[:, None] if design is None else design.centered(psi[:, None])
             variances.append(float((own**2).sum()))
-            degrees.append(float(trusted_degrees(own)[0][0]))
+            degrees.append(float(trusted_degrees(own, design=design)[0][0]))
         return float(satterthwaite(variances, degrees))
 
 

@@ -246,7 +246,7 @@ def _frame(lines: Sequence[Line], sample: Sample, level: float) -> pd.DataFrame:
     own = influence.of_rows(psi)
     own = own if design is None else design.centered(own)
     together = _levels_together(own, errors, level)
-    degrees = trusted_degrees(np.where(np.isfinite(own), own, 0.0))[0]
+    degrees = trusted_degrees(np.where(np.isfinite(own), own, 0.0), is_bounded=True, design=design)[0]
     rows = []
     for j, (line, (value, _), error, joint) in enumerate(
         zip(lines, measured, errors.tolist(), together, strict=True)
