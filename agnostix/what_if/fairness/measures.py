@@ -96,10 +96,11 @@ def measure_fairness(
     -----
     A rate is a ratio of sums and has the influence function 1_G (d - r) / P(G);
     those of ratios and differences follow, and standard errors are by the delta
-    method, with Student's distribution of a third of the effective rows of the
-    smallest group as degrees of freedom. A rate of 0 or 1 has the binomial
-    bound. The simultaneous intervals are sup-t [1]_: the quantile of the
-    largest of the correlated errors. The error rate is that of the decision:
+    method, with Student's distribution by the rows that carry the error, at
+    most a third of the effective rows of the smallest group. Rates have
+    Wilson's interval, and one of 0 or 1 the binomial bound.
+    The simultaneous intervals are sup-t [1]_: the quantile of the largest of
+    the correlated errors. The error rate is that of the decision:
     favorable for a row of another class, or not for a row of the class.
     Equalized odds are the larger of the differences in true and false positive
     rates, in absolute value; near parity their interval is too short, as there
