@@ -13,10 +13,10 @@ from sklearn.utils.validation import check_consistent_length, has_fit_parameter
 
 from agnostix.core.base import Attribution, AttributionExplainer, OutputSelection
 from agnostix.core.base.explainer import take_examples
+from agnostix.core.designs import Design
 from agnostix.core.explanation import Detail, Explanation
 from agnostix.core.frames import as_table, checked_weights, missing_as_nan, take_rows
 from agnostix.core.masking import MaskerConstraint, read_rows
-from agnostix.core.reproducibility import SobolBlocks
 from agnostix.core.row_order import check_row_order
 from agnostix.core.sklearn_compat import HasMethods, Interval, StrOptions
 from agnostix.core.typing import Numbers
@@ -41,7 +41,7 @@ from agnostix.lime.tabular_samples import RowSampler, TabularSampler
 N_SAMPLES, N_MASKS = 5000, 1000
 """Samples near a row of a table, and masks of an image or text."""
 MAX_SAMPLES = 2**30
-"""Samples of which a Sobol net has no more."""
+"""Samples that are numbered."""
 N_TRIAL_ROWS = 2
 """Rows on which a model is tried if a masker reads them, since they may be large."""
 
@@ -62,8 +62,8 @@ class LimeExplainer(AttributionExplainer):
     model : fitted estimator, Pipeline, torch module or callable
         The model to explain. An unfitted estimator is cloned and fitted on (X, y).
     n_samples : int or "auto", default="auto"
-        Upper limit of the number of samples, at least 32. The largest blocks of a
-        power of two are taken of which at least 16 fit. "auto": 5000, or 1000 masks.
+        Upper limit of the number of samples, at least 32, of which whole orthogonal
+        arrays are taken, at least 80 %. "auto": 5000, or 1000 masks.
     sampling : {"kernel", "tilted", "local"}, KernelSampling, TiltedSampling or \
 LocalSampling, default="kernel"
         Distribution and weights of the samples; a string is short for an instance
@@ -130,7 +130,7 @@ default="auto"
     with no feature in the row's bin, or all numbers at their mean. ``fidelity["r2"]``
     is the weighted R2 of the surrogate on the samples.
 
-    Standard errors are the spread between independent blocks of samples. They exclude
+    Standard errors are the spread between blocks of samples. They exclude
     the lack of fit, the selection of features, and shrinkage by the ridge penalty,
     which matters for rare bins: with n effective samples in the bin, a coefficient
     shrinks by n / (1 + n). Levels that would shrink by more than half, and levels that
@@ -413,7 +413,7 @@ default="auto"
         if isinstance(self.sampling_, LocalSampling):
             self.sampling_._check_radius(features)
         n_samples = N_SAMPLES if self.n_samples == "auto" else int(self.n_samples)
-        points = SobolBlocks.from_n_points(len(features), n_samples, self._seed)
+        points = Design.from_n_points(len(features), n_samples, self._seed)
         return TabularSampler(take_examples(observed), tuple(features), points)
 
     def _spec(self) -> SurrogateSpec:

@@ -13,12 +13,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from agnostix.core.designs import Design
 from agnostix.core.evaluate import ProgressBar
 from agnostix.core.explanation import Detail
 from agnostix.core.explanation.fields import DEGREES_OF_FREEDOM
 from agnostix.core.masking import Features, MaskBlock, MaskedRows, Masker, read_rows
 from agnostix.core.masking.masker import MaskDistribution, all_masks
-from agnostix.core.reproducibility import SobolBlocks, one_blas_thread
+from agnostix.core.reproducibility import one_blas_thread
 from agnostix.core.row_sources import MaskedRowSource
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.lime.neighborhood import Evaluate, SurrogateSpec
@@ -37,7 +38,18 @@ class MaskSamples:
 
     masks: Bools
     weights: Floats
-    n_blocks: int
+    points: Design | None = None
+
+    @property
+    def n_blocks(self) -> int:
+        """Blocks of which the spread is the error; 0 for enumerated masks."""
+        return 0 if self.points is None else self.points.n_blocks
+
+    @property
+    def dims(self) -> Codes | None:
+        """Dimension of the points that each feature is a function of; None if of all."""
+        is_own = self.points is not None and self.points.n_dims == self.masks.shape[1]
+        return np.arange(self.masks.shape[1]) if is_own else None
 
     @classmethod
     def sample(
@@ -46,14 +58,13 @@ class MaskSamples:
         """At most n_samples masks of a distribution; all masks if there are no more."""
         if 2**n_features <= n_samples:
             masks = all_masks(n_features)
-            return cls(masks, n_samples * _mask_probabilities(masks, distribution), 0)
-        points = SobolBlocks.from_n_points(n_features + (distribution == "sizes"), n_samples, seed)
+            return cls(masks, n_samples * _mask_probabilities(masks, distribution))
+        is_bernoulli = distribution == "bernoulli"
+        n_dims = n_features + (not is_bernoulli)
+        points = Design.from_n_points(n_dims, n_samples, seed, of_halves=is_bernoulli)
         u = points.points(slice(0, points.n_points))
-        if distribution == "bernoulli":
-            masks = u >= 0.5
-        else:
-            masks = keep_smallest(u[:, 1:], np.floor(u[:, 0] * n_features))
-        return cls(masks, np.ones(len(masks)), points.n_blocks)
+        masks = u >= 0.5 if is_bernoulli else keep_smallest(u[:, 1:], np.floor(u[:, 0] * n_features))
+        return cls(masks, np.ones(len(masks)), points)
 
     @classmethod
     def sample_sizes(cls, n_features: int, n_samples: int, probabilities: Floats, seed: int) -> MaskSamples:
@@ -61,11 +72,11 @@ class MaskSamples:
         if 2**n_features <= n_samples:
             masks = all_masks(n_features)
             by_size = probabilities / _count_by_size(masks)
-            return cls(masks, n_samples * by_size[masks.sum(axis=1)], 0)
-        points = SobolBlocks.from_n_points(n_features + 1, n_samples, seed)
+            return cls(masks, n_samples * by_size[masks.sum(axis=1)])
+        points = Design.from_n_points(n_features + 1, n_samples, seed)
         u = points.points(slice(0, points.n_points))
         n_kept = np.searchsorted(np.cumsum(probabilities) / probabilities.sum(), u[:, 0], side="right")
-        return cls(keep_smallest(u[:, 1:], n_kept), np.ones(len(u)), points.n_blocks)
+        return cls(keep_smallest(u[:, 1:], n_kept), np.ones(len(u)), points)
 
 
 def keep_smallest(u: Floats, n_kept: Codes) -> Bools:
@@ -157,8 +168,8 @@ class MaskedNeighborhood:
                 arrays, n = evaluate(source, reducer, verbose=bar)
                 by_pattern.append(LocalFits(*arrays))
                 n_model_rows += n
-                if samples.n_blocks:  # enumerated masks have no error
-                    dof[row_indices] = samples.n_blocks - 1.0
+                if samples.points is not None:  # enumerated masks have no error
+                    dof[row_indices] = samples.points.degrees_of_freedom
         order = np.argsort(np.concatenate([row_indices for _, row_indices in patterns]))
         fits = LocalFits(*(np.concatenate(arrays)[order] for arrays in zip(*by_pattern, strict=True)))
         details = rows.details() | {DEGREES_OF_FREEDOM: Detail(dof, ("row",))}
@@ -172,7 +183,7 @@ class MaskedNeighborhood:
 
     def _sample_masks(self, n_features: int) -> MaskSamples:
         if n_features == 0:
-            return MaskSamples(np.ones((1, 0), dtype=bool), np.ones(1), 0)
+            return MaskSamples(np.ones((1, 0), dtype=bool), np.ones(1))
         distribution = self.masker.mask_distribution
         if not self.is_tilted:
             return MaskSamples.sample(n_features, self.n_samples, distribution, self.seed)
@@ -219,6 +230,8 @@ class _FitReducer:
                 np.ones(design.shape[0]),
                 row_predictions[row],
                 self.samples.n_blocks,
+                points=self.samples.points,
+                dims=self.samples.dims,
             )
             fit = self.spec.surrogate.fit(regression, self.spec.max_features, with_margin=False)
             fits.append(fit.insert_features(self.varying))

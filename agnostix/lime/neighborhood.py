@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 from scipy.stats import t as student
 
+from agnostix.core.designs import Design
 from agnostix.core.evaluate import WorkerProgress, run_in_shares
 from agnostix.core.explanation import Detail
 from agnostix.core.explanation.fields import DEGREES_OF_FREEDOM
@@ -123,7 +124,7 @@ class SurrogateSpec:
 
     @one_blas_thread
     def fit(
-        self, samples: InterpretableSamples, predictions: Floats, rows: EncodedRows, row: int, n_blocks: int
+        self, samples: InterpretableSamples, predictions: Floats, rows: EncodedRows, row: int, points: Design
     ) -> LocalFits:
         """The fit near one of the rows, to predictions (n_samples, n_outputs) of samples."""
         center, is_fitted = rows.encoded[row], rows.is_fitted[row]
@@ -145,8 +146,10 @@ class SurrogateSpec:
             predictions,
             ((row_design - origin) / scale)[is_fitted],
             rows.predictions[row],
-            n_blocks,
+            points.n_blocks,
             (origin / scale)[is_fitted],
+            points,
+            np.flatnonzero(is_fitted),
         )
         fit = self.surrogate.fit(regression, self.max_features, self.with_margin)
         whole = fit.insert_features(is_fitted)
@@ -154,11 +157,11 @@ class SurrogateSpec:
 
 
 def fit_shared(
-    spec: SurrogateSpec, samples: InterpretableSamples, predictions: Floats, rows: EncodedRows, n_blocks: int
+    spec: SurrogateSpec, samples: InterpretableSamples, predictions: Floats, rows: EncodedRows, points: Design
 ) -> LocalFits:
     """Fits near all rows to samples that they share; the rows are split among workers."""
     parts = run_in_shares(
-        partial(_fit_rows, spec, samples, predictions, rows, n_blocks),
+        partial(_fit_rows, spec, samples, predictions, rows, points),
         rows.row_indices.size,
         lambda row: f"the surrogate near row {rows.row_indices[row]}",
         size=rows.row_indices.size,
@@ -173,12 +176,12 @@ def _fit_rows(
     samples: InterpretableSamples,
     predictions: Floats,
     rows: EncodedRows,
-    n_blocks: int,
+    points: Design,
     progress: WorkerProgress,
     worker: int,
     part: range,
 ) -> list[LocalFits]:
-    return [spec.fit(samples, predictions, rows, row, n_blocks) for row in progress.follow(worker, part)]
+    return [spec.fit(samples, predictions, rows, row, points) for row in progress.follow(worker, part)]
 
 
 class RowSamples(RowSource):
@@ -218,7 +221,7 @@ class RowSamples(RowSource):
     def fit_row(self, row: int, predictions: Floats) -> LocalFits:
         """The fit near a row, from predictions (n_samples, n_outputs) of its samples."""
         samples = self._row_sampler.interpret(self._sample(row))
-        return self._spec.fit(samples, predictions, self._rows, row, self._sampler.points.n_blocks)
+        return self._spec.fit(samples, predictions, self._rows, row, self._sampler.points)
 
     def _sample(self, row: int) -> list[FeatureSamples]:
         if self._cached[0] != row:
@@ -301,8 +304,8 @@ class TabularNeighborhood:
         encoded = self.sampler.encode(distinct)
         fits, n_sampled = self._fit_distinct(evaluate, spec, distinct, encoded, predictions, first)
         details = {name: detail.take("row", which) for name, detail in self.details(encoded).items()}
-        n_blocks = fits.n_samples[which] / self.sampler.points.size
-        details[DEGREES_OF_FREEDOM] = Detail(n_blocks - 1.0, ("row",))
+        dof = self._degrees_of_freedom(fits)[which]
+        details[DEGREES_OF_FREEDOM] = Detail(dof, ("row",))
         if self.stability is not None:
             details["stable"] = Detail(self._is_stable(fits)[which], ("row",))
         return fits.take(which), details, first.size + n_sampled
@@ -394,12 +397,18 @@ class TabularNeighborhood:
     def _fit_samples(self, spec: SurrogateSpec, rows: EncodedRows) -> LocalFits:
         assert self.samples is not None
         assert self.predictions is not None
-        return fit_shared(spec, self.samples, self.predictions, rows, self.sampler.points.n_blocks)
+        return fit_shared(spec, self.samples, self.predictions, rows, self.sampler.points)
 
     def _is_stable(self, fits: LocalFits) -> Bools:
         """Rows (n_rows,) whose selected features lead the others with the required confidence."""
-        n_blocks = fits.n_samples / self.sampler.points.size
-        return ~(fits.margin.min(axis=1) < student.ppf(self.stability, n_blocks - 1))
+        least = student.ppf(self.stability, self._degrees_of_freedom(fits))
+        return ~(fits.margin.min(axis=1) < least)
+
+    def _degrees_of_freedom(self, fits: LocalFits) -> Floats:
+        """Of the errors near each row (n_rows,), which may have more samples than others."""
+        counts, which = np.unique(fits.n_samples, return_inverse=True)
+        dof = [self.sampler.points.first(int(n)).degrees_of_freedom for n in counts]
+        return np.array(dof, dtype=float)[which.ravel()]
 
 
 def _insert_effects(fits: LocalFits, pairs: Codes, effects: list[tuple[Floats, Floats]]) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from sklearn.linear_model import lars_path_gram
 
 from agnostix.core.typing import Bools, Codes, Floats
-from agnostix.lime.weighted_regression import WeightedRegression, standard_error
+from agnostix.lime.weighted_regression import WeightedRegression
 
 Selection = Callable[[WeightedRegression, int, bool], tuple[Codes, float]]
 
@@ -169,13 +169,14 @@ def _lead(regression: WeightedRegression, coefficients: Floats, gain: Floats, sc
     weighted = regression.weights[:, None] * regression.residuals(coefficients)
     scores = regression.block_scores(weighted)[:, :, 0]
     # |a| - |b| varies as sign(a) a - sign(b) b: correlated candidates of opposite sign do not cancel.
-    signed = scores * (np.sign(scores.sum(axis=0)) * scale)
+    total = regression.cross[:, 0] - regression.gram @ coefficients[:, 0]
+    signed = scores * (np.sign(total) * scale)
     return _standardize(gain[best] - gain[second], signed[:, best] - signed[:, second], regression)
 
 
 def _standardize(gap: float, influences: Floats, regression: WeightedRegression) -> float:
     """A gap in units of its standard error."""
-    error = float(standard_error(influences, regression.n_samples, 1))
+    error = float(regression.standard_error(influences, 1))
     if error > 0:
         return float(gap / error)
     return np.inf if gap > 0 else 0.0

@@ -13,7 +13,7 @@ from sklearn.tree import DecisionTreeRegressor
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
 from agnostix.lime.selection import SELECTIONS, Selection, group_outputs, lasso_path, select_features
-from agnostix.lime.weighted_regression import WeightedRegression, standard_error
+from agnostix.lime.weighted_regression import WeightedRegression
 
 RIDGE = 1.0
 """Penalty of the default surrogate, as LIME's."""
@@ -128,9 +128,9 @@ class LinearSurrogate:
             weighted = regression.weights[:, None] * residuals[:, outputs]
             influences = regression.coefficient_influences(features, self.ridge, weighted)
             row_influences = regression.prediction_influences(features, weighted, influences)
-            n_samples, n_fitted = regression.n_samples, features.size + 1
-            errors[features[:, None], outputs] = standard_error(influences, n_samples, n_fitted)
-            row_errors[outputs] = standard_error(row_influences, n_samples, n_fitted)
+            n_fitted = features.size + 1
+            errors[features[:, None], outputs] = regression.standard_error(influences, n_fitted)
+            row_errors[outputs] = regression.standard_error(row_influences, n_fitted)
         at_row = regression.target_mean + (regression.row_design - regression.design_mean) @ coefficients
         return _local_fit(
             regression, (selected, margin), (coefficients, errors), (at_row, row_errors), residuals
@@ -164,11 +164,11 @@ class RegressorSurrogate:
         self, regression: WeightedRegression, features: Codes, output: int
     ) -> tuple[Floats, float]:
         """Standard errors (n_features,) of the coefficients, and of the prediction for the row."""
-        n_blocks = regression.n_blocks
-        if not n_blocks:
+        if not regression.n_blocks:
             return np.zeros(features.size), 0.0
-        block = np.arange(regression.n_samples) // (regression.n_samples // n_blocks)
-        fits = [self._refit(regression, features, output, block != one) for one in range(n_blocks)]
+        replicate = regression.replicate_of
+        n_blocks = int(replicate[-1]) + 1
+        fits = [self._refit(regression, features, output, replicate != one) for one in range(n_blocks)]
         coefficients = np.array([one for one, _ in fits])
         at_row = np.array([one for _, one in fits]) + coefficients @ regression.row_design[features]
         scale = np.sqrt(n_blocks - 1)
@@ -218,8 +218,8 @@ class TreeSurrogate:
             if regression.n_blocks:
                 n_fitted = path.splits.size + 1
                 parts = path.contributions(influences)
-                errors[cells] = standard_error(parts, regression.n_samples, n_fitted)
-                row_errors[outputs] = standard_error(influences[:, -1], regression.n_samples, n_fitted)
+                errors[cells] = regression.standard_error(parts, n_fitted)
+                row_errors[outputs] = regression.standard_error(influences[:, -1], n_fitted)
         fit = _local_fit(
             regression, (selected, margin), (contributions, errors), (at_row, row_errors), residuals
         )
@@ -279,12 +279,15 @@ class _Path:
 
 
 def _node_means(regression: WeightedRegression, inside: Bools, outputs: Codes) -> tuple[Floats, Floats]:
-    """Weighted means (n_nodes, n_outputs) in nodes, and how much each block moves them (n_blocks, ...)."""
+    """Weighted means (n_nodes, n_outputs) in nodes, and how much each block moves them (n, ...)."""
     targets, weighted = regression.targets[:, outputs], regression.weights[:, None] * inside
     total = weighted.sum(axis=0)
     means = weighted.T @ targets / total[:, None]
     scores = (weighted / total)[:, :, None] * (targets[:, None, :] - means)
-    return means, scores.reshape(max(regression.n_blocks, 1), -1, *means.shape).sum(axis=1)
+    if not regression.n_blocks:
+        return means, scores.sum(axis=0, keepdims=True)
+    sums = regression.block_sums(scores.reshape(regression.n_samples, -1))
+    return means, sums.reshape(-1, *means.shape)
 
 
 def _local_fit(

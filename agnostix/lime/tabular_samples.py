@@ -1,7 +1,7 @@
 """Perturbed samples of a table, feature by feature, and their interpretable representation.
 
-All rows share one set of samples (`SharedSamples`), or each row has its own (`RowSampler`). Points are
-scrambled Sobol points, one dimension for each feature.
+All rows share one set of samples (`SharedSamples`), or each row has its own (`RowSampler`). Points are those
+of a `Design`, one dimension for each feature.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from agnostix.core.designs import Design
 from agnostix.core.frames import build_table
-from agnostix.core.reproducibility import SobolBlocks
 from agnostix.core.row_sources import TableRows
 from agnostix.core.state import PandasState
 from agnostix.core.typing import Bools, Codes, Floats, Numbers
@@ -96,7 +96,7 @@ class TabularSampler(PandasState):
 
     template: Any
     features: tuple[Feature, ...]
-    points: SobolBlocks
+    points: Design
 
     @property
     def n_columns(self) -> int:
@@ -165,7 +165,7 @@ class SharedSamples(TableRows):
     def take(self, part: slice) -> Any:
         first, end = int(self.rows[part.start]), int(self.rows[part.stop - 1]) + 1
         if first < self._span.start or end > self._span.stop:
-            size = self._sampler.points.size
+            size = self._sampler.points.n_drawn_together
             start = first // size * size
             self._span = slice(start, max(end, min(start + self._chunk, self._n_samples)))
             self._samples = self._sampler.sample(self._span)
@@ -187,8 +187,8 @@ class SharedSamples(TableRows):
 
     @property
     def _chunk(self) -> int:
-        """Samples that are built at once: whole blocks."""
-        size = self._sampler.points.size
+        """Samples that are built at once: those that are drawn together."""
+        size = self._sampler.points.n_drawn_together
         return max(1, CHUNK_NUMBERS // (self.n_columns * size)) * size
 
     def _chunks(self) -> Iterator[slice]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from agnostix.core.designs import standard_error
 from agnostix.core.features import joined_values
 from agnostix.core.frames import build_table, take_rows
 from agnostix.core.row_sources import RowSource
@@ -19,16 +20,14 @@ from agnostix.exceptions import DataError
 from agnostix.lime.features import FeatureSamples
 from agnostix.lime.sampling import Kernel
 from agnostix.lime.tabular_samples import InterpretableSamples, RowSampler, TabularSampler
-from agnostix.lime.weighted_regression import standard_error
 
-BLOCK_SIZE = 32
-"""Samples that are taken from the start of each block."""
+N_SAMPLES = 620
+"""Samples that are taken at most, as many from each array of the design."""
 
 
 def count_effect_rows(sampler: TabularSampler, n_effects: int) -> int:
-    """Model rows of so many effects, where blocks are cut short."""
-    points = sampler.points
-    return 2 * n_effects * points.n_blocks * min(points.size, BLOCK_SIZE)
+    """Model rows of so many effects, where arrays are cut short."""
+    return 2 * n_effects * sampler.points.shortened(N_SAMPLES).n_points
 
 
 @dataclass
@@ -40,7 +39,7 @@ class UnseenLevelEffects(RowSource):
     kernel : Kernel or None
         None for samples of equal weight.
     sampler : TabularSampler
-        With blocks cut short.
+        With arrays cut short.
     row_sampler : RowSampler or None
         None where all rows share their samples.
     X : table (n_rows, n_columns)
@@ -71,9 +70,8 @@ class UnseenLevelEffects(RowSource):
         is_contrasted: Bools,
         row_indices: Codes,
     ) -> UnseenLevelEffects:
-        """Effects of the flagged values (n_rows, n_features), with blocks cut short."""
-        points = sampler.points
-        short = replace(sampler, points=replace(points, size=min(points.size, BLOCK_SIZE)))
+        """Effects of the flagged values (n_rows, n_features), with arrays cut short."""
+        short = replace(sampler, points=sampler.points.shortened(N_SAMPLES))
         near = None if row_sampler is None else RowSampler(short, row_sampler.method, row_sampler.scale)
         return cls(kernel, short, near, X, encoded, np.argwhere(is_contrasted), row_indices)
 
@@ -116,7 +114,8 @@ class UnseenLevelEffects(RowSource):
         effect = (weights * (after - before)).sum(axis=0)
         deviations = weights * (after - before - effect)
         influences = deviations.reshape(self.sampler.points.n_blocks, -1, effect.size).sum(axis=1)
-        return effect, standard_error(influences, weights.size, 1)
+        factor = np.sqrt(weights.size / max(weights.size - 1, 1))
+        return effect, factor * standard_error(influences, len(influences))
 
     def describe(self, block: int, part: slice | None = None) -> str:
         first, last = (0, self.n_rows(block) - 1) if part is None else (part.start, part.stop - 1)

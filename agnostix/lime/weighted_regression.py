@@ -5,17 +5,19 @@ coefficients solve
 
     (D W D' + ridge I) b = D W y
 
-Samples come in independent blocks (within a block they are quasi-random, so they depend on each other). With
-residuals e, a block's score is its part of D W e, and to first order the block moves b by
-(D W D' + ridge I)^-1 score. The standard error of b is the spread of these influences between blocks.
+Samples come in blocks. With residuals e, a block's score is its part of D W e, and to first order the block
+moves b by (D W D' + ridge I)^-1 score. The standard error of b is the spread of these influences between
+blocks, less what the design of the samples balances (`core.designs`).
 """
 
 from __future__ import annotations
 
 from copy import copy
+from functools import cached_property
 
 import numpy as np
 
+from agnostix.core.designs import MIN_ARRAYS, Design, standard_error
 from agnostix.core.typing import Codes, Floats
 from agnostix.exceptions import DataError
 
@@ -41,6 +43,10 @@ class WeightedRegression:
         Independent blocks of equal size; 0 if the samples are exhaustive, so that nothing varies.
     origin : (n_features,) or 0
         What has been subtracted from `design` and `row_design`.
+    points : Design or None
+        Where samples come from; None if blocks are independent whatever is summed.
+    dims : int (n_features,) or None
+        Dimension of the points that each feature is a function of; None if of all.
     targets : (n_samples, n_outputs)
         Predictions minus that of the row, so that those of a constant model are exactly 0.
     total_weight : float
@@ -63,10 +69,13 @@ class WeightedRegression:
         row_predictions: Floats,
         n_blocks: int,
         origin: Floats | float = 0.0,
+        points: Design | None = None,
+        dims: Codes | None = None,
     ) -> None:
         self.design, self.weights, self.predictions = design, weights, predictions
         self.row_design, self.row_predictions = row_design, row_predictions
         self.n_blocks, self.origin = n_blocks, origin
+        self.points, self.dims = points, dims
         self.targets = predictions - row_predictions
         root = np.sqrt(weights)
         scaled = design * root
@@ -101,6 +110,14 @@ class WeightedRegression:
         return self.weights.size
 
     @property
+    def replicate_of(self) -> Codes:
+        """Which array each sample (n_samples,) is in, or which larger block where arrays are few."""
+        n = self.points.n_arrays if self.points is not None else 0
+        if not n:  # few, since each takes a fit
+            n = next((n for n in range(MIN_ARRAYS, self.n_blocks) if self.n_blocks % n == 0), self.n_blocks)
+        return np.arange(self.n_samples) // (self.n_samples // n)
+
+    @property
     def effective_samples(self) -> float:
         """Kish's effective sample size."""
         return float(self.weights.sum() ** 2 / np.square(self.weights).sum())
@@ -131,11 +148,33 @@ class WeightedRegression:
         return self.targets - intercept - self.design.T @ coefficients
 
     def block_scores(self, weighted_residuals: Floats) -> Floats:
-        """D W e of each block, (n_blocks, n_features, n_columns)."""
-        d, size = self.design.shape[0], self.n_samples // self.n_blocks
-        blocks = weighted_residuals.reshape(self.n_blocks, size, -1)
-        products = self.design.reshape(d, self.n_blocks, size).transpose(1, 0, 2) @ blocks
+        """D W e (n, n_features, n_columns) of blocks, less what the points balance, and of arrays."""
+        design, points = self.design, self.points
+        scores = self._block_products(design, weighted_residuals, self.n_blocks)
+        if points is None or not points.is_cut:
+            return scores
+        balanced = self._block_products(
+            self._own_part, points.additive_part(weighted_residuals), self.n_blocks
+        )
+        parts = np.sqrt(points.inflation) * (scores - balanced)
+        if not points.n_arrays:
+            return parts
+        return np.concatenate([parts, scores.reshape(points.n_arrays, -1, *scores.shape[1:]).sum(axis=1)])
+
+    def _block_products(self, design: Floats, columns: Floats, n_blocks: int) -> Floats:
+        """Sums over blocks of design (n_features, n_samples), centered, times columns."""
+        d, size = design.shape[0], self.n_samples // n_blocks
+        blocks = columns.reshape(n_blocks, size, -1)
+        products = design.reshape(d, n_blocks, size).transpose(1, 0, 2) @ blocks
         return products - self.design_mean[:, None] * (np.ones(size) @ blocks)[:, None, :]
+
+    @cached_property
+    def _own_part(self) -> Floats:
+        """What the design of the points sees of D, (n_features, n_samples)."""
+        assert self.points is not None
+        if self.dims is None:
+            return self.points.additive_part(self.design.T).T.copy()
+        return self.points.own_part(self.design, self.dims)
 
     def coefficient_influences(self, features: Codes, ridge: float, weighted_residuals: Floats) -> Floats:
         """How much each block moves the coefficients of some features, (n_blocks, n, n_columns)."""
@@ -148,7 +187,7 @@ class WeightedRegression:
         self, features: Codes, weighted_residuals: Floats, coefficient_influences: Floats
     ) -> Floats:
         """How much each block moves the surrogate's prediction for the row, (n_blocks, n_columns)."""
-        mean = self._block_sums(np.ones(self.n_samples), weighted_residuals) / self.total_weight
+        mean = self.block_sums(weighted_residuals) / self.total_weight
         distance = (self.row_design - self.design_mean)[features]
         return mean + np.einsum("f,bfc->bc", distance, coefficient_influences)
 
@@ -161,20 +200,26 @@ class WeightedRegression:
             r2 = np.where(varies, 1.0 - self.weights @ squares / total, 1.0)
             if not self.n_blocks:
                 return r2, np.zeros_like(r2)
-            influences = self._block_sums(self.weights, squares - (1.0 - r2) * deviations) / total
-            return r2, np.where(varies, standard_error(influences, self.n_samples, 1), 0.0)
+            moved = self.weights[:, None] * (squares - (1.0 - r2) * deviations)
+            influences = self.block_sums(moved) / total
+            return r2, np.where(varies, self.standard_error(influences, 1), 0.0)
 
-    def _block_sums(self, weights: Floats, columns: Floats) -> Floats:
-        """Weighted sums of each block, (n_blocks, n_columns)."""
-        rows = weights.reshape(self.n_blocks, 1, -1)  # a product is faster than a sum of few columns
-        return (rows @ columns.reshape(self.n_blocks, rows.shape[2], -1))[:, 0]
+    def block_sums(self, columns: Floats) -> Floats:
+        """Sums of columns (n_samples, n_columns) over blocks, as `block_scores`' are."""
+        points, size = self.points, self.n_samples // self.n_blocks
+        ones = np.ones((1, size))  # a product is faster than a sum of few columns
+        sums = (ones @ columns.reshape(self.n_blocks, size, -1))[:, 0]
+        if points is None or not points.is_cut:
+            return sums
+        rest = columns - points.additive_part(columns)
+        parts = np.sqrt(points.inflation) * (ones @ rest.reshape(self.n_blocks, size, -1))[:, 0]
+        if not points.n_arrays:
+            return parts
+        return np.concatenate([parts, sums.reshape(points.n_arrays, -1, sums.shape[1]).sum(axis=1)])
 
-
-def standard_error(influences: Floats, n_samples: int, n_fitted: int) -> Floats:
-    """Standard error (...) of a sum of independent blocks (n_blocks, ...), `n_fitted` coefficients fitted."""
-    n_blocks = influences.shape[0]
-    deviations = influences - influences.mean(axis=0)
-    # Residuals are smaller than errors by the degrees of freedom that the fit has taken.
-    factor = n_blocks / (n_blocks - 1) * n_samples / max(n_samples - n_fitted, 1)
-    with np.errstate(over="ignore"):  # `explain` refuses predictions of such a size
-        return np.sqrt(factor * np.square(deviations).sum(axis=0))
+    def standard_error(self, influences: Floats, n_fitted: int) -> Floats:
+        """Standard error (...) of a sum over blocks, and arrays (n, ...), `n_fitted` coefficients fitted."""
+        # Residuals are smaller than errors by the degrees of freedom that the fit has taken.
+        factor = self.n_samples / max(self.n_samples - n_fitted, 1)
+        with np.errstate(over="ignore"):  # `explain` refuses predictions of such a size
+            return np.sqrt(factor) * standard_error(influences, self.n_blocks)

@@ -1,7 +1,7 @@
 """RISE: saliency from randomized input sampling (Petsiuk, Das and Saenko, 2018).
 
 Masks are coarse grids of visible and hidden cells, enlarged bilinearly and shifted by a random offset, at
-points of scrambled Sobol sequences (`SoftMaskSampler`). The estimator and its standard error are
+the points of a `Design` (`SoftMaskSampler`). The estimator and its standard error are
 `estimate_saliency`, the formula is in the Notes of `RiseExplainer`.
 """
 
@@ -10,19 +10,23 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from agnostix.core.base import Attribution, ImageExplainer, OutputSelection
+from agnostix.core.designs import Design
 from agnostix.core.explanation import Detail
-from agnostix.core.explanation.fields import DEGREES_OF_FREEDOM
+from agnostix.core.explanation.fields import DEGREES_OF_FREEDOM, DESIGN_ERRORS
+from agnostix.core.hypercubes import SlicedHalves
 from agnostix.core.masking.fills import SoftMaskBatch, fill_details
 from agnostix.core.models import MaskComposer, Predictor
-from agnostix.core.reproducibility import SobolBlocks
 from agnostix.core.row_sources import ModelCaller, RowSource
 from agnostix.core.sklearn_compat import Interval
 from agnostix.core.typing import Codes, Floats
+
+_CURVE_BITS = 16
+"""Digits of each coordinate of an offset."""
 
 
 class RiseExplainer(ImageExplainer):
@@ -39,8 +43,8 @@ class RiseExplainer(ImageExplainer):
         The model to explain. A torch module composes the masked images on its
         own device; `as_predictor` says how it takes images.
     n_masks : int, default=4000
-        Number of masks, at least 32; ``extras["n_masks"]`` are used, which fill 16
-        or more equal blocks of a power of two.
+        Number of masks at most, at least 32; ``extras["n_masks"]`` are used, as many as
+        an orthogonal array has, or some of them.
     n_cells : int, default=7
         Cells of the grid along each axis: more give finer maps, need more masks.
     p_keep : float, default=0.5
@@ -76,15 +80,17 @@ class RiseExplainer(ImageExplainer):
     expectation and lowers the variance, since E[M] = p. Values have quantity
     "effect", ``base_values`` are mean f, and ``extras`` hold "n_masks" and the "fill".
 
-    Masks are quasi-random within a block, and blocks are independent: standard
-    errors are the spread between blocks, intervals Student's with n_blocks - 1
-    degrees of freedom.
+    Grids and shifts are Latin hypercubes of strength 2 [2]_ where an array fits:
+    any two cells are both visible in the same share of masks. Standard errors are the
+    spread between blocks of masks of what the array does not balance.
 
     References
     ----------
     .. [1] Petsiuk, V., Das, A., Saenko, K. (2018). RISE: Randomized input
        sampling for explanation of black-box models. BMVC.
        https://doi.org/10.48550/arXiv.1806.07421
+    .. [2] Tang, B. (1993). Orthogonal array-based Latin hypercubes. JASA 88.
+       https://doi.org/10.1080/01621459.1993.10476423
 
     Examples
     --------
@@ -139,14 +145,17 @@ class RiseExplainer(ImageExplainer):
         maps, _ = self._evaluate(source, SoftMaskRows.estimate_saliency)
         values, errors, base = (np.stack(part) for part in zip(*maps, strict=True))
         points = sampler.points
-        dof = Detail(np.array(points.n_blocks - 1.0), ())
+        by_image = {
+            DEGREES_OF_FREEDOM: Detail(np.array(points.n_blocks - 1.0), ()),
+            DESIGN_ERRORS: Detail(errors, self._dims),  # all images share the masks
+        }
         return Attribution(
             values=values,
             std_errors=errors,
             base_values=base,
             predictions=predictions,
             n_model_rows=self._count_model_rows(rows),
-            details={"n_masks": points.n_points, DEGREES_OF_FREEDOM: dof} | fill_details(fill, len(rows)),
+            details={"n_masks": points.n_points} | by_image | fill_details(fill, len(rows)),
         )
 
     def _count_model_rows(self, rows: Any) -> int:
@@ -158,43 +167,98 @@ class RiseExplainer(ImageExplainer):
         return SoftMaskSampler.from_seed((height, width), n_cells, self.p_keep, self.n_masks, self._seed)
 
 
+class Balanced(NamedTuple):
+    """Functions of cells and slices near to scores, whose products with masks the design balances.
+
+    Attributes
+    ----------
+    scores : (n, n_outputs)
+    offsets : (n, 2)
+        Offsets that masks of one slice share.
+    factor : float
+        Variance of the estimate, relative to what the rest of the products would have if independent.
+    """
+
+    scores: Floats
+    offsets: Codes
+    factor: float
+
+
 @dataclass(frozen=True)
 class SoftMaskSampler:
-    """Random soft masks in independent blocks."""
+    """Random soft masks."""
 
     image_shape: tuple[int, int]  # height and width
     n_cells: int  # of the grid, along each axis
     p_keep: float  # probability that a cell is visible
-    points: SobolBlocks  # of n_cells**2 + 2 dimensions: two for the offset, one for each cell
+    points: Design  # of 1 + n_cells**2 dimensions: one for the offset, one for each cell
 
     @classmethod
     def from_seed(
         cls, image_shape: tuple[int, int], n_cells: int, p_keep: float, n_masks: int, seed: int
     ) -> SoftMaskSampler:
-        """At most n_masks masks, as many as fill whole blocks of Sobol points."""
-        return cls(image_shape, n_cells, p_keep, SobolBlocks.from_n_points(n_cells**2 + 2, n_masks, seed))
+        """At most n_masks masks, as many as fill whole arrays of the design."""
+        points = (Design.sliced_halves if p_keep == 0.5 else Design.from_n_points)(
+            1 + n_cells**2, n_masks, seed
+        )
+        return cls(image_shape, n_cells, p_keep, points)
 
     def sample(self, masks: slice) -> tuple[Floats, Codes]:
         """Grids (n, n_cells, n_cells) of 0 and 1, and offsets (n, 2) in pixels."""
         u = self.points.points(masks)
-        grids = (u[:, 2:] < self.p_keep).astype(float).reshape(-1, self.n_cells, self.n_cells)
-        return grids, (u[:, :2] * self.cell_shape).astype(np.intp)
+        grids = (u[:, 1:] < self.p_keep).astype(float).reshape(-1, self.n_cells, self.n_cells)
+        # Along Morton's curve, so that the offsets of a slice are a tile of the cell.
+        bits = np.arange(_CURVE_BITS)
+        curve = (u[:, 0] * 4.0**_CURVE_BITS).astype(np.int64)
+        digits = curve[:, None, None] >> (2 * bits + np.array([[1], [0]])) & 1
+        return grids, (digits << bits).sum(axis=2) * self.cell_shape >> _CURVE_BITS
 
     def batch(self, masks: slice) -> SoftMaskBatch:
         """Some of the masks."""
         return SoftMaskBatch(*self.sample(masks), *self.interpolation)
 
-    def weighted_sum(self, scores: Floats, masks: slice) -> Floats:
-        """sum_i scores_i M_i of shape (height, width, n_outputs), from scores (n, n_outputs)."""
+    def weighted_sum(self, scores: Floats, masks: slice, offsets: Codes | None = None) -> Floats:
+        """sum_i scores_i M_i of shape (height, width, n_outputs), from scores (n, n_outputs).
+
+        With other offsets (n, 2) than the masks' own, if they are given.
+        """
         # The masks are never built: grids of the same offset share their interpolation, so they are added up
         # first. With 8,000 masks and 32 x 32 offsets this is about eight times less work.
-        grids, offsets = self.sample(masks)
+        grids, own = self.sample(masks)
+        offsets = own if offsets is None else offsets
         (rows, columns), (height, width) = self.interpolation, self.cell_shape
         by_offset = np.zeros((height * width, self.n_cells, self.n_cells, scores.shape[1]))
         np.add.at(by_offset, offsets[:, 0] * width + offsets[:, 1], grids[..., None] * scores[:, None, None])
         by_offset = by_offset.reshape(height, width, *by_offset.shape[1:])
         along_rows = np.einsum("abijc,bxj->aixc", by_offset, columns, optimize=True)
         return np.einsum("ayi,aixc->yxc", rows, along_rows, optimize=True)
+
+    def balanced(self, scores: Floats) -> Balanced | None:
+        """What the design balances of scores (n, n_outputs); None where points are independent."""
+        points = self.points
+        if not points.is_cut:
+            return None
+        grids, offsets = self.sample(slice(0, points.n_points))
+        offsets = self._slice_centers(offsets)
+        y, x = (2.0 * (offsets + 0.5) / self.cell_shape - 1.0).T
+        cells = grids.reshape(points.n_points, -1) - self.p_keep
+        most = points.n_points // (4 * cells.shape[1])  # functions of the offset, which are few
+        basis = [cells * one[:, None] for one in (np.ones_like(y), y, x, x * y, y * y, x * x)[:most]]
+        if not basis:
+            return Balanced(np.zeros_like(scores), offsets, points.draw.aliasing)
+        columns = np.concatenate(basis, axis=1)
+        coefficients, _, rank, _ = np.linalg.lstsq(columns.T @ columns, columns.T @ scores, rcond=1e-10)
+        factor = points.draw.aliasing * points.n_points / (points.n_points - 1 - rank)
+        return Balanced(columns @ coefficients, offsets, factor)
+
+    def _slice_centers(self, offsets: Codes) -> Codes:
+        """The mean offset (n, 2) of the slice that each mask is in."""
+        points = self.points
+        n_slices = points.draw.n_slices if isinstance(points.draw, SlicedHalves) else 1
+        number = np.floor(points.points(slice(0, points.n_points))[:, 0] * n_slices).astype(np.intp)
+        counts = np.bincount(number, minlength=n_slices)
+        sums = np.stack([np.bincount(number, one, minlength=n_slices) for one in offsets.T], axis=1)
+        return np.floor(sums / counts[:, None] + 0.5).astype(np.intp)[number]
 
     @property
     def cell_shape(self) -> tuple[int, int]:
@@ -264,18 +328,23 @@ class SoftMaskRows(RowSource):
 
 def estimate_saliency(sampler: SoftMaskSampler, predictions: Floats) -> tuple[Floats, Floats, Floats]:
     """Saliency and its standard errors, each (height, width, n_outputs), and the mean predictions."""
-    # Masks of a block are quasi-random and depend on each other, blocks do not: errors are the spread of the
-    # blocks' sums. The mean is counted from the first prediction: then equal ones have saliency exactly 0.
+    # The mean is counted from the first prediction: then equal ones have saliency exactly 0.
     mean = predictions[0] + (predictions - predictions[0]).mean(axis=0)
     scores = (predictions - mean) / (predictions.shape[0] * sampler.p_keep)
-    points = sampler.points
-    total = np.zeros((*sampler.image_shape, mean.size))
+    n, size = sampler.points.n_blocks, sampler.points.size
+    balanced = sampler.balanced(scores)
+    total, moved = np.zeros((2, *sampler.image_shape, mean.size))
     squares = np.zeros_like(total)
-    for block in range(points.n_blocks):
-        part = slice(block * points.size, (block + 1) * points.size)
+    for block in range(n):
+        part = slice(block * size, (block + 1) * size)
         block_sum = sampler.weighted_sum(scores[part], part) - sampler.p_keep * scores[part].sum(axis=0)
         total += block_sum
+        if balanced is not None:
+            part_scores = balanced.scores[part]
+            block_sum -= sampler.weighted_sum(part_scores, part, balanced.offsets[part])
+            block_sum += sampler.p_keep * part_scores.sum(axis=0)
+        moved += block_sum
         squares += block_sum**2
-    n = points.n_blocks
-    errors = np.sqrt(np.maximum(squares - total**2 / n, 0.0) * n / (n - 1))
+    factor = (1.0 if balanced is None else balanced.factor) * n / (n - 1)
+    errors = np.sqrt(np.maximum(squares - moved**2 / n, 0.0) * factor)
     return total, errors, mean

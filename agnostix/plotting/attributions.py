@@ -14,7 +14,8 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from agnostix.core.explanation import Explanation
-from agnostix.core.explanation.fields import DEGREES_OF_FREEDOM, expand
+from agnostix.core.explanation.fields import BASE_VALUE_STD_ERRORS, DEGREES_OF_FREEDOM, expand
+from agnostix.core.explanation.statistics import by_value
 from agnostix.core.frames import columns, kind_of, to_codes, to_floats
 from agnostix.core.names import did_you_mean
 from agnostix.core.typing import Floats
@@ -203,13 +204,23 @@ def surrogate_error(explanation: Explanation, i: int, k: int) -> float:
     return float("nan") if errors is None else float(errors.array[i, k])
 
 
-def surrogate_dof(explanation: Explanation, i: int, k: int) -> float:
-    """Degrees of freedom of the errors of a surrogate's prediction and R²; infinite where unknown."""
-    dof = explanation.extras.get(DEGREES_OF_FREEDOM)
-    if dof is None or not set(dof.dims) <= {"row", "output"}:
-        return float("inf")
+def dof_of_output(explanation: Explanation, name: str, i: int, k: int) -> float:
+    """Degrees of freedom of an error of row i and output k; those of its values where it has none by name.
+
+    Names are "surrogate", "r2" and "base_value", as in ``extras["r2_degrees_of_freedom"]``.
+    """
+    own = explanation.extras.get(f"{name}_{DEGREES_OF_FREEDOM}")
     shape = (len(explanation), len(explanation.output_names))
-    return float(np.broadcast_to(expand(dof, ("row", "output")), shape)[i, k])
+    if own is not None:
+        return float(np.broadcast_to(expand(own, ("row", "output")), shape)[i, k])
+    dof = by_value(explanation, DEGREES_OF_FREEDOM, np.inf)[i, :, k]
+    return float(dof[dof > 0].min(initial=np.inf))  # 0 is that of exact values
+
+
+def base_value_error(explanation: Explanation, i: int, k: int) -> float:
+    """Standard error of the base value; 0 where it has none."""
+    errors = explanation.extras.get(BASE_VALUE_STD_ERRORS)
+    return 0.0 if errors is None else float(errors.array[i, k])
 
 
 def check_any_value(values: Floats) -> None:

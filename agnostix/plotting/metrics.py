@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from agnostix.core.intervals import half_widths
 from agnostix.plotting.display import Display
 from agnostix.plotting.style import FAINT, INK, MUTED, SERIES
 from agnostix.plotting.words import shorten
@@ -56,8 +57,6 @@ class MetricCurveDisplay(Display):
         -------
         MetricCurveDisplay
         """
-        from scipy.special import stdtrit
-
         curve = result.curve
         if curve is None:
             raise ValueError(f"{result.name} has no curve. Use MetricScoresDisplay.")
@@ -70,7 +69,7 @@ class MetricCurveDisplay(Display):
             with np.errstate(invalid="ignore", divide="ignore"):  # no band for a single row
                 mean = np.where(known, own, 0.0).sum(axis=0) / n
                 squares = (np.where(known, own - mean, 0.0) ** 2).sum(axis=0)
-                half = np.sqrt(squares / (n - 1.0) / n) * stdtrit(n - 1.0, 0.5 + 0.5 * level)
+                half = half_widths(np.sqrt(squares / (n - 1.0) / n), level, n - 1.0)
             part = {"order": name, "x": curve.x, "mean": mean, "low": mean - half, "high": mean + half}
             lines.append(pd.DataFrame(part))
         label = result.output_names[place]

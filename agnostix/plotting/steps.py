@@ -31,7 +31,7 @@ _SUMS = ("others", "remainder")
 ENDS = ("base", "surrogate", "output")
 """Steps that are predictions and not changes from one to the next."""
 UNKNOWN = "not determined"
-"""What is written in place of a value that is NaN."""
+"""What is written in place of a value that is NaN, or of a half width without end."""
 
 
 class StepDrawing:
@@ -70,7 +70,7 @@ class StepDrawing:
         elif step["step"] == "others":
             fill["alpha"] = 0.55
         self.ax_.barh(place, end - start, 0.56, left=start, **fill)
-        if not np.isnan(step["std_error"]):
+        if not np.isnan(step["low"]):
             draw_interval(self.ax_, place, *_interval_ends(step))
 
     def _write_unknown(self, step: dict[Any, Any]) -> None:
@@ -82,7 +82,7 @@ class StepDrawing:
         for end in drawn[drawn["step"].isin(ENDS)].to_dict("records"):
             look = {"color": INK, "mfc": _FILLS[end["step"]], "ms": 5.5, "mew": 1.5, "zorder": 4}
             self.ax_.plot(end["value"], end["place"], "o", **look)
-            if not np.isnan(end["std_error"]):
+            if not np.isnan(end["low"]):
                 draw_interval(self.ax_, end["place"], end["low"], end["high"])
 
     def _name_axes(self, drawn: pd.DataFrame, suffix: str) -> None:
@@ -105,8 +105,10 @@ class StepDrawing:
         width = _DIGIT * max(map(len, texts)) + 6
         for place, text, heavy in zip(drawn["place"], texts, ~bars, strict=True):
             self._write(text, place, width, ha="right", weight="bold" if heavy else "normal")
-        for place, margin in zip(drawn["place"][uncertain], margins, strict=True):
-            self._write(f"± {margin}", place, width + 4, ha="left", color=MUTED)
+        for place, margin, is_known in zip(
+            drawn["place"][uncertain], margins, np.isfinite(half[uncertain]), strict=True
+        ):
+            self._write(f"± {margin}" if is_known else UNKNOWN, place, width + 4, ha="left", color=MUTED)
 
     def _write(self, text: str, place: float, offset: float, **look: Any) -> None:
         across = self.ax_.get_yaxis_transform()
@@ -128,7 +130,8 @@ def _value_texts(drawn: pd.DataFrame, bars: Any) -> list[str]:
     like = values[bars] if np.nan_to_num(np.abs(values[bars])).max(initial=0.0) > 0 else values
     signed, plain = format_numbers(values, signed=True, like=like), format_numbers(values, like=like)
     texts = [with_sign if bar else text for with_sign, text, bar in zip(signed, plain, bars, strict=True)]
-    return ["–" if np.isnan(value) else text for value, text in zip(values, texts, strict=True)]
+    is_unknown = np.isnan(values) | (bars & np.isneginf(drawn["low"]) & np.isposinf(drawn["high"]))
+    return ["–" if unknown else text for unknown, text in zip(is_unknown, texts, strict=True)]
 
 
 def place_steps(frame: pd.DataFrame) -> pd.DataFrame:

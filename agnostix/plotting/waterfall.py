@@ -13,14 +13,15 @@ from agnostix.core.explanation import Explanation
 from agnostix.core.intervals import half_widths
 from agnostix.plotting.attributions import (
     base_and_outputs,
+    base_value_error,
     column_values,
     conditions_in_row,
     data_columns,
+    dof_of_output,
     find_output,
     find_row,
     order_by_size,
     output_errors,
-    surrogate_dof,
     surrogate_error,
     surrogate_output,
     values_in_row,
@@ -40,8 +41,9 @@ class WaterfallDisplay(StepDrawing, ExplanationDisplay):
     """Waterfall of one row, from the base value to the output, largest values first.
 
     Blue bars raise the output, orange ones lower it. Lines are confidence intervals,
-    dotted where the error is unknown; their half widths are beside the values. If the
-    values do not sum to the output, the remainder is a bar. For a surrogate, the gray
+    dotted where the error is unknown or the value is not determined; their half widths
+    are beside the values. The base value has an interval where it is the mean over a
+    sample. If the values do not sum to the output, the remainder is a bar. For a surrogate, the gray
     dot is its prediction, followed by the gap to the model's, and its fidelity is
     written above.
 
@@ -137,7 +139,13 @@ def steps_of_row(
     if is_surrogate(explanation):
         names = ("surrogate base value", "model prediction")
     changes = _changes(explanation, i, k, base, output, max_features, confidence_level)
-    table = [_step("base", names[0], base, 0.0), *changes, _step("output", names[1], output, 0.0)]
+    error = base_value_error(explanation, i, k)
+    half = float(half_widths(error, confidence_level, dof_of_output(explanation, "base_value", i, k)))
+    table = [
+        _step("base", names[0], base, error, half, half),
+        *changes,
+        _step("output", names[1], output, 0.0),
+    ]
     texts = {name: pd.Series([row[name] for row in table], dtype=object) for name in ("condition", "data")}
     return place_steps(pd.DataFrame(table).assign(**texts))
 
@@ -165,7 +173,7 @@ def _changes(
         steps.append(_step("remainder", "not explained by the sum", remainder, *bounds))
     if is_surrogate(explanation):
         error = surrogate_error(explanation, i, k)
-        half = float(half_widths(error, level, surrogate_dof(explanation, i, k)))
+        half = float(half_widths(error, level, dof_of_output(explanation, "surrogate", i, k)))
         steps.append(_step("surrogate", "surrogate prediction", end, error, half, half))
         steps.append(_step("gap", "gap to the model", output - end, error, half, half))
     return steps

@@ -201,9 +201,11 @@ def _label(step: dict[Any, Any]) -> str:
 def explanation_remarks(view: ExplanationView) -> list[str]:
     """What cannot be claimed, and whether the values add up."""
     written, values = view.written, view.values
-    uncertain = (written["low"] <= 0) & (written["high"] >= 0)
+    unclear = np.isneginf(written["low"]) & np.isposinf(written["high"])
+    uncertain = (written["low"] <= 0) & (written["high"] >= 0) & ~unclear
     is_small = written["value"] == 0
-    remarks = [*_uncertain(values[uncertain & ~is_small]), *_small(values[uncertain & is_small], view.scale)]
+    remarks = [f"Not determined: {_names(values[unclear])}."] if unclear.any() else []
+    remarks += [*_uncertain(values[uncertain & ~is_small]), *_small(values[uncertain & is_small], view.scale)]
     if view.rule is not None:
         remarks.append(f"The rule of this row: {view.rule}.")
     elif view.is_surrogate:
@@ -339,6 +341,11 @@ def fidelity_sentence(view: ExplanationView) -> str:
     surrogate, model = scale.value(view.end), scale.value(view.output)
     if fidelity is not None and fidelity.is_constant:
         return f"The model predicts {model} everywhere near the row: there is nothing for a surrogate to fit."
+    if fidelity is not None and fidelity.is_undetermined:
+        return (
+            f"The model predicts {model} for the row, and no sample drawn near it meets what the row has: "
+            "how well a surrogate follows the model there, and the values, are not determined."
+        )
     subject = (
         "A surrogate fitted to the model's predictions near the row"
         if view.rule is None
@@ -357,7 +364,7 @@ def fidelity_sentence(view: ExplanationView) -> str:
 def fidelity_warnings(view: ExplanationView) -> list[str]:
     """Why a surrogate should not be relied on, if so."""
     fidelity = view.fidelity
-    if fidelity is None or fidelity.is_constant:
+    if fidelity is None or fidelity.is_constant or fidelity.is_undetermined:
         return []
     warnings = []
     if fidelity.is_poor:

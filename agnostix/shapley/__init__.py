@@ -10,10 +10,10 @@ Shapley kernel   k(S): `Coalitions.kernel_weights`.
 Solver           All coalitions: `exact.exact_weights`. Pairs: `pair_regression`, weighted least squares, and
                  `kriging` of its residuals under a covariance kernel of interactions (`odd_kernel`), whose
                  parameters maximize the restricted likelihood (`kriging.learn_kernel`). Each is one matrix.
-Standard error   Coalitions: the variance of kriging (`estimation.PairOperator.game_variances`). Background:
-                 a delete-a-group jackknife (`coalition_values.LinkedValues.jackknife_variances`).
-Background       Rows sampled in `fit`, `medoids` or all; with a masker its fill. Predictions are averaged
-                 over groups of them: `coalition_values.GroupMeans`.
+Standard error   Coalitions: the variance of kriging, in units of a noise variance that leans on pilot rows
+                 (`residual_noise.NoisePrior`, `estimation.PairOperator.game_variances`). Background: linear
+                 components of its error (`coalition_values.LinkedValues.components`).
+Background       Rows chosen in `fit`, `medoids` or all; with a masker its fill.
 Stopping         A row stops once its errors are within `tol`: `estimation.estimate_rows`.
 """
 

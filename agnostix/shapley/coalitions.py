@@ -25,6 +25,8 @@ import numpy as np
 from agnostix.core.masking.masker import all_masks
 from agnostix.core.typing import Bools, Codes, Floats
 
+N_RESIDUALS = 7
+"""Residual degrees of freedom of the smallest design that a row is stopped at, or that is learned from."""
 _N_CANDIDATES = 32
 _MAX_CELLS = 2_000_000
 """Limit of candidates x pairs x players in one comparison; above it there are fewer candidates."""
@@ -115,7 +117,7 @@ class CoalitionPlan:
         """Plans of a doubling number of pairs, the last one this; this alone if it is exact."""
         if self.coalitions is None:
             return [self]
-        shorter, n_pairs = [], max(self.players.size, 2)
+        shorter, n_pairs = [], first_pairs(self.players.size)
         while n_pairs < self.coalitions.n_pairs:
             shorter.append(self.prefix(n_pairs))
             n_pairs *= 2
@@ -125,6 +127,11 @@ class CoalitionPlan:
 def count_pairs(n_players: int) -> int:
     """Pairs of complements, without that of the empty and the full coalition."""
     return 2 ** (n_players - 1) - 1
+
+
+def first_pairs(n_players: int) -> int:
+    """Pairs of the least design that sees most interactions: 2 (d + 7) evaluations, seven residuals."""
+    return n_players + N_RESIDUALS - 1
 
 
 def count_pairs_of_size(n_players: int, size: int) -> int:

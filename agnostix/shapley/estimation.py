@@ -1,29 +1,30 @@
 """Shapley values and both of their errors, from the mean predictions of the coalitions of some rows.
 
-The error of sampling coalitions is the posterior variance of kriging, scaled by each row's residuals; that of
-the background is a delete-a-group jackknife, with the same operator applied to each replicate.
+The error of sampling coalitions is the posterior variance of kriging, scaled by each row's noise variance;
+that of the background is told by components, which go through the same operator as the values.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from functools import cached_property
 from typing import Protocol
 
 import numpy as np
-from scipy import stats
 
+from agnostix.core.intervals import half_widths
 from agnostix.core.reproducibility import multiply, one_blas_thread, sums_of_squares
 from agnostix.core.row_sources import working_memory
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.shapley.coalition_values import CoalitionValues, LinkedValues
-from agnostix.shapley.coalitions import CoalitionPlan, Coalitions
-from agnostix.shapley.kriging import KernelParams, Kriging, learn_kernel
+from agnostix.shapley.coalitions import CoalitionPlan, Coalitions, count_pairs
+from agnostix.shapley.jackknife import OwnKernelOperator
+from agnostix.shapley.kriging import KernelParams, Kriging
 from agnostix.shapley.pair_regression import PairRegression
+from agnostix.shapley.residual_noise import NoisePrior, Spread
 
-_LEVEL = 0.975
-"""Quantile at which Student's and the normal distribution agree after scaling."""
+LEVEL = 0.95
+"""Probability with which a row that `tol` stops has no larger error, over all stages together."""
 _MEANS_FRACTION = 0.125
 """Fraction of the working memory for the mean predictions of the rows that are evaluated together."""
 _BLOCK_BYTES = 2**22
@@ -33,8 +34,8 @@ _BLOCK_BYTES = 2**22
 class Operator(Protocol):
     """From coalition values to Shapley values."""
 
-    def solve(self, values: CoalitionValues) -> tuple[Floats, Floats]:
-        """Shapley values (n_players, ...) and variances of the sampling of coalitions."""
+    def solve(self, values: CoalitionValues) -> tuple[Floats, Floats, float]:
+        """Shapley values (n_players, ...), variances of the sampling of coalitions, degrees of freedom."""
 
     def apply(self, values: CoalitionValues) -> Floats:
         """Shapley values (n_players, ...)."""
@@ -48,22 +49,18 @@ class PairOperator:
     """
 
     matrix: Floats  # (n_players, n_pairs + 1), from differences and Delta to Shapley values
-    whitener: Floats  # (dof, n_pairs + 1)
+    whitener: Floats  # (n_residuals, n_pairs + 1)
     unscaled_variances: Floats  # (n_players,), in units of a game's noise variance; 0 with all pairs
-    relative_noise: float  # noise variance relative to the mean squared difference; inf if unknown
+    noise: NoisePrior  # what other games say about the noise variance
+    gain: float = 1.0  # expected square of a residual of the regression, in units of the noise variance
     lost_dof: float = 0.0  # degrees of freedom that learning the kernel from the same games took
 
-    @property
-    def dof(self) -> float:
-        """Degrees of freedom of Student's distribution for intervals, at least 1."""
-        return max(1.0, self.whitener.shape[0] - self.lost_dof)
-
-    def solve(self, values: CoalitionValues) -> tuple[Floats, Floats]:
-        """Shapley values (n_players, ...), and variances of which 1.96 roots are Student's 95 % interval."""
+    def solve(self, values: CoalitionValues) -> tuple[Floats, Floats, float]:
+        """Shapley values (n_players, ...), their variances and degrees of freedom."""
         differences, delta = values.differences()
         shape = (-1, *values.full.shape)
-        variances = self.game_variances(differences, delta) * self._student_factor**2
-        return self.game_values(differences, delta).reshape(shape), variances.reshape(shape)
+        variances, dof = self.game_variances(differences, delta, values.spread())
+        return self.game_values(differences, delta).reshape(shape), variances.reshape(shape), dof
 
     def apply(self, values: CoalitionValues) -> Floats:
         """Shapley values (n_players, ...) of games (...)."""
@@ -73,26 +70,24 @@ class PairOperator:
         """Shapley values (n_players, n_games) from differences (n_pairs, n_games) and delta (n_games,)."""
         return multiply(self.matrix, np.vstack([differences, delta]))
 
-    def game_variances(self, differences: Floats, delta: Floats) -> Floats:
-        """Error variances (n_players, n_games), at least those of rounding; inf where nothing is known."""
+    def game_variances(self, differences: Floats, delta: Floats, spread: Spread) -> tuple[Floats, float]:
+        """Error variances (n_players, n_games), at least those of rounding, and degrees of freedom."""
         data = np.vstack([differences, delta])
-        rounding = np.finfo(float).eps * multiply(np.abs(self.matrix), np.abs(data))
+        rounding = np.square(np.finfo(float).eps * multiply(np.abs(self.matrix), np.abs(data)))
         if not self.unscaled_variances.any():
-            return np.square(rounding)
-        return self.unscaled_variances[:, None] * self._noise(data) + np.square(rounding)
+            return rounding, np.inf
+        residuals = multiply(self.whitener, data)
+        dof = max(1.0, len(residuals) - self.lost_dof) if len(residuals) else 0.0
+        own = sums_of_squares(residuals) / max(1.0, dof)
+        noise, dof = self.noise.shrink(own, dof, spread, len(differences), self.gain)
+        return self.unscaled_variances[:, None] * noise + rounding, dof
 
-    @cached_property
-    def _student_factor(self) -> float:
-        return float(stats.t.ppf(_LEVEL, self.dof) / stats.norm.ppf(_LEVEL))
 
-    def _noise(self, data: Floats) -> Floats:
-        """Noise variance (n_games,) of each game."""
-        if self.whitener.shape[0]:
-            return sums_of_squares(multiply(self.whitener, data)) / self.dof
-        # Without residual degrees of freedom, the noise of the games that the kernel was learned from.
-        size = sums_of_squares(data[:-1]) / (data.shape[0] - 1)
-        is_known = np.isfinite(self.relative_noise)
-        return self.relative_noise * size if is_known else np.where(size > 0.0, np.inf, 0.0)
+def learn_operator(coalitions: Coalitions, values: CoalitionValues) -> Operator:
+    """Operator of the games of one row, under a kernel of their own."""
+    if coalitions.n_pairs == count_pairs(coalitions.n_players):
+        return build_operator(coalitions, KernelParams.without_kernel(coalitions.n_players))
+    return OwnKernelOperator.learn(coalitions, values)
 
 
 @one_blas_thread
@@ -103,8 +98,11 @@ def build_operator(coalitions: Coalitions, params: KernelParams, same_games: boo
     rho = params.rho if params.is_active and not is_complete else 0.0
     kriging = Kriging.from_regression(regression, params.scales, rho)
     variances = np.zeros_like(kriging.unscaled_variances) if is_complete else kriging.unscaled_variances
-    lost_dof = params.lost_dof if same_games else 0.0
-    return PairOperator(kriging.matrix, kriging.whitener, variances, params.relative_noise, lost_dof)
+    noise, lost_dof = (NoisePrior.unknown(), params.lost_dof) if same_games else (params.noise, 0.0)
+    return PairOperator(kriging.matrix, kriging.whitener, variances, noise, kriging.gain, lost_dof)
+
+
+_BY_PLAYER = ("values", "coalition_variances", "coalition_dof", "components")
 
 
 @dataclass
@@ -113,42 +111,58 @@ class ShapleyResult:
 
     values: Floats  # (n_rows, n_players, n_outputs); NaN where a row does not have the player
     coalition_variances: Floats  # shaped as values
-    background_variances: Floats  # shaped as values
+    coalition_dof: Floats  # shaped as values, degrees of freedom of these; infinite where they are exact
+    components: Floats  # (n_rows, n_players, n_components, n_outputs), of the background's error
     outputs: Floats  # (n_rows, n_outputs), values of the full coalition
     base_values: Floats  # (n_rows, n_outputs), values of the empty coalition
+    base_components: Floats  # (n_rows, n_components, n_outputs), of their error
     predictions: Floats  # (n_rows, n_outputs), in model output units
     outside: Floats  # (n_rows, n_outputs), a mean prediction without a value of the link; NaN for none
     evaluations: Codes  # (n_rows,), coalitions that were evaluated
     forecast: Floats  # (n_rows,), evaluations that the tolerance takes
 
     @classmethod
-    def zeros(cls, present: Bools, n_outputs: int) -> ShapleyResult:
+    def zeros(cls, present: Bools, n_outputs: int, n_components: int) -> ShapleyResult:
         """Zeros for the players that are present (n_rows, n_players), as if none varied."""
         n_rows = present.shape[0]
-        values, of_coalitions, of_background = np.zeros((3, *present.shape, n_outputs))
+        values, variances = np.zeros((2, *present.shape, n_outputs))
         values[~present] = np.nan
-        outputs, base, predictions, outside = np.zeros((4, n_rows, n_outputs))
+        outputs, base_values, predictions, outside = np.zeros((4, n_rows, n_outputs))
         outside[:] = np.nan
-        counts = np.zeros(n_rows, dtype=np.intp), np.zeros(n_rows)
-        return cls(values, of_coalitions, of_background, outputs, base, predictions, outside, *counts)
+        return cls(
+            values=values,
+            coalition_variances=variances,
+            coalition_dof=np.full_like(values, np.inf),
+            components=np.zeros((*present.shape, n_components, n_outputs), dtype=np.float32),
+            outputs=outputs,
+            base_values=base_values,
+            base_components=np.zeros((n_rows, n_components, n_outputs)),
+            predictions=predictions,
+            outside=outside,
+            evaluations=np.zeros(n_rows, dtype=np.intp),
+            forecast=np.zeros(n_rows),
+        )
 
     def put(self, rows: Codes, players: Codes, part: ShapleyResult) -> None:
         """Fill in some rows, in which these players vary."""
-        for name in ("values", "coalition_variances", "background_variances"):
-            getattr(self, name)[rows[:, None], players] = getattr(part, name)
-        for name in ("outputs", "base_values", "predictions", "outside", "evaluations", "forecast"):
-            getattr(self, name)[rows] = getattr(part, name)
+        for name in (field.name for field in fields(self)):
+            places = (rows[:, None], players) if name in _BY_PLAYER else rows
+            getattr(self, name)[places] = getattr(part, name)
 
     def take(self, rows: Codes | Bools) -> ShapleyResult:
         """Some of the rows."""
         return ShapleyResult(*(getattr(self, field.name)[rows] for field in fields(self)))
 
-    def relative_errors(self) -> Floats:
-        """Largest coalition error of each row (n_rows,), relative to the range of its values by output."""
+    def relative_errors(self, level: float) -> Floats:
+        """Largest coalition error of each row (n_rows,), relative to the range of its values by output.
+
+        In units of which 1.96 are the half width of Student's interval of this level.
+        """
         if self.values.shape[1] == 0:
             return np.zeros(self.values.shape[0])
-        largest = np.sqrt(self.coalition_variances.max(axis=1))
-        spread = np.ptp(self.values, axis=1)
+        normal = float(half_widths(1.0, LEVEL))
+        halves = half_widths(np.sqrt(self.coalition_variances), level, self.coalition_dof)
+        largest, spread = halves.max(axis=1) / normal, np.ptp(self.values, axis=1)
         unknown = np.where(largest > 0.0, np.inf, 0.0)
         return np.divide(largest, spread, out=unknown, where=spread > 0.0).max(axis=1)
 
@@ -158,7 +172,7 @@ Stage = tuple[CoalitionPlan, Operator | None]
 
 
 Evaluate = Callable[[Bools, Codes], tuple[Floats, int]]
-"""From masks and rows to mean predictions (n_rows, n_masks, n_groups, n_outputs), and model rows."""
+"""From masks and rows to means and components (n_rows, n_masks, n_kept, n_outputs), and model rows."""
 
 
 def estimate_rows(
@@ -171,7 +185,7 @@ def estimate_rows(
 ) -> int:
     """Fill in rows, each at the first stage with errors within `tol`, or at the last; gives model rows."""
     n_masks, n_outputs = len(stages[-1][0].masks), result.outputs.shape[1]
-    n_bytes = 8 * n_masks * linked.group_weights.size * n_outputs
+    n_bytes = 8 * n_masks * (1 + result.components.shape[2]) * n_outputs
     n_together = max(1, int(_MEANS_FRACTION * working_memory() / n_bytes))
     chunks = np.array_split(rows, -(-rows.size // n_together))
     return sum(_estimate_in_stages(evaluate, stages, linked, tol, chunk, result) for chunk in chunks)
@@ -187,6 +201,8 @@ def _estimate_in_stages(
 ) -> int:
     """The same for rows whose mean predictions fit into memory together."""
     n_model_rows, means = 0, None
+    # Each stage may stop a row by chance, so the probability of an error is shared among them (Bonferroni).
+    level = 1.0 - (1.0 - LEVEL) / len(stages)
     for plan, operator in stages:
         new, n = evaluate(plan.masks[0 if means is None else means.shape[1] :], rows)
         n_model_rows += n
@@ -195,8 +211,9 @@ def _estimate_in_stages(
         if tol is None:
             result.put(rows, plan.players, part)
             break
-        errors = part.relative_errors()
+        errors = part.relative_errors(level)
         part.forecast = np.ceil(part.evaluations * np.maximum(1.0, errors / tol) ** 2)
+        part.forecast = np.minimum(part.forecast, 2.0**plan.players.size)  # all coalitions are exact
         stops = (errors <= tol) | (plan is stages[-1][0])
         result.put(rows[stops], plan.players, part.take(stops))
         rows, means = rows[~stops], means[~stops]
@@ -208,7 +225,7 @@ def _estimate_in_stages(
 def estimate(
     plan: CoalitionPlan, operator: Operator | None, linked: LinkedValues, means: Floats
 ) -> ShapleyResult:
-    """Shapley values of rows by means (n_rows, n_masks, n_groups, n_outputs), a few rows at a time."""
+    """Shapley values of rows by means (n_rows, n_masks, n_kept, n_outputs), a few rows at a time."""
     n_rows = 1
     if operator is not None:
         n_rows = max(1, min(_BLOCK_BYTES, working_memory() // 16) * len(means) // means.nbytes)
@@ -227,22 +244,28 @@ def _estimate_block(
     values = linked.values(means)
     if operator is None:
         assert plan.coalitions is not None
-        params = learn_kernel(plan.coalitions, *values.differences())
-        operator = build_operator(plan.coalitions, params, same_games=True)
-    shapley_values, of_coalitions = operator.solve(values)
-    of_background = np.zeros_like(shapley_values)
-    if linked.is_sample:
-        replicates = operator.apply(linked.replicates(means))
-        of_background = linked.jackknife_variances(shapley_values, replicates)
+        operator = learn_operator(plan.coalitions, values)
+    shapley_values, of_coalitions, dof = operator.solve(values)
+    components = linked.components(means)
     n = np.full(means.shape[2], plan.n_evaluations)
     return ShapleyResult(
         values=shapley_values.transpose(1, 0, 2),
         coalition_variances=of_coalitions.transpose(1, 0, 2),
-        background_variances=of_background.transpose(1, 0, 2),
+        coalition_dof=np.broadcast_to(dof, of_coalitions.shape).transpose(1, 0, 2),
+        components=_apply_to_components(operator, components, len(shapley_values)),
         outputs=values.full,
         base_values=values.empty,
+        base_components=components.empty.transpose(1, 0, 2),
         predictions=means[0, 0],
         outside=linked.outside(means),
         evaluations=n,
         forecast=n.astype(float),
     )
+
+
+def _apply_to_components(operator: Operator, components: CoalitionValues, n_players: int) -> Floats:
+    """Components (n_rows, n_players, n_components, n_outputs) of the errors of Shapley values."""
+    n_components, n_rows, n_outputs = components.full.shape
+    if n_components == 0:
+        return np.zeros((n_rows, n_players, 0, n_outputs), dtype=np.float32)
+    return operator.apply(components).transpose(2, 0, 1, 3).astype(np.float32)

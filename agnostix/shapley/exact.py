@@ -24,10 +24,10 @@ class ExactOperator:
 
     n_players: int
 
-    def solve(self, values: CoalitionValues) -> tuple[Floats, Floats]:
-        """Shapley values (n_players, ...) and their variances, which are 0."""
+    def solve(self, values: CoalitionValues) -> tuple[Floats, Floats, float]:
+        """Shapley values (n_players, ...) and their variances, which are 0 and known to be."""
         shapley_values = self.apply(values)
-        return shapley_values, np.zeros_like(shapley_values)
+        return shapley_values, np.zeros_like(shapley_values), np.inf
 
     def apply(self, values: CoalitionValues) -> Floats:
         """Shapley values (n_players, ...) of games (...)."""

@@ -11,18 +11,20 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from agnostix.core.background import Background
+from agnostix.core.background import Background, BackgroundError, BackgroundMeans, ErrorMap
 from agnostix.core.base import Attribution, BackgroundExplainer, OutputSelection
 from agnostix.core.evaluate import ProgressBar, mask_cost
 from agnostix.core.explanation import Detail
+from agnostix.core.explanation.fields import DEGREES_OF_FREEDOM
 from agnostix.core.inputs import check_background
+from agnostix.core.intervals import satterthwaite
 from agnostix.core.masking import MaskedRows
 from agnostix.core.row_sources import MaskedRowSource
 from agnostix.core.sklearn_compat import Interval, StrOptions
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
-from agnostix.shapley.coalition_values import GroupMeans, LinkedValues, describe_outside
-from agnostix.shapley.coalitions import CoalitionPlan, Coalitions, count_pairs, sample_pairs
+from agnostix.shapley.coalition_values import LinkedValues, describe_outside
+from agnostix.shapley.coalitions import CoalitionPlan, Coalitions, count_pairs, first_pairs, sample_pairs
 from agnostix.shapley.estimation import Operator, ShapleyResult, Stage, build_operator, estimate_rows
 from agnostix.shapley.exact import ExactOperator
 from agnostix.shapley.kriging import MAX_LEARNING_DOF, KernelParams, learn_kernel
@@ -32,12 +34,10 @@ MAX_EXACT_PLAYERS = 12
 """Features up to which budget="auto" evaluates all coalitions."""
 N_PILOTS = 8
 """Rows from which `fit` learns a kernel."""
-N_GROUPS = 20
-"""Background groups of the jackknife."""
 MAX_POOLED_PAIRS = 2048
 """Pairs up to which a kernel is learned in `fit`; above it, factorization costs more than it brings."""
-MAX_ROW_PAIRS = 256
-"""Pairs up to which each row gets a kernel of its own where none can be learned in `fit`."""
+MAX_ROW_PAIRS = 4096
+"""Pairs up to which each row gets a kernel of its own where none can be learned in `fit`, by their memory."""
 
 _FEWER = {True: "group columns with feature_groups", False: "use a masker with fewer features"}
 """How to have fewer features, by whether they are columns of a table."""
@@ -71,7 +71,7 @@ class KernelShapExplainer(BackgroundExplainer):
         sampled. "pooled": learned once, in `fit`, from 8 pilot rows.
         "row": learned for each row from its own coalition values. "none": least
         squares. "auto": "pooled" for tables up to 2,048 pairs of coalitions, "row"
-        for other input up to 256, else "none".
+        for other input up to 4,096, else "none".
     background : {"sample", "medoids", "all"}, default="sample"
         Background rows. "sample": drawn without replacement from the rows seen in
         `fit`. "medoids": the central rows of clusters, weighted by cluster size.
@@ -230,7 +230,6 @@ class KernelShapExplainer(BackgroundExplainer):
         self._check_kernel()
         rows = self._learn_background(X, y, sample_weight)
         n_players = len(rows.features.names)
-        self._groups = self._group_background()
         self._kernel_params: KernelParams | None = None
         self._operators: dict[str, Operator | None] = {}  # by the shape of masks, as text for skops
         self.n_model_rows_ = self._n_trial_rows
@@ -257,13 +256,13 @@ class KernelShapExplainer(BackgroundExplainer):
         return "model output" if self.link == "identity" else "log-odds"
 
     def _attribute(self, rows: MaskedRows, selection: OutputSelection) -> Attribution:
-        result = ShapleyResult.zeros(rows.present, len(self.output_names_))
+        result = ShapleyResult.zeros(rows.present, len(self.output_names_), self._errors.n_components)
         first, which = rows.distinct()
         kernels, plans = np.empty(len(rows), dtype="<U6"), self._plan_by_pattern(rows, first)
         n_evaluations = sum(row_indices.size * plan.n_evaluations for plan, row_indices in plans())
         n_model_rows, linked = 0, self._link_values()
         with ProgressBar(n_evaluations, self.verbose) as bar:
-            means = GroupMeans(self._groups, self._masker.weights)
+            means = BackgroundMeans(self._errors)
             evaluate = partial(self._evaluate_means, rows, means, bar)
             for plan, row_indices in plans():
                 kernels[row_indices] = kernel = self._kernel_of(plan)
@@ -276,12 +275,12 @@ class KernelShapExplainer(BackgroundExplainer):
     def _evaluate_means(
         self,
         rows: MaskedRows,
-        means: GroupMeans,
+        means: BackgroundMeans,
         verbose: int | ProgressBar,
         masks: Bools,
         row_indices: Codes,
     ) -> tuple[Floats, int]:
-        """Mean predictions (n_rows, n_masks, n_groups, n_outputs) of some rows, and model rows."""
+        """Means and components (n_rows, n_masks, n_kept, n_outputs) of some rows, and model rows."""
         source = MaskedRowSource.from_rows(self._masker, rows[row_indices], masks, names=row_indices)
         (by_row,), n_model_rows = self._evaluate(source, means, verbose)
         return by_row, n_model_rows
@@ -297,19 +296,11 @@ class KernelShapExplainer(BackgroundExplainer):
             return medoids(table, self.background_size, self._seed, sample_weight)
         return Background.sample(table, self.background_size, self._seed, sample_weight)
 
-    def _group_background(self) -> Codes:
-        """Jackknife groups (n_background,) at random; a single one if the background is not sampled."""
-        n_rows = self._masker.weights.size
-        if not self._errors.n_components:
-            return np.zeros(n_rows, dtype=np.intp)
-        order = np.random.default_rng([self._seed, 1]).permutation(n_rows)
-        return np.argsort(order) % min(N_GROUPS, n_rows)
-
     def _link_values(self) -> LinkedValues:
-        weights, predictions = self._masker.weights, self._background_predictions
-        means = GroupMeans(self._groups, weights)
-        empty = None if predictions is None else means.reduce_background(predictions)
-        return LinkedValues(self.link, np.bincount(self._groups, weights), empty)
+        predictions = self._background_predictions
+        if predictions is None:
+            return LinkedValues(self.link)
+        return LinkedValues.of_background(self.link, predictions, self._masker.weights, self._errors)
 
     def _check_kernel(self) -> None:
         if self.kernel == "pooled" and self.masker is not None and not self.masker.same_features:
@@ -388,15 +379,17 @@ class KernelShapExplainer(BackgroundExplainer):
         """The kernel of pilot rows; with kernel="none" only the size of the residuals."""
         assert self._plan.coalitions is not None
         order = np.random.default_rng([self._seed, 2]).permutation(len(rows))
-        n_pairs = min(self._plan.coalitions.n_pairs, self._plan.players.size - 1 + MAX_LEARNING_DOF)
-        plan = self._plan.prefix(n_pairs)
-        assert plan.coalitions is not None
-        whole = GroupMeans(np.zeros_like(self._groups), self._masker.weights)
+        n_players = self._plan.players.size
+        n_pairs = min(self._plan.coalitions.n_pairs, n_players - 1 + MAX_LEARNING_DOF)
+        n_pairs = min(max(n_pairs, first_pairs(n_players)), count_pairs(n_players))
+        coalitions = sample_pairs(n_players, n_pairs, self._seed)  # begins as that of the plan, or the same
+        plan = replace(self._plan, coalitions=coalitions)
+        whole = BackgroundMeans(ErrorMap.none(self._masker.weights.size))
         pilots = np.sort(order[:N_PILOTS])
         means, n_model_rows = self._evaluate_means(rows, whole, self.verbose, plan.masks, pilots)
         self.n_model_rows_ += n_model_rows
-        values = self._link_values().without_groups().values(means.transpose(1, 2, 0, 3))
-        params = learn_kernel(plan.coalitions, *values.differences())
+        values = self._link_values().values(means.transpose(1, 2, 0, 3))
+        params = learn_kernel(coalitions, *values.differences())
         return params if self.kernel_ == "pooled" else replace(params, rho=0.0)
 
     def _stages(self, plan: CoalitionPlan, kernel: str) -> list[Stage]:
@@ -426,18 +419,23 @@ class KernelShapExplainer(BackgroundExplainer):
         n_model_rows: int,
     ) -> Attribution:
         pick = partial(selection.pick, predictions=result.predictions)
-        of_coalitions, of_background = pick(result.coalition_variances), pick(result.background_variances)
+        of_coalitions, background = pick(result.coalition_variances), self._background_error(result, pick)
+        of_background = np.moveaxis(background.variances, 0, 1)
         by_value, by_row = ("row", "feature", "output"), ("row",)
         size = self._size_to_halve_error(of_coalitions, of_background)
+        background_dof = background.degrees_of_freedom[:, None]
+        dof = (pick(result.coalition_dof), background_dof)
         details: dict[str, Any] = {
             "coalition_std_errors": Detail(np.sqrt(of_coalitions), by_value),
             "background_std_errors": Detail(np.sqrt(of_background), by_value),
+            DEGREES_OF_FREEDOM: Detail(satterthwaite((of_coalitions, of_background), dof), by_value),
+            "design_errors": Detail(np.sqrt(of_coalitions), by_value),
             "evaluations": Detail(result.evaluations, by_row),
             "forecast": Detail(result.forecast, by_row),
             "kernel": self._used_kernel if self._masker.same_features else Detail(kernels, by_row),
             "background_size_to_halve_error": Detail(size, by_row),
         }
-        details |= rows.details()
+        details |= self._shared_errors(result, background, pick) | rows.details()
         if self.link != "identity":
             details["raw_outputs"] = Detail(pick(result.predictions), ("row", "output"))
         values, errors = pick(result.values), np.sqrt(of_coalitions + of_background)
@@ -454,6 +452,24 @@ class KernelShapExplainer(BackgroundExplainer):
             n_model_rows=n_model_rows,
             details=details,
         )
+
+    def _background_error(self, result: ShapleyResult, pick: Callable[..., Floats]) -> BackgroundError:
+        """Of the selected values: components (n_features, n_shared, n_rows, n_selected)."""
+        components = pick(result.components)
+        return self._errors.error(np.moveaxis(components, 0, 2), np.arange(components.shape[1]))
+
+    def _shared_errors(
+        self, result: ShapleyResult, background: BackgroundError, pick: Callable[..., Floats]
+    ) -> dict[str, Detail]:
+        """What all rows share of their errors, and the errors of base values; nothing without a sample."""
+        if not self._errors.n_components:
+            return {}
+        components = background.components.transpose(2, 0, 3, 1).astype(np.float32)
+        base = self._errors.error(np.moveaxis(pick(result.base_components), 1, 0)[None])
+        return {
+            "shared_errors": Detail(components, ("row", "feature", "output", "component")),
+            "base_value_std_errors": Detail(np.sqrt(base.variances[0]), ("row", "output")),
+        }
 
     def _lack_log_odds(self, outside: Floats, selection: OutputSelection) -> Bools:
         """Rows and outputs (n_rows, n_selected) with a mean outside (0, 1); DataError if all rows."""

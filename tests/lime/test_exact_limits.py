@@ -187,7 +187,7 @@ def test_explain_exact_boosted_stumps_match_samples():
     sampled = explainer.explain(ROWS)
     exact = explainer.explain_exact(ROWS, additive=True)
     assert (np.abs(sampled.values - exact.values) <= 6.0 * sampled.std_errors + 1e-9).all()
-    assert sampled.std_errors.max() < 1e-3
+    assert sampled.std_errors.max() < 2e-3
 
 
 def test_explain_exact_linear_model_matches_bin_means():
@@ -491,15 +491,19 @@ def test_explain_exact_integer_weights_equal_repeated_rows():
 def test_explain_is_within_std_errors_of_explain_exact(sampling, surrogate):
     """All classes of 20 rows: none far off, and on the whole as far as they say."""
     model = DecisionTreeClassifier(max_leaf_nodes=12, random_state=0).fit(X, CLASSES)
-    explainer = LimeExplainer(model, sampling=sampling, surrogate=surrogate, random_state=1).fit(X)
-    exact, sampled = explainer.explain_exact(X[:20]), explainer.explain(X[:20])
-    np.testing.assert_array_equal(exact.outputs, sampled.outputs)
-    for name in ("n_samples", "conditions", "unseen"):
-        np.testing.assert_array_equal(exact.extras[name], sampled.extras[name])
-    within(sampled.values - exact.values, sampled.std_errors)
-    limits, errors = ({k: np.asarray(e.extras[k]) for k in e.extras} for e in (exact, sampled))
-    within(errors["surrogate_outputs"] - limits["surrogate_outputs"], errors["surrogate_std_errors"])
-    within(sampled.fidelity["r2"] - exact.fidelity["r2"], errors["r2_std_errors"])
+    off, errors = [], []
+    for seed in range(4):  # rows share their samples, so that they are off together
+        explainer = LimeExplainer(model, sampling=sampling, surrogate=surrogate, random_state=seed).fit(X)
+        exact, sampled = explainer.explain_exact(X[:20]), explainer.explain(X[:20])
+        np.testing.assert_array_equal(exact.outputs, sampled.outputs)
+        for name in ("n_samples", "conditions", "unseen"):
+            np.testing.assert_array_equal(exact.extras[name], sampled.extras[name])
+        limits, more = ({k: np.asarray(e.extras[k]) for k in e.extras} for e in (exact, sampled))
+        gap = more["surrogate_outputs"] - limits["surrogate_outputs"]
+        off.append([sampled.values - exact.values, gap, sampled.fidelity["r2"] - exact.fidelity["r2"]])
+        errors.append([sampled.std_errors, more["surrogate_std_errors"], more["r2_std_errors"]])
+    for gaps, stated in zip(zip(*off, strict=True), zip(*errors, strict=True), strict=True):
+        within(np.array(gaps), np.array(stated))
 
 
 def within(off, errors):

@@ -146,7 +146,7 @@ def test_sampled_masks_within_std_errors_of_closed_form(kind, sampling, surrogat
     for seed in range(4):
         exp, distribution = explained(kind, d, sampling=sampling, surrogate=surrogate, random_state=seed)
         n = exp.extras["n_samples"].array[0]
-        assert n == 992
+        assert n in (960, 961)
         for k, products in enumerate(OUTPUTS[:1]):  # the other is additive, and no error is left of it
             fit = limit(
                 products,
@@ -630,7 +630,7 @@ def test_kernel_width_too_small_error_names_row_and_least_width(kind):
     message = str(error.value)
     facts = [
         "'width' of KernelSampling is 0.01",
-        "992 samples",
+        "960 samples" if kind == "picture" else "961 samples",
         "row 0",
         "16 features need 17",
         "TiltedSampling(0.01)",

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agnostix.core.hypercubes import TwoLevels
 from agnostix.lime.masked_samples import MaskSamples, keep_smallest
 from tests.reference import lime as ref
 
@@ -39,9 +40,9 @@ def test_mask_samples_list_all_masks_if_few(d, distribution):
 def test_mask_samples_sample_if_fewer_than_all():
     assert MaskSamples.sample(6, 64, "bernoulli", 0).n_blocks == 0
     samples = MaskSamples.sample(7, 127, "bernoulli", 0)
-    assert (samples.n_blocks, samples.masks.shape) == (31, (31 * 4, 7))
+    assert (samples.points.draw, samples.masks.shape) == (TwoLevels(20), (120, 7))
     assert MaskSamples.sample(7, 128, "bernoulli", 0).n_blocks == 0
-    assert MaskSamples.sample_sizes(7, 127, np.ones(8) / 8, 0).n_blocks == 31
+    assert MaskSamples.sample_sizes(7, 127, np.ones(8) / 8, 0).masks.shape == (121, 7)
     assert MaskSamples.sample_sizes(7, 128, np.ones(8) / 8, 0).n_blocks == 0
 
 
@@ -102,8 +103,8 @@ def test_mask_samples_same_seed_and_longer_prefix(distribution):
     one, again, other = (MaskSamples.sample(12, 512, distribution, seed) for seed in (3, 3, 4))
     np.testing.assert_array_equal(one.masks, again.masks)
     assert (one.masks != other.masks).any()
-    longer = MaskSamples.sample(12, 544, distribution, 3)  # one block more of the same size
-    np.testing.assert_array_equal(longer.masks[:512], one.masks)
+    longer = MaskSamples.sample(12, len(one.masks) + 24, distribution, 3)
+    np.testing.assert_array_equal(longer.masks[: len(one.masks)], one.masks)
 
 
 @given(st.integers(0, 1000), st.integers(1, 30), st.integers(1, 8))

@@ -9,10 +9,10 @@ from joblib import parallel_config
 from scipy.stats import t as student
 from sklearn.linear_model import Ridge
 
+from agnostix.core.designs import Design
 from agnostix.core.evaluate import evaluate
 from agnostix.core.masking import Features
 from agnostix.core.models import as_predictor
-from agnostix.core.reproducibility import SobolBlocks
 from agnostix.lime.discretizer import Discretizer
 from agnostix.lime.neighborhood import (
     MAX_DOUBLINGS,
@@ -43,7 +43,7 @@ def model(X):
 def make_sampler(method, n=512):
     named = Features.from_names(["a", "b", "c"])
     features = Discretizer(X, np.ones(150), method, None, "Owner").learn_features(named)
-    return TabularSampler(X[:20], tuple(features), SobolBlocks.from_n_points(3, n, 0))
+    return TabularSampler(X[:20], tuple(features), Design.from_n_points(3, n, 0))
 
 
 def make_spec(surrogate=LINEAR, width=1.3, radius=None, max_features=None):
@@ -68,7 +68,7 @@ def fit_near(method, spec, place, row_sampling=None):
         row_sampler = RowSampler(sampler, *row_sampling)
         own = row_sampler.sample(center)
         table, samples = sampler.build_table(own), row_sampler.interpret(own)
-    fit = spec.fit(samples, model(table), rows, 0, 16)
+    fit = spec.fit(samples, model(table), rows, 0, sampler.points)
     z = sampler.encode(table)
     return fit, table, z if method is None else (z == center).astype(float), center, samples.log_weights
 
@@ -132,7 +132,7 @@ def test_features_left_out_have_no_effect(surrogate):
     sampler, is_fitted = make_sampler("quartile"), np.array([True, False, True])
     samples, table = SharedSamples(sampler).interpret(), sampler.build_table(sampler.sample(ALL))
     rows = encode(sampler, [4], is_fitted[None])
-    fit = make_spec(surrogate).fit(samples, model(table), rows, 0, 16)
+    fit = make_spec(surrogate).fit(samples, model(table), rows, 0, sampler.points)
     z = (sampler.encode(table) == rows.encoded[0]).astype(float)
     weights = samples.weigh(Kernel(1.3), (1.0 - z).sum(axis=1))
     plain = Ridge(1.0, tol=1e-12).fit(z[:, is_fitted], model(table)[:, 0], sample_weight=weights)
@@ -154,17 +154,19 @@ def test_row_samples_evaluate_their_own_samples_only():
     sampler = make_sampler("quartile")
     rows = encode(sampler, [4, 9, 30])
     samples, predictions = SharedSamples(sampler).interpret(), model(sampler.build_table(sampler.sample(ALL)))
-    shared = fit_shared(make_spec(), samples, predictions, rows, 16)
+    shared = fit_shared(make_spec(), samples, predictions, rows, sampler.points)
     counting, row_sampler = CountingModel(model), RowSampler(sampler, "tilted", 1.3)
     source = RowSamples(make_spec(width=None), row_sampler, rows)
     own, n_model_rows = evaluate(as_predictor(counting), source, RowSamples.fit_row, n_outputs=2)
     assert n_model_rows == counting.n_rows == 3 * 512
     for row in range(3):
-        expected = make_spec().fit(samples, predictions, rows, row, 16)
+        expected = make_spec().fit(samples, predictions, rows, row, sampler.points)
         assert_same(shared.take(np.array([row])), LocalFits.stack([expected]))
         near = row_sampler.sample(rows.encoded[row])
         table = sampler.build_table(near)
-        expected = make_spec(width=None).fit(row_sampler.interpret(near), model(table), rows, row, 16)
+        expected = make_spec(width=None).fit(
+            row_sampler.interpret(near), model(table), rows, row, sampler.points
+        )
         assert_same(own[row], expected)
 
 
@@ -179,9 +181,9 @@ def test_fit_shared_same_bits_and_order_for_any_n_jobs(backend):
     sampler = make_sampler("quartile")
     rows = encode(sampler, [4, 9, 30])
     samples, predictions = SharedSamples(sampler).interpret(), model(sampler.build_table(sampler.sample(ALL)))
-    alone = fit_shared(replace(make_spec(), n_jobs=1), samples, predictions, rows, 16)
+    alone = fit_shared(replace(make_spec(), n_jobs=1), samples, predictions, rows, sampler.points)
     with parallel_config(backend):
-        shared = fit_shared(replace(make_spec(), n_jobs=2), samples, predictions, rows, 16)
+        shared = fit_shared(replace(make_spec(), n_jobs=2), samples, predictions, rows, sampler.points)
     assert_same(shared, alone)
 
 
@@ -201,7 +203,7 @@ def make_neighborhood(method="kernel", stability=None, max_features=None):
     """A neighborhood with its shared samples evaluated, `evaluate`, the spec and the model."""
     named = Features.from_names(["a", "b", "c"])
     features = Discretizer(TABLE, np.ones(150), "quartile", None, "Owner").learn_features(named)
-    sampler = TabularSampler(TABLE[:20], tuple(features), SobolBlocks.from_n_points(3, 512, 0))
+    sampler = TabularSampler(TABLE[:20], tuple(features), Design.from_n_points(3, 512, 0))
     row_sampler = None if method == "kernel" else RowSampler(sampler, "tilted", 1.3)
     counting = CountingModel(curved)
     run = partial(evaluate, as_predictor(counting), n_outputs=2)
@@ -258,7 +260,7 @@ def test_unseen_levels_have_effects(method):
 
 
 def test_stability_threshold_is_student_quantile():
-    neighborhood, _, spec, _ = make_neighborhood(stability=0.95, max_features=1)
+    neighborhood, _, spec, _ = make_neighborhood(stability=0.99, max_features=1)
     rows = EncodedRows(
         neighborhood.sampler.encode(TABLE[:30]),
         curved(TABLE[:30]),
@@ -267,7 +269,8 @@ def test_stability_threshold_is_student_quantile():
     )
     fits = neighborhood._fit_samples(spec, rows)
     is_stable = neighborhood._is_stable(fits)
-    np.testing.assert_array_equal(is_stable, fits.margin.min(axis=1) >= student.ppf(0.95, 15))
+    dof = neighborhood.sampler.points.degrees_of_freedom
+    np.testing.assert_array_equal(is_stable, fits.margin.min(axis=1) >= student.ppf(0.99, dof))
     assert 0 < is_stable.sum() < 30
 
 
@@ -304,12 +307,12 @@ def test_rare_levels_are_contrasted():
     labels = np.array([["often"]] * 1999 + [["once"]], dtype=object)
     named = Features.from_names(["t"])
     features = Discretizer(labels, np.ones(2000), "quartile", None, "Owner").learn_features(named)
-    sampler = TabularSampler(labels[:20], tuple(features), SobolBlocks.from_n_points(1, 512, 0))
+    sampler = TabularSampler(labels[:20], tuple(features), Design.from_n_points(1, 512, 0))
     neighborhood = TabularNeighborhood(named, sampler, None, 0.75, None)
     rows = np.array([["often"], ["once"], ["never"]], dtype=object)
     encoded = sampler.encode(rows)
     assert neighborhood.is_contrasted(encoded)[:, 0].tolist() == [False, True, True]
     assert sampler.is_unseen(encoded)[:, 0].tolist() == [False, False, True]
     assert neighborhood.cost(rows) == 3 + 2 * 2 * 512
-    longer = replace(sampler, points=SobolBlocks.from_n_points(1, 8192, 0))
+    longer = replace(sampler, points=Design.from_n_points(1, 8192, 0))
     assert not TabularNeighborhood(named, longer, None, 0.75, None).is_contrasted(encoded)[1, 0]

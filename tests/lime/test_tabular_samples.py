@@ -8,9 +8,9 @@ import polars as pl
 import pytest
 from scipy.stats import chi2_contingency
 
+from agnostix.core.designs import Design
 from agnostix.core.frames import column_names
 from agnostix.core.masking import Features
-from agnostix.core.reproducibility import SobolBlocks
 from agnostix.lime.discretizer import Discretizer
 from agnostix.lime.tabular_samples import InterpretableSamples, RowSampler, SharedSamples, TabularSampler
 
@@ -39,9 +39,7 @@ forms = pytest.mark.parametrize("table", FORMS.values(), ids=FORMS)
 def make_sampler(table, n_points=512, method="quartile", groups=None, seed=0):
     named = Features.from_names(column_names(table), groups)
     features = Discretizer(table, np.ones(len(table)), method, None, "Owner").learn_features(named)
-    return TabularSampler(
-        table[:20], tuple(features), SobolBlocks.from_n_points(len(features), n_points, seed)
-    )
+    return TabularSampler(table[:20], tuple(features), Design.from_n_points(len(features), n_points, seed))
 
 
 def same(one, other):

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from agnostix.core.designs import Design
 from agnostix.core.evaluate import evaluate
 from agnostix.core.masking import Features
 from agnostix.core.models import as_predictor
-from agnostix.core.reproducibility import SobolBlocks
 from agnostix.lime.discretizer import Discretizer
 from agnostix.lime.sampling import Kernel
 from agnostix.lime.tabular_samples import RowSampler, TabularSampler
@@ -44,7 +44,7 @@ def make_effects(method, n=1024, groups=None):
     """Effects of the unseen values of ROWS, the sampler, and which values are is_unseen."""
     named = Features.from_names(list(TABLE), groups)
     features = Discretizer(TABLE, np.ones(90), "quartile", None, "Owner").learn_features(named)
-    points = SobolBlocks.from_n_points(len(features), n, 0)
+    points = Design.from_n_points(len(features), n, 0)
     sampler = TabularSampler(TABLE.iloc[:20], tuple(features), points)
     row_sampler = None if method == "kernel" else RowSampler(sampler, "tilted", 1.2)
     kernel = Kernel(1.2) if row_sampler is None else None
@@ -64,12 +64,13 @@ def test_unseen_level_effect_is_weighted_mean_of_differences(method):
     assert source.pairs.tolist() == [[0, 1], [1, 0]]
     effects, _ = evaluate(as_predictor(model), source, UnseenLevelEffects.estimate_effect, n_outputs=2)
     for (row, feature), (effect, error) in zip(source.pairs, effects, strict=True):
-        table = source.build(source.pairs.tolist().index([row, feature]), slice(0, 1024))
-        before, after = table.iloc[:512].reset_index(drop=True), table.iloc[512:].reset_index(drop=True)
+        n = source.sampler.points.n_points
+        table = source.build(source.pairs.tolist().index([row, feature]), slice(0, 2 * n))
+        before, after = table.iloc[:n].reset_index(drop=True), table.iloc[n:].reset_index(drop=True)
         name = TABLE.columns[feature]
         pd.testing.assert_frame_equal(before.drop(columns=name), after.drop(columns=name))
         assert {str(value) for value in after[name]} == {str(ROWS[name][row])}
-        weights = np.ones(512)
+        weights = np.ones(n)
         if method == "kernel":
             codes = sampler.encode(before)
             differs = (codes != sampler.encode(ROWS)[row]).sum(axis=1)
@@ -77,21 +78,22 @@ def test_unseen_level_effect_is_weighted_mean_of_differences(method):
                 feature_.log_weights(column.astype(int))
                 for feature_, column in zip(sampler.features, codes.T, strict=True)
             ]
-            weights = np.exp(np.sum([log * np.ones(512) for log in logs], axis=0) - differs / (2.0 * 1.2**2))
+            weights = np.exp(np.sum([log * np.ones(n) for log in logs], axis=0) - differs / (2.0 * 1.2**2))
         difference = model(after) - model(before)
         expected = np.average(difference, axis=0, weights=weights)
         np.testing.assert_allclose(effect, expected, rtol=1e-10)
         parts = weights[:, None] / weights.sum() * (difference - expected)
-        blocks = parts.reshape(16, 32, 2).sum(axis=1)
-        np.testing.assert_allclose(error, spread(list(blocks), 512, 1), rtol=1e-9)
+        blocks = parts.reshape(source.sampler.points.n_blocks, -1, 2).sum(axis=1)
+        np.testing.assert_allclose(error, spread(list(blocks), n, 1), rtol=1e-9)
 
 
 def test_unseen_level_effects_rows_without_then_with_value():
     source, sampler, _ = make_effects("kernel", n=2048)
-    whole = source.build(0, slice(0, 1024))
-    samples = source.sampler.build_table(source.sampler.sample(slice(0, 512)))
-    pd.testing.assert_frame_equal(whole.iloc[:512], samples)
-    changed = [name for name in whole if not whole[name][512:].reset_index(drop=True).equals(samples[name])]
+    n = source.sampler.points.n_points
+    whole = source.build(0, slice(0, 2 * n))
+    samples = source.sampler.build_table(source.sampler.sample(slice(0, n)))
+    pd.testing.assert_frame_equal(whole.iloc[:n], samples)
+    changed = [name for name in whole if not whole[name][n:].reset_index(drop=True).equals(samples[name])]
     places = sampler.features[source.pairs[0][1]].positions
     assert changed == [whole.columns[place] for place in places]
 
@@ -116,7 +118,8 @@ def test_unseen_level_effects_same_in_worker_and_slice(method):
 def test_unseen_level_effects_replace_whole_group():
     source, _, is_unseen = make_effects("kernel", groups={"both": ["t", "y"]})
     assert is_unseen[0].tolist() == [False, True]
-    after = source.build(0, slice(512, 1024))
+    n = source.sampler.points.n_points
+    after = source.build(0, slice(n, 2 * n))
     assert set(after["t"]) == {"new"}
     assert set(after["y"]) == {0.0}
     assert after["x"].nunique() > 100

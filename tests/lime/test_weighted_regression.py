@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import r2_score
 
-from agnostix.lime.weighted_regression import WeightedRegression, standard_error
+from agnostix.core.designs import standard_error
+from agnostix.lime.weighted_regression import WeightedRegression
 from tests.lime.regressions import block_of, only, plain_fit, regression, reweighted, spread
 
 ALL = np.arange(4)
@@ -135,7 +136,7 @@ def test_influences_match_block_jackknife(features):
     one = regression(n=8192)
     _, rest = fitted(one, features, 1.0)
     moved = one.coefficient_influences(features, 1.0, one.weights[:, None] * rest)
-    first_order = standard_error(moved, one.n_samples, features.size + 1)
+    first_order = one.standard_error(moved, features.size + 1)
     number = block_of(one)
     left = np.array(
         [fitted(reweighted(one, (number != b).astype(float)), features, 1.0)[0][features] for b in range(16)]
@@ -145,14 +146,15 @@ def test_influences_match_block_jackknife(features):
 
 def test_standard_error_is_spread_of_blocks():
     parts = np.random.default_rng(0).normal(size=(16, 3, 2))
-    np.testing.assert_allclose(standard_error(parts, 512, 5), spread(list(parts), 512, 5), rtol=1e-12)
-    assert np.isfinite(standard_error(parts, 4, 9)).all()
+    one = regression(n=512)
+    np.testing.assert_allclose(one.standard_error(parts, 5), spread(list(parts), 512, 5), rtol=1e-12)
+    assert np.isfinite(one.standard_error(parts, 600)).all()
 
 
 def test_standard_error_of_sum_of_blocks():
     """Of sums of 16 independent blocks with variance 4, in the mean of squares."""
     parts = np.random.default_rng(0).normal(scale=2.0, size=(16, 4000))
-    assert np.square(standard_error(parts, 10**9, 0)).mean() == pytest.approx(64.0, rel=0.05)
+    assert np.square(standard_error(parts, 16)).mean() == pytest.approx(64.0, rel=0.05)
 
 
 @pytest.mark.parametrize("features", [ALL, SOME], ids=["all", "some"])

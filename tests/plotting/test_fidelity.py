@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,10 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from scipy.stats import norm
+from scipy.stats import t as student_distribution
 
 from agnostix import Explanation
+from agnostix.core.explanation import Detail
 from agnostix.plotting import BarDisplay, WaterfallDisplay
 from agnostix.plotting.fidelity import Fidelity, describe_fidelity_over_rows, format_r2
 from agnostix.plotting.style import CONTRAST, MUTED
@@ -37,14 +40,19 @@ def _of(*r2: float, **given: Any) -> Fidelity:
     return fidelity
 
 
-def test_fidelity_interval_is_normal_up_to_1() -> None:
+def test_fidelity_interval_is_that_of_what_is_missing_to_1() -> None:
     fidelity = Fidelity.from_explanation(_one(0.95, 0.04), 0, 0, confidence_level=0.9)
     assert fidelity is not None
     assert (fidelity.r2, fidelity.low, fidelity.high) == (
         0.95,
-        pytest.approx(0.95 - 0.04 * norm.ppf(0.95)),
-        1.0,
+        pytest.approx(1.0 - 0.05 * np.exp(0.04 / 0.05 * norm.ppf(0.95))),
+        pytest.approx(1.0 - 0.05 * np.exp(-0.04 / 0.05 * norm.ppf(0.95))),
     )
+    by_output = {"r2_degrees_of_freedom": 4.0, "degrees_of_freedom": 9.0}
+    extras = {name: Detail(np.array([[n]]), ("row", "output")) for name, n in by_output.items()}
+    student = Fidelity.from_explanation(_one(0.95, 0.04, extras=extras), 0, 0)
+    assert student is not None
+    assert student.low == pytest.approx(1.0 - 0.05 * np.exp(0.8 * student_distribution.ppf(0.975, 4)))
     assert (fidelity.surrogate_output, fidelity.output, fidelity.largest) == (0.75, 0.75, 0.5)
     assert (fidelity.n_used, fidelity.n_features) == (2, 2)
 
@@ -72,11 +80,12 @@ def test_fidelity_follows_by_lower_end_of_interval(r2: float, error: float, foll
 @pytest.mark.parametrize(
     ("r2", "error", "words"),
     [
-        (0.9, 0.05, "R² 0.90 (0.80 to 1.00): the surrogate follows the model closely"),
+        (0.9, 0.05, "R² 0.90 (0.73 to 0.96): the surrogate follows the model roughly"),
         (0.998, 0.0005, "R² 0.998 (0.997 to 0.999): the surrogate follows the model closely"),
         (0.9, 0.0, "R² 0.90: the surrogate follows the model closely"),
-        (-0.2, 0.1, "R² −0.20 (−0.40 to 0.00): the surrogate follows the model poorly"),
+        (-0.2, 0.1, "R² −0.20 (−0.41 to −0.02): the surrogate follows the model poorly"),
         (0.9, np.inf, "R² 0.90, of unknown error: the surrogate follows the model poorly"),
+        (0.2, 2.0, "R² 0.20 (below −10.00 to 0.99): the surrogate follows the model poorly"),
         (np.nan, 0.0, "The model is constant near the row."),
     ],
 )
@@ -88,6 +97,20 @@ def test_fidelity_constant_model_is_not_poor() -> None:
     fidelity = _of(np.nan)
     assert fidelity.is_constant
     assert not fidelity.is_poor
+
+
+def test_fidelity_that_is_not_determined_is_poor_and_says_so() -> None:
+    extras = {"determined": Detail(np.array([[False]]), ("row", "output"))}
+    fidelity = _of(np.nan, np.nan, extras=extras)
+    assert fidelity.words == "R² not determined: no sample is like the row"
+    assert (fidelity.is_poor, fidelity.is_constant) == (True, False)
+    assert describe_fidelity_over_rows(_one(np.nan, np.nan, extras=extras), 0) == (
+        "R² not determined for all 1 rows"
+    )
+    two = surrogate(fidelity={"r2": np.array([[0.9, 0.9], [np.nan, np.nan]])})
+    known = {**two.extras, "determined": Detail(np.array([[True, True], [False, False]]), ("row", "output"))}
+    words = describe_fidelity_over_rows(replace(two, extras=known), 0)
+    assert words == "R² 0.90 to 0.90, median 0.90; not determined for 1 of 2 rows"
 
 
 def test_fidelity_is_off_beyond_largest_value() -> None:
@@ -143,7 +166,8 @@ def test_fidelity_is_title_of_row_picture(display: Any) -> None:
     for r2, follows in ((0.9, "closely"), (0.3, "poorly")):
         exp = surrogate(r2)
         title, warns = _title(display.from_explanation(exp, row=1, confidence_level=0.9))
-        low, high = r2 - 0.02 * norm.ppf(0.95), r2 + 0.02 * norm.ppf(0.95)
+        reach = 0.02 * norm.ppf(0.95) / (1 - r2)
+        low, high = 1 - (1 - r2) * np.exp(reach), 1 - (1 - r2) * np.exp(-reach)
         assert title == f"R² {r2:.2f} ({low:.2f} to {high:.2f}): the surrogate follows the model {follows}"
         assert warns is (follows == "poorly")
 

@@ -12,7 +12,9 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from scipy.stats import t as student
 
+from agnostix.core.explanation import Detail
 from agnostix.plotting import BarDisplay, WaterfallDisplay
 from agnostix.plotting.attributions import values_in_row
 from agnostix.plotting.style import ACCENT, CONTRAST, FAINT, INK, MUTED, PAPER
@@ -294,9 +296,38 @@ def test_waterfall_infinite_error_keeps_scale() -> None:
     ax = _plot(WaterfallDisplay.from_explanation(exp))
     ax.figure.draw_without_rendering()
     assert intervals(ax, INK)[2.0] == (-np.inf, np.inf)
-    assert "± ∞" in [text.get_text() for text in ax.texts]
+    assert "not determined" in [text.get_text() for text in ax.texts]
     low, high = ax.get_xlim()
     assert 0.4 < low < high < 0.9
+
+
+def test_waterfall_draws_values_that_are_not_determined() -> None:
+    kinds = Detail(np.array([["undetermined", "student"]]), ("row", "feature"))
+    exp = make([[0.2, 0.1]], std_errors=[[[np.nan], [0.01]]], extras={"interval_kind": kinds})
+    display = WaterfallDisplay.from_explanation(exp)
+    ax = _plot(display)
+    assert intervals(ax, INK)[2.0] == (-np.inf, np.inf)
+    assert "not determined" in [text.get_text() for text in ax.texts]
+    unknown = _plot(WaterfallDisplay.from_explanation(replace(exp, extras={})))
+    assert 2.0 not in intervals(unknown, INK)
+
+
+def test_waterfall_draws_error_of_base_value() -> None:
+    extras = {
+        "base_value_std_errors": Detail(np.array([[0.05], [0.0]]), ("row", "output")),
+        "degrees_of_freedom": Detail(np.array([0.0, 4.0]), ("feature",)),
+    }
+    exp = make([[0.2, 0.1], [0.3, 0.2]], std_errors=np.zeros((2, 2, 1)), extras=extras)
+    display = WaterfallDisplay.from_explanation(exp, confidence_level=0.9)
+    half = 0.05 * student.ppf(0.95, 4)
+    base = display.frame().iloc[0]
+    assert base[["std_error", "low", "high"]].tolist() == pytest.approx([0.05, 0.5 - half, 0.5 + half])
+    assert intervals(_plot(display), INK)[3.0] == pytest.approx((0.5 - half, 0.5 + half))
+    own = exp.extras | {"base_value_degrees_of_freedom": Detail(np.full((2, 1), 9.0), ("row", "output"))}
+    high = WaterfallDisplay.from_explanation(replace(exp, extras=own)).frame()["high"][0]
+    assert high == pytest.approx(0.5 + 0.05 * student.ppf(0.975, 9))
+    exact = WaterfallDisplay.from_explanation(exp, row=1)
+    assert exact.frame()["high"].iloc[0] == 0.5
 
 
 def test_waterfall_error_bound_keeps_scale() -> None:

@@ -16,6 +16,7 @@ from scipy.stats import norm
 
 from agnostix import Explanation, OcclusionExplainer, WhatIfReport, as_predictor
 from agnostix.core.base import AttributionExplainer
+from agnostix.core.explanation import Detail
 from agnostix.plotting import BarDisplay, WaterfallDisplay
 from agnostix.report.sentences_rows import (
     explanation_note,
@@ -111,11 +112,25 @@ class Nearby(AttributionExplainer):
 # Sentences
 
 
+def test_sentences_of_a_surrogate_that_is_not_determined() -> None:
+    extras = {
+        "determined": Detail(np.array([[False]]), ("row", "output")),
+        "interval_kind": Detail(np.array("undetermined"), ()),
+    }
+    view = _read(r2=np.nan, std_errors=np.full((1, 3, 1), np.nan), extras=extras)
+    assert fidelity_sentence(view) == (
+        "The model predicts 45.0\u202f% for the row, and no sample drawn near it meets what the row has: how "
+        "well a surrogate follows the model there, and the values, are not determined."
+    )
+    assert fidelity_warnings(view) == []
+    assert explanation_remarks(view)[0] == "Not determined: 28 < age <= 37, hours <= 40 and job = clerk."
+
+
 def test_fidelity_sentence_r2_and_both_predictions() -> None:
     view = _read()
     assert fidelity_sentence(view) == (
         "A surrogate fitted to the model's predictions near the row follows them closely: it explains "
-        "90\u202f% of their variance, R² 0.90 (0.86 to 0.94), and predicts 41.0\u202f% for the row itself, "
+        "90\u202f% of their variance, R² 0.90 (0.85 to 0.93), and predicts 41.0\u202f% for the row itself, "
         "where the model predicts 45.0\u202f%."
     )
     assert fidelity_warnings(view) == []
@@ -396,7 +411,7 @@ def test_explanation_sentences_infinite_error() -> None:
     assert explanation_sentences(view)[1] == (
         "What raises it most, with 95\u202f% intervals: b = 1 (+10.0 points, +8.0 to +12.0)."
     )
-    assert explanation_remarks(view)[0] == "Not distinguishable from 0: a; its interval contains it."
+    assert explanation_remarks(view)[0] == "Not determined: a."
 
 
 def test_scale_writes_numbers_as_picture() -> None:
@@ -600,8 +615,8 @@ def test_summary_keeps_surrogate_and_model_output_apart(report: WhatIfReport) ->
     assert occlusion["fidelity"] is None
     fidelity = near["fidelity"]
     assert (fidelity["r2"], fidelity["surrogate_output"]) == (0.3, 0.41)
-    assert fidelity["low"] == pytest.approx(0.3 - 1.96 * 0.02, abs=1e-4)
-    assert fidelity["high"] == pytest.approx(0.3 + 1.96 * 0.02, abs=1e-4)
+    assert fidelity["low"] == pytest.approx(1.0 - 0.7 * np.exp(1.96 * 0.02 / 0.7), abs=1e-4)
+    assert fidelity["high"] == pytest.approx(1.0 - 0.7 * np.exp(-1.96 * 0.02 / 0.7), abs=1e-4)
     assert near["base_value"] == 0.2
     assert near["sum_of_values"] == pytest.approx(fidelity["surrogate_output"] - near["base_value"])
     assert near["output"] == row["prediction"] != fidelity["surrogate_output"]

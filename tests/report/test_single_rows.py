@@ -11,7 +11,7 @@ import pandas as pd
 import polars as pl
 import pytest
 from scipy.special import logit
-from scipy.stats import norm, t
+from scipy.stats import t
 from sklearn.linear_model import LogisticRegression
 
 from agnostix import Explanation, KernelShapExplainer, OcclusionExplainer, WhatIfReport, as_predictor
@@ -228,11 +228,12 @@ def test_rows_shapley_values_equal_explanation(shapley: WhatIfReport) -> None:
     explainer = KernelShapExplainer(inputs.model, background_size=40, random_state=0)
     exp = explainer.fit(used, inputs.y).explain(used.iloc[[7]], outputs=1)
     written = {value["feature"]: value for value in part["values"]}
-    for name, value, error in zip(
-        exp.feature_names, exp.values[0, :, 0], exp.std_errors[0, :, 0], strict=True
+    dof = exp.extras["degrees_of_freedom"].array
+    for name, value, error, own in zip(
+        exp.feature_names, exp.values[0, :, 0], exp.std_errors[0, :, 0], dof[0, :, 0], strict=True
     ):
         assert written[name]["value"] == pytest.approx(value, rel=1e-5)
-        assert written[name]["high"] == pytest.approx(value + norm.ppf(0.975) * error, rel=1e-4)
+        assert written[name]["high"] == pytest.approx(value + t.ppf(0.975, own) * error, rel=1e-4)
     assert (part["quantity"], part["unit"]) == ("contribution", "points")
     assert part["completeness"] == "outputs - base_values"
     assert part["title"] == "How much does each feature contribute to the prediction?"

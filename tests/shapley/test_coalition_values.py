@@ -4,162 +4,122 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import logit
 
-from agnostix.core.masking import Features, MaskBlock, TabularMasker
+from agnostix.core.background import ErrorMap
 from agnostix.exceptions import DataError
-from agnostix.shapley.coalition_values import CoalitionValues, GroupMeans, LinkedValues, apply_link
+from agnostix.shapley.coalition_values import CoalitionValues, LinkedValues, apply_link
 from tests.messages import refuses
 
 RNG = np.random.default_rng(0)
 
 
-def block_of(background, weights, masks):
-    masker = TabularMasker(
-        background, weights, Features.from_names([f"x{j}" for j in range(background.shape[1])])
-    )
-    return MaskBlock(slice(0, len(masks)), masks, tuple(masker.draws(masks)))
+def linked_of(link, predictions, weights, errors):
+    return LinkedValues.of_background(link, predictions, weights, errors)
 
 
-@given(st.integers(1, 12), st.integers(1, 4), st.integers(0, 1000))
-def test_group_means_match_loop(n, n_groups, seed):
+def drawn(n, seed, share=0.0):
+    """Weights (n,) of background rows, and the errors of their draw, each row a group."""
+    weights = np.random.default_rng(seed).dirichlet(np.full(n, 5.0))
+    return weights, ErrorMap.of_draws(weights, np.arange(n), share)
+
+
+def reduced(predictions, weights, errors):
+    """Mean and components (n_masks, n_kept, ...) of predictions (n_masks, n_background, ...)."""
+    mean = np.einsum("b,mb...->m...", weights, predictions)[:, None]
+    return np.concatenate([mean, np.einsum("bc,mb...->mc...", errors.functionals, predictions)], axis=1)
+
+
+def test_values_are_links_of_means():
+    weights, errors = drawn(6, 0)
+    predictions = RNG.uniform(0.1, 0.9, (5, 6, 2, 3))
+    means = reduced(predictions, weights, errors)
+    for link, apply in (("identity", np.asarray), ("logit", logit)):
+        values = LinkedValues(link).values(means)
+        expected = apply(np.einsum("b,mbro->mro", weights, predictions))
+        np.testing.assert_allclose(values.full, expected[0], atol=1e-13)
+        np.testing.assert_allclose(values.empty, expected[1], atol=1e-13)
+        np.testing.assert_allclose(values.rest, expected[2:], atol=1e-13)
+
+
+@given(st.integers(2, 6), st.floats(0.0, 0.9), st.integers(0, 1000))
+def test_components_of_means_are_the_jackknife(n, share, seed):
+    weights, errors = drawn(n, seed, share)
+    predictions = np.random.default_rng(seed).normal(size=(2, n, 1, 1))
+    components = LinkedValues("identity").components(reduced(predictions, weights, errors))
+    whole, jackknife = weights @ predictions[0, :, 0, 0], 0.0
+    for row in range(n):
+        left = np.delete(weights, row)
+        without = left @ np.delete(predictions[0, :, 0, 0], row) / left.sum()
+        jackknife += (1.0 - weights[row]) * (without - whole) ** 2
+    expected = (1.0 - share) * jackknife
+    np.testing.assert_allclose(np.square(components.full).sum(), expected, rtol=1e-9, atol=1e-15)
+
+
+def test_components_of_log_odds_are_near_the_jackknife():
+    n = 40
+    weights, errors = drawn(n, 0)
+    predictions = np.random.default_rng(0).uniform(0.2, 0.6, (2, n, 1, 1))
+    components = LinkedValues("logit").components(reduced(predictions, weights, errors))
+    whole, jackknife = logit(weights @ predictions[0, :, 0, 0]), 0.0
+    for row in range(n):
+        left = np.delete(weights, row)
+        without = logit(left @ np.delete(predictions[0, :, 0, 0], row) / left.sum())
+        jackknife += (1.0 - weights[row]) * (without - whole) ** 2
+    np.testing.assert_allclose(np.square(components.full).sum(), jackknife, rtol=0.02)
+
+
+@given(st.integers(0, 1000))
+def test_components_of_log_odds_are_derivatives(seed):
     rng = np.random.default_rng(seed)
-    background, weights = rng.integers(0, 3, (n, 3)).astype(float), rng.dirichlet(np.ones(n))
-    groups = np.unique(rng.permutation(n) % n_groups, return_inverse=True)[1]
-    masks = rng.random((5, 3)) < 0.5
-    block, means = block_of(background, weights, masks), GroupMeans(groups, weights)
-    predictions = rng.normal(size=(block.n_draws, 4, 2))
-    actual = means.reduce_block(predictions, block)
-    assert actual.shape == (5, means.n_kept, 4, 2)
-    for mask, span in enumerate(block.spans):
-        for group in range(means.n_kept):
-            total, share = np.zeros((4, 2)), 0.0
-            for row in np.flatnonzero(groups == group):
-                total += weights[row] * predictions[span][block.draws[mask].which[row]]
-                share += weights[row]
-            np.testing.assert_allclose(actual[mask, group], total / share, rtol=0, atol=1e-13)
-    matrix = block.averaging_by(groups, weights)
-    assert matrix.shape == (5 * means.n_kept, block.n_draws)
-    np.testing.assert_allclose(matrix.sum(axis=1), 1.0, rtol=1e-14)
-    whole = np.einsum("g,mgrk->mrk", np.bincount(groups, weights), actual)
-    np.testing.assert_allclose(whole.reshape(5, -1), block.averaging @ predictions.reshape(-1, 8), atol=1e-13)
+    means = np.concatenate([rng.uniform(0.05, 0.95, (3, 1, 2, 1)), rng.normal(size=(3, 4, 2, 1))], axis=1)
+    components, step = LinkedValues("logit").components(means), 1e-6
+    for number in range(4):
+        moved = means[:, :1] + step * means[:, [1 + number]]
+        numeric = (logit(moved) - logit(means[:, :1])) / step
+        np.testing.assert_allclose(components.full[number], numeric[0, 0], rtol=1e-3, atol=1e-6)
+        np.testing.assert_allclose(components.empty[number], numeric[1, 0], rtol=1e-3, atol=1e-6)
+        np.testing.assert_allclose(components.rest[:, number], numeric[2:, 0], rtol=1e-3, atol=1e-6)
 
 
-def test_group_means_of_background_match_weighted_means():
-    groups, weights = np.array([1, 0, 1, 1]), np.array([0.1, 0.4, 0.3, 0.2])
-    predictions = RNG.normal(size=(4, 2))
-    actual = GroupMeans(groups, weights).reduce_background(predictions)
-    expected = (0.1 * predictions[0] + 0.3 * predictions[2] + 0.2 * predictions[3]) / 0.6
-    np.testing.assert_allclose(actual, [predictions[1], expected], rtol=1e-14)
-
-
-def test_group_means_of_equal_predictions_are_exact():
-    weights = RNG.dirichlet(np.ones(7))
-    means = GroupMeans(np.array([0, 1, 0, 1, 1, 0, 0]), weights)
-    block = block_of(RNG.normal(size=(7, 2)), weights, np.zeros((2, 2), dtype=bool))
-    np.testing.assert_array_equal(means.reduce_block(np.full((14, 3, 1), 0.1), block), 0.1)
-    np.testing.assert_array_equal(means.reduce_background(np.full((7, 2), 0.1)), 0.1)
-
-
-def test_group_means_of_row_ignore_other_rows():
-    weights = RNG.dirichlet(np.ones(40))
-    means = GroupMeans(np.arange(40) % 3, weights)
-    block = block_of(RNG.normal(size=(40, 2)), weights, np.zeros((3, 2), dtype=bool))
-    predictions = RNG.normal(size=(120, 6, 2))
-    whole = means.reduce_block(predictions, block)
-    np.testing.assert_array_equal(means.reduce_block(predictions[:, [4]], block), whole[:, :, [4]])
-    np.testing.assert_array_equal(means.reduce_block(np.asfortranarray(predictions), block), whole)
-
-
-@pytest.mark.parametrize("n_groups", [1, 3])
-def test_group_means_finalize_puts_rows_first(n_groups):
-    collected = RNG.normal(size=(5, n_groups, 4, 2))
-    (actual,) = GroupMeans(np.arange(n_groups), np.ones(n_groups)).finalize(collected)
-    assert actual.shape == (4, 5, n_groups, 2)
-    np.testing.assert_array_equal(actual[3, 2, n_groups - 1], collected[2, n_groups - 1, 3])
-
-
-@given(st.integers(2, 6), st.sampled_from(["identity", "logit"]), st.integers(0, 1000))
-def test_linked_values_match_weighted_means_and_jackknife(n_groups, link, seed):
-    rng = np.random.default_rng(seed)
-    weights, means = rng.dirichlet(np.full(n_groups, 5.0)), rng.uniform(0.1, 0.9, (4, n_groups, 3))
-    linked = LinkedValues(link, weights)
-    apply = logit if link == "logit" else np.asarray
-    np.testing.assert_allclose(linked.apply(means), apply(np.einsum("g,cgk->ck", weights, means)), atol=1e-12)
-    replicates = linked.apply_without_groups(means)
-    for group in range(n_groups):
-        left = np.delete(weights, group)
-        without = np.einsum("g,cgk->ck", left / left.sum(), np.delete(means, group, axis=1))
-        expected = means[:, group] if link == "identity" else logit(without)
-        np.testing.assert_allclose(replicates[:, group], expected, atol=1e-10)
-
-
-@given(st.integers(2, 6), st.integers(0, 1000))
-def test_jackknife_variances_identity_matches_jackknife(n_groups, seed):
-    rng = np.random.default_rng(seed)
-    weights, means = rng.dirichlet(np.full(n_groups, 5.0)), rng.normal(size=n_groups)
-    whole = weights @ means
-    jackknife = 0.0
-    for group in range(n_groups):
-        left = np.delete(weights, group)
-        without = left @ np.delete(means, group) / left.sum()
-        jackknife += (1.0 - weights[group]) * (without - whole) ** 2
-    actual = LinkedValues("identity", weights).jackknife_variances(np.array([whole]), means[None])
-    np.testing.assert_allclose(actual, [jackknife], rtol=1e-9, atol=1e-15)
-
-
-def test_apply_of_equal_means_is_exact():
-    weights = np.full(7, 1 / 7)
-    np.testing.assert_array_equal(LinkedValues("identity", weights).apply(np.full((1, 7, 1), 0.1)), 0.1)
-
-
-def test_logit_finds_mean_0_and_clips_means_without_group():
-    linked = LinkedValues("logit", np.array([0.5, 0.5]))
-    low, high = np.array([[[0.0], [0.5]]]), np.array([[[1.0], [0.5]]])
-    np.testing.assert_allclose(linked.apply(low)[0, 0], logit(0.25), rtol=1e-12)
-    np.testing.assert_allclose(linked.apply_without_groups(low)[0, :, 0], [0.0, logit(1e-15)], atol=1e-12)
-    np.testing.assert_allclose(
-        linked.apply_without_groups(high)[0, :, 0], [0.0, logit(1.0 - 1e-15)], rtol=1e-3
-    )
-    certain = np.array([[[0.0, 0.5]] * 2, [[0.5, 0.5]] * 2, [[1.0, 0.5]] * 2])
-    assert np.isfinite(linked.apply(certain)).all()
-    np.testing.assert_array_equal(linked.outside(certain), [0.0, np.nan])
-    np.testing.assert_array_equal(LinkedValues("identity", np.ones(1)).outside(certain), [np.nan, np.nan])
-
-
-def variances_of(linked, means):
-    """Of the means themselves, by (coalition, group, output)."""
-    return linked.jackknife_variances(linked.apply(means), linked.apply_without_groups(means))
-
-
-def test_jackknife_variances_of_mean_is_textbook_variance():
-    values = RNG.normal(size=30)
-    linked = LinkedValues("identity", np.full(30, 1 / 30))
-    variances = variances_of(linked, values.reshape(1, 30, 1))
-    np.testing.assert_allclose(variances, [[values.var(ddof=1) / 30]], rtol=1e-12)
-
-
-def test_jackknife_variances_of_weighted_mean_matches_formula():
-    weights, means = np.array([0.5, 0.3, 0.2]), np.array([1.0, 4.0, -2.0])
-    linked = LinkedValues("identity", weights)
-    whole = weights @ means
-    expected = sum(s**2 / (1.0 - s) * (m - whole) ** 2 for s, m in zip(weights, means, strict=True))
-    np.testing.assert_allclose(variances_of(linked, means.reshape(1, 3, 1)), [[expected]], rtol=1e-12)
-
-
-def test_is_sample_false_for_one_group():
-    assert not LinkedValues("identity", np.ones(1)).is_sample
-    assert LinkedValues("identity", np.full(2, 0.5)).is_sample
-
-
-@pytest.mark.parametrize("heavy", [0, 1, 2])
 @pytest.mark.parametrize("link", ["identity", "logit"])
-def test_jackknife_variances_finite_if_one_group_has_all_weight(heavy, link):
-    weights = np.full(3, 1e-20)
-    weights[heavy] = 1.0
-    linked = LinkedValues(link, weights)
-    means = RNG.uniform(0.2, 0.8, (5, 3, 1))
-    assert np.isfinite(linked.apply(means)).all()
-    assert np.isfinite(linked.apply_without_groups(means)).all()
-    assert (variances_of(linked, means) < 1e-15).all()
+def test_background_is_the_empty_coalition(link):
+    weights, errors = drawn(7, 1)
+    predictions = RNG.uniform(0.1, 0.9, (7, 2))
+    masks = RNG.uniform(0.1, 0.9, (4, 7, 3, 2))
+    hidden = np.broadcast_to(predictions[:, None], (1, 7, 3, 2))
+    known = linked_of(link, predictions, weights, errors)
+    means = reduced(np.concatenate([masks[:1], hidden, masks[1:]]), weights, errors)
+    without = np.delete(means, 1, axis=0)
+    for part in ("values", "components"):
+        one, other = getattr(known, part)(without), getattr(LinkedValues(link), part)(means)
+        for name in ("full", "empty", "rest"):
+            np.testing.assert_allclose(getattr(one, name), getattr(other, name), rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("link", ["identity", "logit"])
+def test_equal_predictions_of_the_background_average_to_themselves(link):
+    weights, errors = drawn(7, 1)
+    linked = linked_of(link, np.full((7, 2), 0.1), weights, errors)
+    np.testing.assert_array_equal(linked.empty[0], 0.1)
+    np.testing.assert_array_equal(linked.empty[1:], 0.0)
+
+
+def test_logit_finds_means_of_0_and_1():
+    certain = np.array([0.0, 0.5, 1.0]).reshape(3, 1, 1, 1) * np.array([[[1.0, 1.0]]])
+    certain[:, 0, 0, 1] = 0.5
+    linked = LinkedValues("logit")
+    assert np.isfinite(linked.apply(certain)).all()
+    assert np.isfinite(linked.components(np.repeat(certain, 3, axis=1)).rest).all()
+    np.testing.assert_array_equal(linked.outside(certain), [[0.0, np.nan]])
+    np.testing.assert_array_equal(LinkedValues("identity").outside(certain), [[np.nan, np.nan]])
+    known = LinkedValues("logit", np.array([[0.5, 1.0]]))
+    np.testing.assert_array_equal(known.outside(certain[1:2]), [[np.nan, 1.0]])
+
+
+def test_one_row_tells_no_error():
+    errors = ErrorMap.of_draws(np.ones(1), np.zeros(1, dtype=int))
+    linked = linked_of("identity", np.ones((1, 1)), np.ones(1), errors)
+    means = np.full((3, 2, 1, 1), np.nan)
+    assert np.isnan(linked.components(means).full).all()
 
 
 def test_apply_link_identity_keeps_means():
@@ -180,34 +140,6 @@ def test_apply_link_logit_refuses_mean_outside_0_1(mean, shown):
         DataError, "link='logit'", "between 0 and 1", f"got {shown}.", "link='identity'", "calibrated"
     ):
         apply_link("logit", np.array([0.5, mean]))
-
-
-@pytest.mark.parametrize("link", ["identity", "logit"])
-def test_linked_values_without_groups_match_overall_mean(link):
-    means, empty = RNG.uniform(0.1, 0.9, (4, 3, 2, 1)), RNG.uniform(0.1, 0.9, (3, 1))
-    linked = LinkedValues(link, np.array([0.5, 0.3, 0.2]), empty)
-    overall = np.einsum("g,mgrk->mrk", linked.group_weights, means)
-    grouped, alone = linked.values(means), linked.without_groups().values(overall[:, None])
-    assert not linked.without_groups().is_sample
-    for name in ("full", "empty", "rest"):
-        np.testing.assert_allclose(getattr(alone, name), getattr(grouped, name), rtol=1e-13)
-
-
-@pytest.mark.parametrize("is_known", [True, False], ids=["known", "evaluated"])
-def test_linked_values_split_full_and_empty_coalition(is_known):
-    means, empty = RNG.normal(size=(6, 3, 2, 1)), RNG.normal(size=(3, 1))
-    linked = LinkedValues("identity", np.full(3, 1 / 3), empty if is_known else None)
-    values, replicates = linked.values(means), linked.replicates(means)
-    whole = means.mean(axis=1)
-    np.testing.assert_allclose(values.full, whole[0], rtol=1e-14)
-    expected = np.broadcast_to(empty.mean(axis=0), (2, 1)) if is_known else whole[1]
-    np.testing.assert_allclose(values.empty, expected, rtol=1e-13)
-    np.testing.assert_allclose(values.rest, whole[1 if is_known else 2 :], rtol=1e-13, atol=1e-15)
-    np.testing.assert_array_equal(replicates.full, means[0])
-    for group in range(3):
-        expected = np.broadcast_to(empty[group], (2, 1)) if is_known else means[1, group]
-        np.testing.assert_array_equal(replicates.empty[group], expected)
-    np.testing.assert_array_equal(replicates.rest, means[1 if is_known else 2 :])
 
 
 def test_coalition_values_differences_are_of_pairs():

@@ -7,15 +7,16 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import norm
 from scipy.stats import t as student
 
+from agnostix.core.background import ErrorMap
 from agnostix.core.masking.masker import all_masks
-from agnostix.shapley.coalition_values import LinkedValues
+from agnostix.shapley.coalition_values import CoalitionValues, LinkedValues
 from agnostix.shapley.coalitions import CoalitionPlan, count_pairs, sample_pairs
-from agnostix.shapley.estimation import ShapleyResult, build_operator, estimate, estimate_rows
+from agnostix.shapley.estimation import ShapleyResult, build_operator, estimate, estimate_rows, learn_operator
 from agnostix.shapley.exact import ExactOperator, exact_weights
 from agnostix.shapley.kriging import KernelParams, learn_kernel
+from agnostix.shapley.residual_noise import NoisePrior, Spread
 from tests.reference import shapley as ref
 
 D = 9
@@ -38,6 +39,17 @@ def differences_of(games, design):
     return games[codes] - games[len(games) - 1 - codes], games[-1] - games[0]
 
 
+def spread_of(games, design):
+    codes = design.masks @ (1 << np.arange(D))
+    return Spread.from_pairs(games[codes], games[len(games) - 1 - codes], games[-1] + games[0])
+
+
+def errors_of(operator, games, design):
+    """Standard errors (D, n_games) and degrees of freedom."""
+    variances, dof = operator.game_variances(*differences_of(games, design), spread_of(games, design))
+    return np.sqrt(variances), dof
+
+
 @pytest.mark.parametrize("n", [D - 1, D, 20, 100])
 def test_build_operator_exact_for_pairwise_interactions(n):
     games = interactions([1, 2], 5, seed=0)
@@ -45,10 +57,11 @@ def test_build_operator_exact_for_pairwise_interactions(n):
     data = differences_of(games, design)
     operator = build_operator(design, learn_kernel(design, *data))
     np.testing.assert_allclose(operator.game_values(*data), exact_weights(all_masks(D)) @ games, atol=1e-12)
-    if n > D - 1:
-        assert np.sqrt(operator.game_variances(*data)).max() < 1e-12
-    else:
-        assert (operator.game_variances(*data) == np.inf).all()
+    errors, dof = errors_of(operator, games, design)
+    size = np.sqrt(np.square(data[0]).mean(axis=0))
+    assert (errors > 1e-6 * size).all()  # nothing proves that there are no other interactions
+    assert errors.max() < 0.5 * size.max()
+    assert dof == max(1.0, (n - D + 1 + 2) / 2)
 
 
 def test_build_operator_exact_with_kernel_of_other_games():
@@ -58,7 +71,7 @@ def test_build_operator_exact_with_kernel_of_other_games():
     operator, data = build_operator(design, params), differences_of(games, design)
     assert params.is_active
     np.testing.assert_allclose(operator.game_values(*data), exact_weights(all_masks(D)) @ games, atol=1e-8)
-    assert np.sqrt(operator.game_variances(*data)).max() < 1e-8
+    assert (errors_of(operator, games, design)[0] > 0.0).all()
 
 
 def test_build_operator_saturated_uses_pilot_errors():
@@ -68,9 +81,9 @@ def test_build_operator_saturated_uses_pilot_errors():
     design = longer.prefix(D - 1)
     operator, data = build_operator(design, params), differences_of(games, design)
     missed = operator.game_values(*data) - exact_weights(all_masks(D)) @ games
-    errors = np.sqrt(operator.game_variances(*data))
-    assert operator.dof == 1.0
-    assert (np.abs(missed) <= student.ppf(0.975, 1.0) * errors).mean() > 0.95
+    errors, dof = errors_of(operator, games, design)
+    assert dof == params.noise.dof / 2
+    assert (np.abs(missed) <= student.ppf(0.975, dof) * errors).mean() > 0.95
     assert 0.5 < np.square(missed).mean() / np.square(errors).mean() < 2.0
 
 
@@ -78,10 +91,12 @@ def test_build_operator_on_all_pairs_is_exact():
     games = np.random.default_rng(0).normal(size=(2**D, 3))
     design = sample_pairs(D, count_pairs(D), seed=0)
     data = differences_of(games, design)
-    params = KernelParams(np.ones(D), 100.0, 1.0, 0.0, 1.0, 3.0)
+    params = KernelParams(np.ones(D), 100.0, 1.0, 0.0, NoisePrior.unknown(), 3.0)
     operator = build_operator(design, params)
     np.testing.assert_allclose(operator.game_values(*data), exact_weights(all_masks(D)) @ games, atol=1e-13)
-    assert np.sqrt(operator.game_variances(*data)).max() < 1e-13
+    errors, dof = errors_of(operator, games, design)
+    assert errors.max() < 1e-13
+    assert dof == np.inf
 
 
 def test_build_operator_beats_regression_and_covers():
@@ -92,15 +107,15 @@ def test_build_operator_beats_regression_and_covers():
         design = sample_pairs(D, 4 * D, seed)
         y, delta = differences_of(games, design)
         params = learn_kernel(design, y[:, :10], delta[:10])
-        off = KernelParams(np.ones(D), 0.0, 1.0, 0.0, 1.0, 0.0)
+        off = KernelParams.without_kernel(D)
         operator = build_operator(design, params)
         missed = (operator.game_values(y, delta) - truth)[:, 10:]
-        errors = np.sqrt(operator.game_variances(y, delta))[:, 10:]
-        covered.append(np.abs(missed) <= student.ppf(0.975, operator.dof) * errors)
+        errors, dof = errors_of(operator, games, design)
+        covered.append(np.abs(missed) <= student.ppf(0.975, dof) * errors[:, 10:])
         with_kernel.append(np.square(missed).sum())
         plain.append(np.square(build_operator(design, off).game_values(y, delta) - truth)[:, 10:].sum())
     assert np.sum(with_kernel) < np.sum(plain) / 1.5
-    assert 0.92 <= np.mean(covered) <= 0.98
+    assert 0.92 <= np.mean(covered) <= 0.99
 
 
 def test_build_operator_own_kernel_spends_dof():
@@ -113,13 +128,10 @@ def test_build_operator_own_kernel_spends_dof():
             y, delta = (part[..., [j]] for part in differences_of(games, design))
             params = learn_kernel(design, y, delta)
             operator = build_operator(design, params, same_games=True)
-            assert operator.dof == 4 * D + 1 - D - 3
-            ratio = operator.game_variances(y, delta) / build_operator(design, params).game_variances(
-                y, delta
-            )
-            np.testing.assert_allclose(ratio, (operator.dof + 3) / operator.dof, rtol=1e-6)
-            errors = student.ppf(0.975, operator.dof) * np.sqrt(operator.game_variances(y, delta)[:, 0])
-            covered.append(np.abs(operator.game_values(y, delta)[:, 0] - truth[:, j]) <= errors)
+            errors, dof = errors_of(operator, games[:, [j]], design)
+            assert dof == (4 * D + 1 - D - 3 + 2) / 2
+            missed = operator.game_values(y, delta)[:, 0] - truth[:, j]
+            covered.append(np.abs(missed) <= student.ppf(0.975, dof) * errors[:, 0])
     assert 0.90 <= np.mean(covered) <= 0.99
 
 
@@ -131,12 +143,14 @@ def test_build_operator_is_efficient_and_finite(d, more, seed, size):
     y, delta = 10.0**size * rng.normal(size=(n, 4)), 10.0**size * rng.normal(size=4)
     y[:, 0] = delta[0] = 0.0
     operator = build_operator(design, learn_kernel(design, y, delta))
-    values, variances = operator.game_values(y, delta), operator.game_variances(y, delta)
+    spread = Spread(np.square(y).sum(0) / max(n, 1), np.square(y).sum(0) / max(n, 1))
+    values, (variances, dof) = operator.game_values(y, delta), operator.game_variances(y, delta, spread)
     np.testing.assert_allclose(values.sum(0), delta, rtol=0, atol=1e-10 * 10.0**size)
     assert (values[:, 0] == 0.0).all()
-    assert (variances[:, 0] == 0.0).all()
-    assert not np.isnan(variances).any()
+    assert dof >= 1.0
+    assert np.isfinite(variances).all()
     assert (variances >= 0.0).all()
+    assert (variances[:, 1:] > 0.0).all()
 
 
 @given(st.floats(-3, 3), st.floats(-3, 3))
@@ -166,8 +180,8 @@ def test_operator_interval_of_dummy_player_holds_zero():
     design = sample_pairs(D, 60, seed=0)
     data = differences_of(games, design)
     operator = build_operator(design, learn_kernel(design, *data))
-    values, errors = operator.game_values(*data)[-1], np.sqrt(operator.game_variances(*data)[-1])
-    assert (np.abs(values) <= student.ppf(0.999, operator.dof) * errors).all()
+    errors, dof = errors_of(operator, games, design)
+    assert (np.abs(operator.game_values(*data)[-1]) <= student.ppf(0.999, dof) * errors[-1]).all()
 
 
 def test_operator_bits_of_game_ignore_others():
@@ -175,12 +189,13 @@ def test_operator_bits_of_game_ignore_others():
     design = sample_pairs(D, 40, seed=0)
     y, delta = differences_of(games, design)
     operator = build_operator(design, learn_kernel(design, y[:, :10], delta[:10]))
-    values, variances = operator.game_values(y, delta), operator.game_variances(y, delta)
+    values, (errors, _) = operator.game_values(y, delta), errors_of(operator, games, design)
     order = np.random.default_rng(1).permutation(150)
     np.testing.assert_array_equal(operator.game_values(y[:, order], delta[order]), values[:, order])
     for j in (0, 63, 64, 149):
         np.testing.assert_array_equal(operator.game_values(y[:, [j]], delta[[j]])[:, 0], values[:, j])
-        np.testing.assert_array_equal(operator.game_variances(y[:, [j]], delta[[j]])[:, 0], variances[:, j])
+        alone, _ = errors_of(operator, games[:, [j]], design)
+        np.testing.assert_array_equal(alone[:, 0], errors[:, j])
 
 
 def test_build_operator_on_prefixes_error_decreases():
@@ -204,18 +219,22 @@ def test_build_operator_on_prefixes_error_decreases():
 RNG = np.random.default_rng(0)
 N = 6
 SHAPE = (3, 4, 2)
-"""Groups, rows and outputs."""
+"""Background rows, rows and outputs."""
 TABLES = RNG.normal(size=(2**N, *SHAPE)) + 3.0 * all_masks(N).sum(axis=1).reshape(-1, 1, 1, 1)
-"""Mean predictions of all coalitions."""
-GROUP_WEIGHTS = np.array([0.2, 0.5, 0.3])
-LINKED = LinkedValues("identity", GROUP_WEIGHTS)
+"""Predictions of all coalitions."""
+WEIGHTS = np.array([0.2, 0.5, 0.3])
+ERRORS = ErrorMap.of_draws(WEIGHTS, np.arange(3))
+MEANS = np.einsum("b,mbrk->mrk", WEIGHTS, TABLES)
+KEPT = np.concatenate([MEANS[:, None], np.einsum("bc,mbrk->mcrk", ERRORS.functionals, TABLES)], axis=1)
+"""Means and components of all coalitions."""
+LINKED = LinkedValues("identity")
 PLAN = CoalitionPlan(np.ones(N, dtype=bool), sample_pairs(N, 20, seed=1), evaluates_empty=True)
 EVERY = CoalitionPlan(PLAN.varying, None, evaluates_empty=True)
 
 
 def means_of(masks, rows=slice(None)):
-    """Mean predictions (n_rows, n_masks, n_groups, n_outputs)."""
-    return TABLES[masks @ (1 << np.arange(N))][:, :, rows].transpose(2, 0, 1, 3)
+    """Means and components (n_rows, n_masks, n_kept, n_outputs)."""
+    return KEPT[masks @ (1 << np.arange(N))][:, :, rows].transpose(2, 0, 1, 3)
 
 
 def learned():
@@ -239,18 +258,20 @@ def fields_of(result):
 
 def test_exact_estimate_matches_definition_and_jackknife():
     result = estimate(EVERY, ExactOperator(N), LINKED, means_of(EVERY.masks))
-    whole = np.einsum("g,mgrk->mrk", GROUP_WEIGHTS, TABLES)
-    np.testing.assert_allclose(result.values, shapley_of(whole), rtol=0, atol=1e-13)
+    np.testing.assert_allclose(result.values, shapley_of(MEANS), rtol=0, atol=1e-13)
     np.testing.assert_array_equal(result.coalition_variances, 0.0)
     variance = 0.0
     for group in range(3):
-        left = np.where(np.arange(3) == group, 0.0, GROUP_WEIGHTS)
-        without = shapley_of(np.einsum("g,mgrk->mrk", left / left.sum(), TABLES))
+        left = np.where(np.arange(3) == group, 0.0, WEIGHTS)
+        without = shapley_of(np.einsum("b,mbrk->mrk", left / left.sum(), TABLES))
         variance = variance + left.sum() * (without - result.values) ** 2
-    np.testing.assert_allclose(result.background_variances, variance, rtol=1e-10, atol=1e-25)
-    np.testing.assert_allclose(result.outputs, whole[-1], rtol=1e-14)
-    np.testing.assert_allclose(result.base_values, whole[0], rtol=1e-13)
-    np.testing.assert_array_equal(result.predictions, TABLES[-1, 0])
+    np.testing.assert_allclose(
+        np.square(result.components).sum(axis=2), variance, rtol=1e-5
+    )  # single precision
+    np.testing.assert_allclose(result.outputs, MEANS[-1], rtol=1e-14)
+    np.testing.assert_allclose(result.base_values, MEANS[0], rtol=1e-13)
+    np.testing.assert_allclose(result.base_components, KEPT[0, 1:].transpose(1, 0, 2), rtol=1e-13)
+    np.testing.assert_array_equal(result.predictions, MEANS[-1])
     assert result.evaluations.tolist() == result.forecast.tolist() == [64] * 4
 
 
@@ -263,31 +284,35 @@ def test_estimate_bits_of_row_ignore_other_rows(kernel):
         alone = fields_of(estimate(PLAN, operator, LINKED, means[[row]]))
         for name, array in fields_of(result).items():
             np.testing.assert_array_equal(array[[row]], alone[name], err_msg=name)
-    unsampled = estimate(PLAN, operator, LINKED.without_groups(), means[:, :, [1]])
-    np.testing.assert_array_equal(unsampled.background_variances, 0.0)
+    unsampled = estimate(PLAN, operator, LINKED, means[:, :, :1])
+    assert unsampled.components.shape == (4, N, 0, 2)
+    np.testing.assert_array_equal(unsampled.values, result.values)
     assert (result.coalition_variances > 0).all()
-    assert (result.background_variances > 0).all()
+    assert (result.components != 0).all()
 
 
 def test_estimate_without_kernel_matches_pair_regression():
     operator = build_operator(PLAN.coalitions, replace(learned(), rho=0.0))
     sides = [frozenset(np.flatnonzero(mask).tolist()) for mask in PLAN.coalitions.masks]
-    replicates = operator.apply(LINKED.replicates(means_of(PLAN.masks).transpose(1, 2, 0, 3)))
-    assert replicates.shape == (N, *SHAPE)
+    rest = TABLES[PLAN.masks @ (1 << np.arange(N))]
+    by_background_row = operator.apply(CoalitionValues(rest[0], rest[1], rest[2:]))
+    assert by_background_row.shape == (N, *SHAPE)
     for place in np.ndindex(SHAPE):
         expected = ref.pair_regression(ref.table_game(TABLES[(slice(None), *place)]), sides, N)
-        np.testing.assert_allclose(replicates[(slice(None), *place)], expected, rtol=0, atol=1e-11)
+        np.testing.assert_allclose(by_background_row[(slice(None), *place)], expected, rtol=0, atol=1e-11)
 
 
-def test_estimate_variances_give_student_intervals():
+def test_estimate_has_variances_and_degrees_of_freedom_of_the_operator():
     operator = build_operator(PLAN.coalitions, learned())
     means = means_of(PLAN.masks)
-    variances = estimate(PLAN, operator, LINKED, means).coalition_variances.transpose(1, 0, 2)
+    result = estimate(PLAN, operator, LINKED, means)
     values = LINKED.values(means.transpose(1, 2, 0, 3))
-    plain = operator.game_variances(*values.differences()).reshape(N, 4, 2)
-    factor = student.ppf(0.975, operator.dof) / norm.ppf(0.975)
-    np.testing.assert_allclose(np.sqrt(variances), factor * np.sqrt(plain), rtol=1e-12)
-    assert factor > 1.05
+    plain, dof = operator.game_variances(*values.differences(), values.spread())
+    np.testing.assert_array_equal(
+        result.coalition_variances.transpose(1, 0, 2).reshape(N, -1), plain.reshape(N, -1)
+    )
+    np.testing.assert_array_equal(result.coalition_dof, np.full((4, N, 2), dof))
+    assert 1.0 < dof < 20 - N + 1
 
 
 def test_estimate_learns_kernel_of_each_row():
@@ -295,10 +320,21 @@ def test_estimate_learns_kernel_of_each_row():
     for row in range(4):
         means = means_of(PLAN.masks, [row])
         values = LINKED.values(means.transpose(1, 2, 0, 3))
-        params = learn_kernel(PLAN.coalitions, *values.differences())
-        alone = estimate(PLAN, build_operator(PLAN.coalitions, params, same_games=True), LINKED, means)
+        alone = estimate(PLAN, learn_operator(PLAN.coalitions, values), LINKED, means)
         for name, array in fields_of(result.take([row])).items():
             np.testing.assert_array_equal(array, getattr(alone, name), err_msg=name)
+
+
+def test_all_pairs_need_no_kernel_of_their_own():
+    coalitions = sample_pairs(5, 15, seed=0)
+    worths = np.random.default_rng(0).normal(size=(32, 2))
+    codes = coalitions.masks @ (1 << np.arange(5))
+    rest = np.stack([worths[codes], worths[31 - codes]], axis=1).reshape(-1, 2)
+    values = CoalitionValues(worths[31], worths[0], rest)
+    shapley_values, variances, dof = learn_operator(coalitions, values).solve(values)
+    np.testing.assert_allclose(shapley_values, exact_weights(all_masks(5)) @ worths, atol=1e-12)
+    assert variances.max() < 1e-28
+    assert dof == np.inf
 
 
 # Rows in stages.
@@ -317,7 +353,7 @@ def stages_of(plan):
 
 def test_estimate_rows_evaluates_selected_rows_only():
     calls, rows = [], np.array([3, 1])
-    result = ShapleyResult.zeros(np.ones((4, N), dtype=bool), 2)
+    result = ShapleyResult.zeros(np.ones((4, N), dtype=bool), 2, 3)
     operator = build_operator(PLAN.coalitions, learned())
     n = estimate_rows(partial(evaluate, calls), [(PLAN, operator)], LINKED, None, rows, result)
     assert calls == [(42, [3, 1])]
@@ -325,25 +361,27 @@ def test_estimate_rows_evaluates_selected_rows_only():
     expected = fields_of(estimate(PLAN, operator, LINKED, means_of(PLAN.masks)))
     for name, array in fields_of(result).items():
         np.testing.assert_array_equal(array[rows], expected[name][rows], err_msg=name)
-        np.testing.assert_array_equal(array[[0, 2]], np.nan if name == "outside" else 0, err_msg=name)
+        untouched = {"outside": np.nan, "coalition_dof": np.inf}.get(name, 0)
+        np.testing.assert_array_equal(array[[0, 2]], untouched, err_msg=name)
 
 
 def test_estimate_rows_under_tol_stops_each_row_by_its_own_errors():
     stages = stages_of(PLAN)
     each = [estimate(plan, operator, LINKED, means_of(plan.masks)) for plan, operator in stages]
-    errors = np.array([part.relative_errors() for part in each])
+    level = 1 - 0.05 / len(stages)
+    errors = np.array([part.relative_errors(level) for part in each])
     tol = float(np.sort(errors[0])[1])  # so that two rows stop at the first stage
-    calls, result = [], ShapleyResult.zeros(np.ones((4, N), dtype=bool), 2)
+    calls, result = [], ShapleyResult.zeros(np.ones((4, N), dtype=bool), 2, 3)
     n = estimate_rows(partial(evaluate, calls), stages, LINKED, tol, np.arange(4), result)
-    last = np.array([next((s for s in range(2) if errors[s, row] <= tol), 2) for row in range(4)])
+    last = np.array([next((s for s in range(1) if errors[s, row] <= tol), 1) for row in range(4)])
     assert (last == 0).sum() == 2
     for row, stage in enumerate(last):
         for name in ("values", "coalition_variances", "evaluations"):
             np.testing.assert_array_equal(getattr(result, name)[row], getattr(each[stage], name)[row])
         missed = max(1.0, errors[stage, row] / tol)
-        assert result.forecast[row] == np.ceil(result.evaluations[row] * missed**2)
-    assert result.evaluations.tolist() == [[14, 26, 42][stage] for stage in last]
-    assert calls[:2] == [(14, [0, 1, 2, 3]), (12, np.flatnonzero(last > 0).tolist())]
+        assert result.forecast[row] == min(2**N, np.ceil(result.evaluations[row] * missed**2))
+    assert result.evaluations.tolist() == [[26, 42][stage] for stage in last]
+    assert calls == [(26, [0, 1, 2, 3]), (16, np.flatnonzero(last > 0).tolist())]
     assert n == sum(n_masks * len(rows) for n_masks, rows in calls) == result.evaluations.sum()
 
 
@@ -351,9 +389,9 @@ def test_estimate_rows_in_chunks_same_bits(monkeypatch):
     results, calls = [], []
     for memory in (2**20, 1):
         monkeypatch.setattr("agnostix.shapley.estimation.working_memory", lambda memory=memory: memory)
-        results.append(ShapleyResult.zeros(np.ones((4, N), dtype=bool), 2))
+        results.append(ShapleyResult.zeros(np.ones((4, N), dtype=bool), 2, 3))
         estimate_rows(partial(evaluate, calls), stages_of(PLAN), LINKED, 0.1, np.arange(4), results[-1])
-    assert [len(rows) for n_masks, rows in calls if n_masks == 14] == [4, 1, 1, 1, 1]
+    assert [len(rows) for n_masks, rows in calls if n_masks == 26] == [4, 1, 1, 1, 1]
     for name, array in fields_of(results[0]).items():
         np.testing.assert_array_equal(array, getattr(results[1], name), err_msg=name)
 
@@ -361,41 +399,61 @@ def test_estimate_rows_in_chunks_same_bits(monkeypatch):
 # Results.
 
 
-def result_of(values, variances):
+def result_of(values, variances, dof):
     values, variances = np.asarray(values, dtype=float), np.asarray(variances, dtype=float)
-    result = ShapleyResult.zeros(np.ones(values.shape[:2], dtype=bool), values.shape[2])
-    return replace(result, values=values, coalition_variances=variances)
+    result = ShapleyResult.zeros(np.ones(values.shape[:2], dtype=bool), values.shape[2], 0)
+    return replace(
+        result, values=values, coalition_variances=variances, coalition_dof=np.full(values.shape, dof)
+    )
 
 
-def test_relative_errors_are_of_worst_player_and_output():
+@pytest.mark.parametrize(("dof", "level"), [(np.inf, 0.95), (3.0, 0.95), (4.5, 0.99)])
+def test_relative_errors_are_half_widths_of_worst_player_and_output(dof, level):
     values = [[[1.0, 0.0], [3.0, 10.0]]]
-    np.testing.assert_allclose(result_of(values, [[[0.01, 4.0], [0.04, 1.0]]]).relative_errors(), [0.2])
-    np.testing.assert_allclose(result_of(values, [[[0.36, 4.0], [0.04, 1.0]]]).relative_errors(), [0.3])
+    factor = student.ppf(0.5 + level / 2, dof) / student.ppf(0.975, np.inf)
+    for variances, expected in (([[[0.01, 4.0], [0.04, 1.0]]], 0.2), ([[[0.36, 4.0], [0.04, 1.0]]], 0.3)):
+        actual = result_of(values, variances, dof).relative_errors(level)
+        np.testing.assert_allclose(actual, [expected * factor])
+
+
+def test_relative_errors_are_of_worst_degrees_of_freedom():
+    result = replace(result_of([[[0.0], [1.0]]], [[[0.04], [0.01]]], np.inf))
+    result.coalition_dof[0, 1] = 1.0
+    expected = 0.1 * student.ppf(0.975, 1.0) / student.ppf(0.975, np.inf)
+    np.testing.assert_allclose(result.relative_errors(0.95), [expected])
 
 
 def test_relative_errors_of_equal_values_are_0_if_exact_else_inf():
     equal = np.ones((2, 3, 1))
     variances = np.zeros((2, 3, 1))
     variances[1, 2] = 1e-9
-    np.testing.assert_array_equal(result_of(equal, variances).relative_errors(), [0.0, np.inf])
+    np.testing.assert_array_equal(result_of(equal, variances, 2.0).relative_errors(0.95), [0.0, np.inf])
 
 
 def test_relative_errors_of_no_players_are_0():
     empty = np.empty((2, 0, 3))
-    np.testing.assert_array_equal(result_of(empty, empty).relative_errors(), [0, 0])
+    np.testing.assert_array_equal(result_of(empty, empty, 1.0).relative_errors(0.95), [0, 0])
 
 
 def test_result_put_leaves_other_players_zero():
-    result = ShapleyResult.zeros(np.ones((3, 4), dtype=bool), 1)
+    result = ShapleyResult.zeros(np.ones((3, 4), dtype=bool), 1, 2)
     rows = np.array([2, 0])
     by_player, by_row = np.arange(1.0, 5.0).reshape(2, 2, 1), np.array([[7.0], [8.0]])
-    by_value = (by_player, 10.0 * by_player, 100.0 * by_player)
+    components = by_player[:, :, None] * np.array([[1.0], [2.0]])
+    by_value = (by_player, 10.0 * by_player, 1.0 / by_player, components)
     counts = np.array([6, 6]), np.array([6.0, np.inf])
-    part = ShapleyResult(*by_value, by_row, 2.0 * by_row, 3.0 * by_row, np.full((2, 1), np.nan), *counts)
+    base = 2.0 * by_row, by_row[:, None] * np.array([[1.0], [5.0]])
+    part = ShapleyResult(*by_value, by_row, *base, 3.0 * by_row, np.full((2, 1), np.nan), *counts)
     result.put(rows, np.array([1, 3]), part)
     assert result.values[..., 0].tolist() == [[0, 3, 0, 4], [0, 0, 0, 0], [0, 1, 0, 2]]
     np.testing.assert_array_equal(result.coalition_variances, 10.0 * result.values)
-    np.testing.assert_array_equal(result.background_variances, 100.0 * result.values)
+    np.testing.assert_array_equal(result.components[:, :, 1], 2.0 * result.values)
+    assert result.base_components[:, 1, 0].tolist() == [40, 0, 35]
+    assert result.coalition_dof[..., 0].tolist() == [
+        [np.inf, 1 / 3, np.inf, 1 / 4],
+        [np.inf] * 4,
+        [np.inf, 1, np.inf, 1 / 2],
+    ]
     assert result.outputs[:, 0].tolist() == [8, 0, 7]
     assert result.base_values[:, 0].tolist() == [16, 0, 14]
     assert result.predictions[:, 0].tolist() == [24, 0, 21]
@@ -405,5 +463,5 @@ def test_result_put_leaves_other_players_zero():
 
 
 def test_result_zeros_is_nan_where_a_row_has_no_player():
-    result = ShapleyResult.zeros(np.array([[True, False], [True, True]]), 1)
+    result = ShapleyResult.zeros(np.array([[True, False], [True, True]]), 1, 0)
     np.testing.assert_array_equal(np.isnan(result.values[..., 0]), [[False, True], [False, False]])

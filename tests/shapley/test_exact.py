@@ -105,15 +105,16 @@ def test_exact_weights_bits_of_column_ignore_others():
 @pytest.mark.parametrize("d", [0, 1])
 def test_exact_operator_of_no_and_one_player(d):
     full, empty = np.random.default_rng(0).normal(size=(2, 4, 2))
-    values, variances = ExactOperator(d).solve(CoalitionValues(full, empty, np.empty((0, 4, 2))))
+    values, variances, dof = ExactOperator(d).solve(CoalitionValues(full, empty, np.empty((0, 4, 2))))
     np.testing.assert_array_equal(values, (full - empty)[None][:d])
     np.testing.assert_array_equal(variances, np.zeros((d, 4, 2)))
+    assert dof == np.inf
 
 
 def test_exact_operator_matches_definition_by_game():
     tables = np.random.default_rng(0).normal(size=(2**6, 3, 2))
     games = CoalitionValues(tables[-1], tables[0], tables[1:-1])
-    values, variances = ExactOperator(6).solve(games)
+    values, variances, _ = ExactOperator(6).solve(games)
     for place in np.ndindex(3, 2):
         expected = ref.shapley(ref.table_game(tables[(slice(None), *place)]), 6)
         np.testing.assert_allclose(values[(slice(None), *place)], expected, rtol=0, atol=1e-13)

@@ -8,6 +8,7 @@ from agnostix.shapley.coalitions import sample_pairs
 from agnostix.shapley.kriging import MAX_NORM, KernelParams, Spectrum, learn_kernel, project
 from agnostix.shapley.odd_kernel import pair_covariances
 from agnostix.shapley.pair_regression import PairRegression
+from agnostix.shapley.residual_noise import NoisePrior
 from tests.reference import shapley as ref
 
 D = 8
@@ -52,7 +53,7 @@ def test_learn_kernel_on_noise_is_almost_off():
     y = y + spread[:, None] * np.random.default_rng(1).normal(size=y.shape)
     params = learn_kernel(design, y, delta)
     assert params.rho <= 0.1
-    assert params.relative_noise == pytest.approx((1.0 / np.square(y).mean(0)).mean(), rel=0.1)
+    assert params.noise.relative == pytest.approx((1.0 / np.square(y).mean(0)).mean(), rel=0.1)
 
 
 @pytest.mark.parametrize("orders", [[1], [1, 2], [2], []])
@@ -60,7 +61,7 @@ def test_learn_kernel_off_for_games_of_order_two(orders):
     design, y, delta = games_of(orders)
     params = learn_kernel(design, y, delta)
     assert (params.rho, params.is_active) == (0.0, False)
-    assert params.relative_noise < 1e-25 or not y.any()
+    assert params.noise.relative == 0.0
 
 
 def test_learn_kernel_ignores_games_without_residual():
@@ -79,7 +80,8 @@ def test_learn_kernel_ignores_units_of_games(exponents):
     one, other = learn_kernel(design, y, delta), learn_kernel(design, y * units, delta * units)
     assert (one.gamma, one.power, one.rho) == (other.gamma, other.power, other.rho)
     np.testing.assert_allclose(one.scales, other.scales, rtol=1e-6)
-    assert one.relative_noise == pytest.approx(other.relative_noise, rel=1e-6)
+    assert one.noise.relative == pytest.approx(other.noise.relative, rel=1e-6)
+    assert one.noise.dof == pytest.approx(other.noise.dof, rel=1e-6)
 
 
 def test_learn_kernel_scales_grow_with_influence():
@@ -98,9 +100,10 @@ def test_learn_kernel_off_without_degrees_of_freedom():
     rng = np.random.default_rng(0)
     params = learn_kernel(design, rng.normal(size=(D, 3)), rng.normal(size=3))
     assert not params.is_active
-    assert np.isfinite(params.relative_noise)
+    assert params.noise.relative > 0.0
+    assert params.noise.n_seen == 3.0
     saturated = learn_kernel(design.prefix(D - 1), rng.normal(size=(D - 1, 3)), rng.normal(size=3))
-    assert saturated.relative_noise == np.inf
+    assert saturated.noise == NoisePrior.unknown()
 
 
 def test_learn_kernel_uses_max_learning_dof_pairs(monkeypatch):
@@ -108,12 +111,8 @@ def test_learn_kernel_uses_max_learning_dof_pairs(monkeypatch):
     monkeypatch.setattr(kriging, "MAX_LEARNING_DOF", 20)
     some, n = learn_kernel(design, y, delta), D - 1 + 20
     same = learn_kernel(design.prefix(n), y[:n], delta)
-    assert (some.rho, some.gamma, some.power, some.relative_noise) == (
-        same.rho,
-        same.gamma,
-        same.power,
-        same.relative_noise,
-    )
+    assert (some.rho, some.gamma, some.power) == (same.rho, same.gamma, same.power)
+    assert some.noise == same.noise
     np.testing.assert_array_equal(some.scales, same.scales)
 
 

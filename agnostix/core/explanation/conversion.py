@@ -23,8 +23,8 @@ NO_COLUMN = "…"
 MISSING = "missing"
 
 
-def long_frame(explanation: Explanation) -> pd.DataFrame:
-    """A column for each dim, then value, std_error and, by row and feature, data_value; texts by word."""
+def long_frame(explanation: Explanation, level: float | None = None) -> pd.DataFrame:
+    """Columns: dims, value, std_error, ends at a level, by row and feature data_value; texts by word."""
     values, errors, dims = explanation.values, explanation.std_errors, explanation.dims
     places: tuple[np.ndarray, ...] = np.indices(values.shape, sparse=True)
     named = {}
@@ -32,6 +32,9 @@ def long_frame(explanation: Explanation) -> pd.DataFrame:
         labels = pd.Series(_index(explanation, dim, dim))
         named[name] = labels.iloc[np.broadcast_to(place, values.shape).ravel()].reset_index(drop=True)
     measured = {"value": values.ravel(), "std_error": np.nan if errors is None else errors.ravel()}
+    if level is not None:
+        low, high = explanation.interval(level)
+        measured |= {"low": low.ravel(), "high": high.ravel()}
     frame = pd.DataFrame(named | measured, index=range(values.size))
     if "row" in dims and dims.count("feature") == 1:
         row, feature = (

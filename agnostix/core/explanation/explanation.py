@@ -292,7 +292,7 @@ class Explanation(Summaries):
         """
         return largest_gap(self, rtol)
 
-    def to_frame(self, layout: str = "long") -> pd.DataFrame:
+    def to_frame(self, layout: str = "long", level: float | None = None) -> pd.DataFrame:
         """The values as a table.
 
         Parameters
@@ -300,6 +300,9 @@ class Explanation(Summaries):
         layout : {"long", "wide"}, default="long"
             "long": a row for each value. "wide": a row for each entry of the
             first dim, a column for each entry of the others.
+        level : float, default=None
+            Adds the columns low and high to the long layout: `interval` of that
+            coverage, between 0 and 1.
 
         Returns
         -------
@@ -325,7 +328,9 @@ class Explanation(Summaries):
         """
         if layout not in ("long", "wide"):
             raise ValueError(f"layout must be 'long' or 'wide'; got {layout!r}.")
-        return long_frame(self) if layout == "long" else wide_frame(self)
+        if level is not None and layout == "wide":
+            raise ValueError(f"layout='wide' has one number a cell and no intervals; got level={level}.")
+        return long_frame(self, level) if layout == "long" else wide_frame(self)
 
     def to_shap(self, output: str | int | None = None) -> Any:
         """Convert to the object that the plots of the package shap take.

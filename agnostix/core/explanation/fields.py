@@ -24,9 +24,14 @@ DESIGN_ERRORS = "design_errors"
 """Key of the Detail with the part of the errors that comes from draws which all rows share, with an unknown
 correlation, shaped as values."""
 SHARED_DEGREES_OF_FREEDOM = "shared_degrees_of_freedom"
-"""Key of the Detail with the degrees of freedom of the shared errors; without it, components less one."""
+"""Key of the Detail with the degrees of freedom of the shared errors; without it, those of the values, or
+components less one where these are infinite."""
 DESIGN_DEGREES_OF_FREEDOM = "design_degrees_of_freedom"
 """Key of the Detail with the degrees of freedom of a design's errors; without it, those of the values."""
+SKEWNESS = "skewness"
+"""Key of the Detail with the skewness of means over rows, whose intervals reach further on one side."""
+BASE_VALUE_STD_ERRORS = "base_value_std_errors"
+"""Key of the Detail with the standard errors of the base values, dims "row" and "output"."""
 IS_SIGNED = "is_signed"
 """Key of whether values may have either sign, so that 0 is the middle of their scale, where that is known."""
 LAYER = "layer"
@@ -35,7 +40,7 @@ COMPLETENESS = ("outputs - base_values", "outputs", "surrogate")
 """What values may sum to."""
 NAMED_DIMS = ("row", "feature", "output")
 """Dims whose entries have names in fields of their own; others may have coordinates."""
-NUMBER_COLUMNS = ("value", "std_error", "data_value")
+NUMBER_COLUMNS = ("value", "std_error", "low", "high", "data_value")
 """Columns of `to_frame` besides the dims, which no dim can be called."""
 
 
@@ -124,7 +129,13 @@ def _remap(pointers: np.ndarray, places: Codes) -> np.ndarray:
 def check_interval_details(extras: dict[str, Any], dims: tuple[str, ...]) -> None:
     """Refuse details of intervals that cannot be matched with the values."""
     shaped = {SHARED_ERRORS: (*dims, COMPONENT), DESIGN_ERRORS: dims}
-    free = (DEGREES_OF_FREEDOM, INTERVAL_KIND, SHARED_DEGREES_OF_FREEDOM, DESIGN_DEGREES_OF_FREEDOM)
+    free = (
+        DEGREES_OF_FREEDOM,
+        INTERVAL_KIND,
+        SHARED_DEGREES_OF_FREEDOM,
+        DESIGN_DEGREES_OF_FREEDOM,
+        SKEWNESS,
+    )
     for key in (*shaped, *free):
         detail = extras.get(key)
         if detail is None:

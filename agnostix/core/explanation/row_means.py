@@ -27,12 +27,13 @@ from agnostix.core.explanation.fields import (
     IS_SIGNED,
     SHARED_DEGREES_OF_FREEDOM,
     SHARED_ERRORS,
+    SKEWNESS,
     Detail,
 )
 from agnostix.core.explanation.selection import object_array
 from agnostix.core.explanation.statistics import by_value
 from agnostix.core.explanation.words import by_words
-from agnostix.core.intervals import UNDETERMINED, satterthwaite
+from agnostix.core.intervals import UNDETERMINED, satterthwaite, skewness_of_mean
 from agnostix.core.names import did_you_mean
 from agnostix.core.typing import Codes, Floats
 
@@ -64,9 +65,7 @@ class Parts:
         )
         shared = _array(explanation, SHARED_ERRORS, np.zeros((*values.shape, 0), dtype=np.float32))
         design = _array(explanation, DESIGN_ERRORS, np.zeros_like(values))
-        shared_dof = by_value(explanation, SHARED_DEGREES_OF_FREEDOM, max(shared.shape[-1] - 1.0, 1.0))
-        own_dof = by_value(explanation, DEGREES_OF_FREEDOM, np.inf)
-        design_dof = by_value(explanation, DESIGN_DEGREES_OF_FREEDOM, own_dof)
+        shared_dof, design_dof = dof_of_parts(explanation, shared.shape[-1])
         kinds = by_value(explanation, INTERVAL_KIND, "student")
         values = np.where(kinds == UNDETERMINED, np.nan, values)
         # What no draw has met may be wrong by the same amount in each row.
@@ -129,8 +128,8 @@ class Means:
             design_dof,
         )
 
-    def errors(self) -> tuple[Floats, Floats]:
-        """Standard errors and their degrees of freedom; NaN where fewer than two rows have a value."""
+    def errors(self) -> tuple[Floats, Floats, Floats]:
+        """Standard errors, degrees of freedom and skewness; NaN where fewer than two rows have a value."""
         n = (~np.isnan(self.scores)).sum(axis=0)
         spread = self.scores - _mean(self.scores)
         squares = np.nansum(spread**2, axis=0)
@@ -139,7 +138,10 @@ class Means:
         dof = satterthwaite(variances, (n - 1.0, self.shared_dof, self.design_dof, np.inf))
         # Of rows alone, whether or not they differ, it is their number.
         alone = sum(variances[1:]) == 0
-        return np.sqrt(sum(variances)), np.where(alone | (n < 2), np.maximum(n - 1.0, 0.0), dof)
+        whole = np.sum(np.broadcast_arrays(*variances), axis=0)
+        share = np.divide(of_rows, whole, out=np.zeros(n.shape), where=whole > 0)
+        skewness = skewness_of_mean(np.nan_to_num(spread), n) * share**1.5  # what is shared has none
+        return np.sqrt(whole), np.where(alone | (n < 2), np.maximum(n - 1.0, 0.0), dof), skewness
 
 
 def _without_noise(values: Floats, errors: Floats) -> tuple[Floats, Floats]:
@@ -172,6 +174,16 @@ def folding(values: Floats, errors: Floats) -> Floats:
     with np.errstate(invalid="ignore"):
         tail = np.where(np.isinf(ratio), 0.0, ratio * ndtr(-ratio))
     return np.asarray(errors * (np.sqrt(2.0 / np.pi) * np.exp(-0.5 * ratio**2) - 2.0 * tail))
+
+
+def dof_of_parts(explanation: Explanation, n_components: int) -> tuple[Floats, Floats]:
+    """Degrees of freedom, shaped as values, of shared errors and of a design's; else those of the values."""
+    own = by_value(explanation, DEGREES_OF_FREEDOM, np.inf)
+    else_shared = np.where(np.isposinf(own), max(n_components - 1.0, 1.0), own)
+    return (
+        by_value(explanation, SHARED_DEGREES_OF_FREEDOM, else_shared),
+        by_value(explanation, DESIGN_DEGREES_OF_FREEDOM, own),
+    )
 
 
 def _mean(numbers: Floats) -> Floats:
@@ -217,6 +229,8 @@ def aggregated_fields(explanation: Explanation, by: Any, how: str) -> dict[str, 
     }
     if how != "mean":  # of absolute values
         extras.pop(IS_SIGNED, None)
+    if how == "mean_abs":
+        extras[INTERVAL_KIND] = Detail(np.array("nonnegative"), ())
     return summary(arrays, dims, extras | {"aggregate": how}) | {
         "coords": coords,
         "feature_names": explanation.feature_names,
@@ -230,6 +244,7 @@ OF_ERRORS = {
     SHARED_DEGREES_OF_FREEDOM,
     DESIGN_ERRORS,
     DESIGN_DEGREES_OF_FREEDOM,
+    SKEWNESS,
 }
 
 
@@ -251,8 +266,8 @@ def _aggregate(parts: Parts, how: str) -> dict[str, Floats]:
 
 def fields_of(means: Means) -> dict[str, Floats]:
     """Values, errors and details of means, by the name of the field or of the extra."""
-    errors, dof = means.errors()
-    fields = {"values": means.values, "std_errors": errors, DEGREES_OF_FREEDOM: dof}
+    errors, dof, skewness = means.errors()
+    fields = {"values": means.values, "std_errors": errors, DEGREES_OF_FREEDOM: dof, SKEWNESS: skewness}
     if means.shared.shape[-1]:
         shared_dof = np.broadcast_to(means.shared_dof, means.values.shape)
         fields |= {SHARED_ERRORS: means.shared, SHARED_DEGREES_OF_FREEDOM: shared_dof}

@@ -107,11 +107,12 @@ def test_aggregate_recomputes_degrees_of_freedom() -> None:
         "degrees_of_freedom": Detail(np.array(99.0), ()),
     }
     total = made(None, **kinds).aggregate(by=["x", "y", "x"])
-    assert "interval_kind" not in total.extras
+    assert total.extras["interval_kind"].array.item() == "nonnegative"
     assert total.extras["degrees_of_freedom"].array[:, 0, 0].tolist() == [1.0, 0.0]
     low, high = total.interval()
     half = student.ppf(0.975, 1) * total.std_errors[0]
-    np.testing.assert_allclose(high[0] - low[0], 2 * half, rtol=1e-11)
+    np.testing.assert_allclose(high[0] - total.values[0], half, rtol=1e-11)
+    np.testing.assert_allclose(low[0], np.maximum(total.values[0] - half, 0.0), rtol=1e-11)
     assert np.isnan(low[1]).all()
     assert set(made(**kinds).aggregate(how="max_abs").extras) == {"aggregate"}
 
@@ -162,6 +163,27 @@ def test_interval_of_what_is_not_determined_is_the_whole_line(std_errors: Any) -
     assert np.isposinf(high[:, 1]).all()
     assert np.isneginf(low[:, 1]).all()
     assert np.isfinite(low[:, 0]).all()
+
+
+def test_html_says_what_is_not_determined() -> None:
+    kinds = Detail(np.array(["student", "undetermined"]), ("feature",))
+    html = made(np.nan, interval_kind=kinds)[0]._repr_html_()
+    assert html.count("not determined") == 2  # of two outputs
+    assert "not determined" not in made()[0]._repr_html_()
+
+
+def test_frame_has_the_ends_of_a_level() -> None:
+    kinds = Detail(np.array(["student", "undetermined"]), ("feature",))
+    exp = made(degrees_of_freedom=Detail(np.array([3.0, 9.0]), ("output",)), interval_kind=kinds)
+    frame, (low, high) = exp.to_frame(level=0.8), exp.interval(0.8)
+    assert list(frame) == ["row", "feature", "output", "value", "std_error", "low", "high", "data_value"]
+    np.testing.assert_array_equal(frame["low"], low.ravel())
+    np.testing.assert_array_equal(frame["high"], high.ravel())
+    assert "low" not in exp.to_frame()
+    with refuses(ValueError, "layout='wide'", "no intervals", "level=0.8"):
+        exp.to_frame("wide", level=0.8)
+    with refuses(ValueError, "level must be between 0 and 1", "got 95"):
+        exp.to_frame(level=95)
 
 
 def test_half_widths_broadcast_shapes() -> None:
