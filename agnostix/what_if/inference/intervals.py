@@ -109,7 +109,7 @@ def _proportion(
 ) -> tuple[Floats, Floats]:
     """Wilson's interval of proportions, by the effective sample size of their errors."""
     # Korn, E. L. and Graubard, B. I. (1998). Confidence intervals for proportions with small expected number
-    # of positive counts estimated from survey data. Survey Methodology 24, 193-201.
+    # of positive counts estimated from survey data. survey methodology 24, 193-201.
     tail = 0.5 + 0.5 * confidence_level
     with np.errstate(divide="ignore", invalid="ignore"):
         effective = values * (1.0 - values) / errors**2
