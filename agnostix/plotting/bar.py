@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
 from agnostix.core.explanation import Explanation
+from agnostix.core.explanation.words import by_words
 from agnostix.plotting.attributions import (
     check_same_features,
     column_values,
@@ -49,15 +51,19 @@ class BarDisplay(ExplanationDisplay):
     """The features' values in one row, or their mean absolute values over rows or groups of rows.
 
     Lines are confidence intervals, dotted where the error is unknown; over rows, of
-    the population mean (see `Explanation.aggregate`). Orange bars are negative. For a
-    surrogate, labels are the row's conditions, such as "28 < age <= 37", and its
-    fidelity is written above.
+    the population mean (see `Explanation.aggregate`). A line beside the names joins
+    neighbors whose order is not certain: the interval of the difference of their
+    means, paired by rows, contains 0. Orange bars are negative. For a surrogate,
+    labels are the row's conditions, such as "28 < age <= 37", and its fidelity is
+    written above.
 
     Parameters
     ----------
     bars : DataFrame
         One row per feature and group: feature, condition, group and data (each None
-        where there is none), value, std_error, low, high; in units of the output.
+        where there is none), value, std_error, low, high; in units of the output. Over
+        rows without groups also is_apart, whether the difference to the next smaller
+        bar is certain (None where unknown, and beyond `max_features`).
     max_features : int, default=12
         Features drawn: those with the largest |value|.
     quantity_label : str, default="value"
@@ -142,7 +148,10 @@ class BarDisplay(ExplanationDisplay):
             fidelity = describe_fidelity(explanation, i, k, confidence_level)
         else:
             check_same_features(explanation)
-            bars = _bars_overall(explanation.sel(outputs=k).aggregate(by), confidence_level)
+            chosen = explanation.sel(outputs=k)
+            bars = _bars_overall(chosen.aggregate(by), confidence_level)
+            if by is None:
+                bars["is_apart"] = _apart_from_next(chosen, bars, max_features, confidence_level)
             label = f"mean absolute {label}"
             fidelity = (describe_fidelity_over_rows(explanation, k, confidence_level), False)
         return cls(bars, max_features, label, *fidelity)
@@ -197,10 +206,23 @@ class BarDisplay(ExplanationDisplay):
         low, high = find_limits(drawn[["value", "low", "high"]], [0.0])
         self.ax_.set_xlim(low if (drawn["value"] < 0).any() or (drawn["low"] < 0).any() else 0.0, high)
         self.ax_.axvline(0.0, color=MUTED, lw=1)
-        self.ax_.set_xlabel(wrap_lines(self.quantity_label, 38), parse_math=False)
+        note = "\njoined names: order not certain" if self._join_names(first, shown) else ""
+        self.ax_.set_xlabel(wrap_lines(self.quantity_label, 38) + note, parse_math=False)
         self.ax_.locator_params(axis="x", nbins=6)
         self.ax_.grid(axis="x", color=FAINT)
         write_ticks(self.ax_.xaxis, suffix)
+
+    def _join_names(self, first: pd.DataFrame, shown: list[str]) -> bool:
+        """Join neighbors that cannot be told apart, beside their names; whether there are any."""
+        if "is_apart" not in first:
+            return False
+        places = [j for j, name in enumerate(shown[:-1]) if first.loc[name, "is_apart"] is False]
+        across = self.ax_.get_yaxis_transform()
+        for j in places:
+            ends = np.array([len(shown) - 1 - j - 0.08, len(shown) - 2 - j + 0.08])
+            look = {"color": MUTED, "lw": 2.0, "clip_on": False, "solid_capstyle": "butt"}
+            self.ax_.plot([-0.006, -0.006], ends, transform=across, **look)
+        return bool(places)
 
     def _name_groups(self, groups: list[Any]) -> None:
         from matplotlib.patches import Patch
@@ -219,6 +241,22 @@ class BarDisplay(ExplanationDisplay):
         sizes = self.bars.assign(size=self.bars["value"].abs()).dropna(subset="size")
         largest = sizes.groupby("feature", sort=False)["size"].max()
         return list(largest.sort_values(ascending=False, kind="stable").index)
+
+
+def _apart_from_next(
+    explanation: Explanation, bars: pd.DataFrame, max_features: int, level: float
+) -> pd.Series:
+    """By bar, whether the interval of its mean size less that of the next smaller leaves out 0."""
+    apart = pd.Series([None] * len(bars), dtype=object)
+    known = bars["value"].notna().to_numpy()
+    order = [j for j in np.argsort(-bars["value"].to_numpy(), kind="stable") if known[j]]
+    by_word = by_words(explanation)
+    for one, other in pairwise(order[:max_features]):
+        difference = by_word.difference(int(one), int(other), how="mean_abs")
+        low, high = (float(end.item()) for end in difference.interval(level))
+        if not np.isnan(low):
+            apart[one] = not low <= 0.0 <= high
+    return apart
 
 
 def _bars_of_row(explanation: Explanation, i: int, k: int, level: float) -> pd.DataFrame:

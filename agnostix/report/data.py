@@ -26,7 +26,16 @@ from agnostix.report.scenarios import ScenarioResult, solve_scenario
 from agnostix.report.single_rows import ExplainedRow, explain_rows, used_columns
 from agnostix.report.trust import MeasuredRows
 from agnostix.surrogate_tree import MimicTree
-from agnostix.what_if import CorrelatedShifts, EntropicProjection, Sample, default_metrics, movable
+from agnostix.what_if import (
+    CorrelatedShifts,
+    EntropicProjection,
+    Sample,
+    Trends,
+    default_metrics,
+    movable,
+    read_trends,
+)
+from agnostix.what_if.metrics import prediction_means
 
 EQUAL_KL = 0.1
 """Divergence, in nats, of the equal shifts by which features are ranked."""
@@ -62,6 +71,7 @@ class ReportData:
     curves: WhatIfCurves  # the outcome along each feature, by group if there are groups
     moment_curves: list[MomentCurve]  # over all rows, for the slider
     scenarios: list[ScenarioResult]
+    trends: Trends  # what is certain of the sentences on curves and labels, together
     skipped: tuple[tuple[str, Any, str], ...]  # feature, group and reason of columns without targets
     timings: dict[str, float] = field(default_factory=dict)  # seconds by stage
     rows: list[ExplainedRow] = field(default_factory=list)
@@ -188,6 +198,7 @@ def _population_data(inputs: ReportInputs, projection: EntropicProjection) -> Re
     by_group = (
         projection.explain(features=features, by=inputs.by).sel(outputs=output) if inputs.by else curves
     )
+    moment_curves = _moment_curves(projection, curves)
     return ReportData(
         inputs,
         projection,
@@ -197,8 +208,9 @@ def _population_data(inputs: ReportInputs, projection: EntropicProjection) -> Re
         ranking,
         ranked[ranked["output"].isna()].reset_index(drop=True),
         by_group,
-        _moment_curves(projection, curves),
+        moment_curves,
         scenarios,
+        _trends(projection, output, moment_curves, features),
         _skipped(projection),
     )
 
@@ -260,6 +272,29 @@ def _moment_curves(projection: EntropicProjection, curves: WhatIfCurves) -> list
             curve = by_level[level].reset_index(drop=True)
             out.append(MomentCurve(str(feature), level, curve, others, shifts))
     return out
+
+
+def _trends(
+    projection: EntropicProjection, output: str, moment_curves: list[MomentCurve], features: list[str]
+) -> Trends:
+    """What is certain of all curves and labels that the page describes, at once."""
+    quantity = next(one for one in prediction_means(projection.predictions_) if one.output == output)
+    supported = {
+        one.feature: supported_points(one.curve)["target"].to_numpy(dtype=float)
+        for one in moment_curves
+        if not projection.table_.column(one.feature).levels
+    }
+    sample = Sample.from_table(projection.table_, [quantity])
+    # The columns shown were chosen by their changes among all: an error is as likely in any of these.
+    config, n_all = projection.config_, len(movable(sample, None)[0])
+    level = 1.0 - (1.0 - config.confidence_level) * len(features) / max(n_all, len(features))
+    with_labels = [name for name in features if projection.table_.column(name).levels]
+    return read_trends(sample, replace(config, confidence_level=level), supported, EQUAL_KL, with_labels)
+
+
+def supported_points(curve: pd.DataFrame) -> pd.DataFrame:
+    """The part of a curve that sentences are about: enough rows carry it."""
+    return curve[curve["status"] == "ok"]
 
 
 def _most_frequent(rows: pd.DataFrame, column: Any) -> dict[Any, pd.DataFrame]:

@@ -13,7 +13,7 @@ from agnostix.core.models import as_predictor
 from agnostix.core.names import label_text
 from agnostix.plotting.fidelity import CLOSE, POOR_LEAF, ROUGH, how_closely
 from agnostix.plotting.tree import LEVEL
-from agnostix.report.data import ReportData
+from agnostix.report.data import ReportData, supported_points
 from agnostix.report.formatting import (
     MINUS,
     THIN_SPACE,
@@ -27,6 +27,7 @@ from agnostix.report.formatting import (
 )
 from agnostix.report.sentences_scenarios import instead, scenario_heading
 from agnostix.surrogate_tree import MimicTree
+from agnostix.what_if import Trend, Trends
 
 _N_FINDINGS = 3
 _SMALL = 0.1
@@ -124,54 +125,70 @@ def _small_changes(data: ReportData) -> list[str]:
     ]
 
 
-def curve_sentence(feature: str, curve: pd.DataFrame, name: str, scale: Scale) -> str:
+def curve_sentence(
+    feature: str, curve: pd.DataFrame, trend: Trend | None, name: str, scale: Scale, level: float
+) -> str:
     """The shape of a numeric feature's curve over all rows, and its slope at the observed average."""
-    supported = curve[curve["status"] == "ok"]
-    if len(supported) < 3:
+    supported = supported_points(curve)
+    if len(supported) < 3 or trend is None:
         return (
             f"Too few rows support another average of {feature} to describe the curve; read the band, not "
             "the line."
         )
     x, y = supported["target"].to_numpy(dtype=float), supported["value"].to_numpy(dtype=float)
-    observed = int(np.argmin(np.abs(supported["kl"].to_numpy(dtype=float))))
-    slope = float(supported["slope"].iloc[observed])
+    first, last = (trend.first, trend.last) if trend.direction else (0, x.size - 1)
     digits = distinguishing_digits(x)
-    step = 10.0 ** np.floor(np.log10(max(np.ptp(x) / 4.0, 1e-300)))
-    change = scale.factor * step * slope
-    signed = f"{'+' if change > 0 else ''}{number(change, 2)}" + (" points" if scale.in_percent else "")
-    shape = _shape(x, y, float(np.nanmax(supported["std_error"])), scale)
+    beyond = "" if (first, last) == (0, x.size - 1) else "; whether it goes on beyond, too few rows tell"
     return (
-        f"As the average shifts from {number(x[0], digits)} to {number(x[-1], digits)}, the {name} {shape}. "
-        f"Near the observed average, {number(x[observed], digits)}, raising it by {number(step, 1)} goes "
-        f"with a change of {signed}."
+        f"As the average shifts from {number(x[first], digits)} to {number(x[last], digits)}, the {name} "
+        f"{_shape(x, y, trend, scale)}{beyond}. {_slope(supported, scale, level)}"
     )
 
 
-def _shape(x: np.ndarray, y: np.ndarray, error: float, scale: Scale) -> str:
-    """Where a curve rises and falls by more than two standard errors."""
-    first, last, digits = scale.value(y[0]), scale.value(y[-1]), distinguishing_digits(x)
-    top, bottom = int(y.argmax()), int(y.argmin())
-    ends = (0, y.size - 1)
-    if np.ptp(y) <= 2.0 * error:
-        return f"stays near {scale.value(float(y.mean()))}"
-    if top not in ends and y[top] - max(y[0], y[-1]) > 2.0 * error:
-        peak = f"{scale.value(y[top])} at {number(x[top], digits)}"
-        return f"rises from {first} to {peak} and falls to {last}"
-    if bottom not in ends and min(y[0], y[-1]) - y[bottom] > 2.0 * error:
-        trough = f"{scale.value(y[bottom])} at {number(x[bottom], digits)}"
-        return f"falls from {first} to {trough} and rises to {last}"
-    if abs(y[-1] - y[0]) <= 2.0 * error:
-        return f"stays between {scale.value(y[bottom])} and {scale.value(y[top])}"
-    return f"{'rises' if y[-1] > y[0] else 'falls'} from {first} to {last}"
+def _slope(supported: pd.DataFrame, scale: Scale, level: float) -> str:
+    """The slope at the observed average, with its interval."""
+    x = supported["target"].to_numpy(dtype=float)
+    observed = int(np.argmin(np.abs(supported["kl"].to_numpy(dtype=float))))
+    step = 10.0 ** np.floor(np.log10(max(np.ptp(x) / 4.0, 1e-300)))
+    ends = supported[["slope", "slope_low", "slope_high"]].to_numpy(dtype=float)[observed]
+    change, low, high = (scale.factor * step * end for end in ends)
+    points = " points" if scale.in_percent else ""
+    interval = f" ({percent(level)} interval {_signed(low)} to {_signed(high)})"
+    known = f"{_signed(change)}{points}{interval if np.isfinite([low, high]).all() else ''}"
+    at = number(x[observed], distinguishing_digits(x))
+    return f"Near the observed average, {at}, raising it by {number(step, 1)} goes with a change of {known}."
 
 
-def levels_sentence(feature: str, ranking: pd.DataFrame, name: str, scale: Scale) -> str:
+def _signed(change: float) -> str:
+    """A change with its sign, two significant digits."""
+    return f"{'+' if change > 0 else ''}{number(change, 2)}"
+
+
+def _shape(x: np.ndarray, y: np.ndarray, trend: Trend, scale: Scale) -> str:
+    """Where a curve certainly rises and falls."""
+    first, last = scale.value(y[trend.first]), scale.value(y[trend.last])
+    there, back = ("rises", "falls") if trend.direction > 0 else ("falls", "rises")
+    if trend.direction == 0:
+        low, high = scale.value(float(y.min())), scale.value(float(y.max()))
+        if low == high:
+            return f"stays near {low}"
+        return f"stays between {low} and {high}, no more than chance could explain"
+    if trend.turn is None:
+        return f"{there} from {first} to {last}"
+    far = int(y.argmax() if trend.direction > 0 else y.argmin())
+    far = far if trend.first < far < trend.last else trend.turn
+    at = f"{scale.value(y[far])} at {number(x[far], distinguishing_digits(x))}"
+    return f"{there} from {first} to {at} and {back} to {last}"
+
+
+def levels_sentence(feature: str, ranking: pd.DataFrame, trends: Trends, name: str, scale: Scale) -> str:
     """The levels of a column that change the outcome most as they become more frequent."""
     up = ranking[(ranking["direction"] == "up") & np.isfinite(ranking["change"].astype(float))]
     if ranking["level"].nunique() == 2:
         up = up[up["level"] == ranking["level"].iloc[-1]]
     order = up["change"].abs().sort_values(ascending=False, kind="stable").index
-    certain = [r for r in up.loc[order].to_dict("records") if r["change_low"] > 0 or r["change_high"] < 0][:3]
+    rows = up.loc[order].to_dict("records")
+    certain = [r for r in rows if r["status"] == "ok" and trends.level(feature, r["level"])][:3]
     if not certain:
         return f"No level of {feature} changes the {name} by more than chance could explain."
     texts = [label_text(row["level"], ranking["level"]) for row in certain]
@@ -282,7 +299,8 @@ def caveats(data: ReportData) -> list[str]:
         _thin_support(data),
         f"Intervals have {percent(data.inputs.confidence_level)} confidence. They cover the sampling of the "
         "rows for this model, not the training of the model on other rows. In the findings and rankings they "
-        "are simultaneous: they hold together for everything compared. On curves and in scenarios each holds "
+        "are simultaneous: they hold together for everything compared, and so do all words on curves: rises, "
+        "falls, changes. Intervals on curves, of slopes and in scenarios hold each "
         "on its own and takes the stated averages as exact; at the observed average they are therefore "
         "narrower than in the tables of the observed data.",
         *(

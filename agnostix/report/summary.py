@@ -53,6 +53,10 @@ SCHEMA_VERSION = 3
 _N_SHIFTS = 3
 """Correlated shifts at each target of a curve: the largest."""
 _LEAST_SHIFT = 0.05
+_CURVE_COLUMNS = (
+    *("target", "value", "std_error", "low", "high"),
+    *("slope", "slope_std_error", "slope_low", "slope_high", "kl", "max_weight"),
+)
 
 
 def summarize(data: ReportData) -> dict[str, Any]:
@@ -143,11 +147,12 @@ def _feature(data: ReportData, feature: str) -> dict[str, Any]:
     name, scale = data.outcome_name, data.scale
     if is_categorical:
         ranking = data.ranking[data.ranking["feature"] == feature]
-        sentence = levels_sentence(feature, ranking, name, scale)
+        sentence = levels_sentence(feature, ranking, data.trends, name, scale)
     else:
         # Over all rows, also where the figure has a curve for each group.
         curve = next(moment.curve for moment in data.moment_curves if moment.feature == feature)
-        sentence = curve_sentence(feature, curve, name, scale)
+        trend = data.trends.curves.get(feature)
+        sentence = curve_sentence(feature, curve, trend, name, scale, data.inputs.confidence_level)
     return {
         "name": feature,
         "kind": "categorical" if is_categorical else "numeric",
@@ -166,7 +171,7 @@ def _curve(moment: MomentCurve, data: ReportData) -> dict[str, Any]:
     ]
     columns = {
         name: [rounded(v, significant_digits(name)) for v in curve[name].to_numpy(dtype=float)]
-        for name in ("target", "value", "std_error", "low", "high", "slope", "kl", "max_weight")
+        for name in _CURVE_COLUMNS
     }
     ess_fraction = curve["ess"].to_numpy(dtype=float) / data.projection.table_.base_ess
     return {

@@ -18,8 +18,9 @@ from agnostix.core.reproducibility import multiply, one_blas_thread, sums_of_squ
 from agnostix.core.row_sources import working_memory
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.shapley.coalition_values import CoalitionValues, LinkedValues
-from agnostix.shapley.coalitions import N_RESIDUALS, CoalitionPlan, Coalitions
-from agnostix.shapley.kriging import KernelParams, Kriging, learn_kernel
+from agnostix.shapley.coalitions import N_RESIDUALS, CoalitionPlan, Coalitions, count_pairs
+from agnostix.shapley.jackknife import OwnKernelOperator
+from agnostix.shapley.kriging import KernelParams, Kriging
 from agnostix.shapley.pair_regression import PairRegression
 from agnostix.shapley.residual_noise import NoisePrior, Spread, blend, effective_number
 
@@ -106,6 +107,13 @@ class PairOperator:
         return np.divide(1.0, diagonal, out=np.zeros_like(diagonal), where=told)[:, None]
 
 
+def learn_operator(coalitions: Coalitions, values: CoalitionValues) -> Operator:
+    """Operator of the games of one row, under a kernel of their own."""
+    if coalitions.n_pairs == count_pairs(coalitions.n_players):
+        return build_operator(coalitions, KernelParams.without_kernel(coalitions.n_players))
+    return OwnKernelOperator.learn(coalitions, values)
+
+
 @one_blas_thread
 def build_operator(coalitions: Coalitions, params: KernelParams, same_games: bool = False) -> PairOperator:
     """Operator of a design; `same_games` if the kernel was learned from the games that it will solve."""
@@ -172,8 +180,8 @@ class ShapleyResult:
     def relative_errors(self, level: float) -> Floats:
         """Largest coalition error of each row (n_rows,), relative to the range of its values by output.
 
-        In units of which 1.96 are the half width of Student's interval of this level. The degrees of freedom are
-        the median of the values': those of single ones are themselves uncertain, and the least of many too few.
+        In units of which 1.96 are the half width of Student's interval of this level. Degrees of freedom are the
+        median of a row's: those of single values are themselves uncertain, and the least of many too few.
         """
         if self.values.shape[1] == 0:
             return np.zeros(self.values.shape[0])
@@ -261,8 +269,7 @@ def _estimate_block(
     values = linked.values(means)
     if operator is None:
         assert plan.coalitions is not None
-        params = learn_kernel(plan.coalitions, *values.differences())
-        operator = build_operator(plan.coalitions, params, same_games=True)
+        operator = learn_operator(plan.coalitions, values)
     shapley_values, of_coalitions, dof = operator.solve(values)
     components = linked.components(means)
     n = np.full(means.shape[2], plan.n_evaluations)

@@ -36,8 +36,8 @@ N_PILOTS = 8
 """Rows from which `fit` learns a kernel."""
 MAX_POOLED_PAIRS = 2048
 """Pairs up to which a kernel is learned in `fit`; above it, factorization costs more than it brings."""
-MAX_ROW_PAIRS = 256
-"""Pairs up to which each row gets a kernel of its own where none can be learned in `fit`."""
+MAX_ROW_PAIRS = 4096
+"""Pairs up to which each row gets a kernel of its own where none can be learned in `fit`, by their memory."""
 
 _FEWER = {True: "group columns with feature_groups", False: "use a masker with fewer features"}
 """How to have fewer features, by whether they are columns of a table."""
@@ -71,7 +71,7 @@ class KernelShapExplainer(BackgroundExplainer):
         sampled. "pooled": learned once, in `fit`, from 8 pilot rows.
         "row": learned for each row from its own coalition values. "none": least
         squares. "auto": "pooled" for tables up to 2,048 pairs of coalitions, "row"
-        for other input up to 256, else "none".
+        for other input up to 4,096, else "none".
     background : {"sample", "medoids", "all"}, default="sample"
         Background rows. "sample": drawn without replacement from the rows seen in
         `fit`. "medoids": the central rows of clusters, weighted by cluster size.

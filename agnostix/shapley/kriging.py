@@ -23,7 +23,9 @@ References
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, partial
 
 import numpy as np
 from scipy.linalg import cholesky, solve_triangular
@@ -103,7 +105,8 @@ _GAMMAS = (0.01, 0.1, 0.6, 2.0)
 _FIRST_POWERS = (1.0,)
 _POWERS = (0.0, 0.5, 1.0, 1.25)
 _RHOS = np.r_[0.0, 10.0 ** np.arange(-3.0, 14.25, 0.5)]
-_N_LEARNED = 3
+N_LEARNED = 3
+"""Parameters of a kernel."""
 _EXACT = 1e-10
 """Residual of a game, relative to its size, below which it is rounding and says nothing about the kernel."""
 
@@ -145,39 +148,92 @@ class KernelParams:
 @one_blas_thread
 def learn_kernel(coalitions: Coalitions, differences: Floats, delta: Floats) -> KernelParams:
     """Kernel of games in any units by their differences (n_pairs, n_games) and delta (n_games,)."""
-    d = coalitions.n_players
-    n = min(coalitions.n_pairs, d - 1 + MAX_LEARNING_DOF)
-    regression = PairRegression.from_coalitions(coalitions.prefix(n))
-    data = np.vstack([differences[:n], delta])
-    residual = np.square(regression.contrasts.T @ data).sum(0)
-    informative = data[:, residual > _EXACT**2 * np.square(data).sum(0)]
-    best = _Candidate(np.ones(d), 0.0, 1.0, 0.0)
-    if regression.dof >= 2 and informative.shape[1]:
-        best = _search(regression, informative)
+    data = np.vstack([differences, delta])
+    regression, data = _learning_part(coalitions, data)
+    best, n_informative = _most_likely(regression, data)
     kriging = Kriging.from_regression(regression, best.scales, best.rho)
     noise = _learn_noise(regression, kriging, data)
-    lost_dof = _N_LEARNED / max(1, informative.shape[1])
+    lost_dof = N_LEARNED / max(1, n_informative)
     return KernelParams(best.scales, best.rho, best.gamma, best.power, noise, lost_dof)
 
 
+def most_likely_kernel(
+    coalitions: Coalitions, data: Floats, start: Candidate | None = None
+) -> tuple[Candidate, int]:
+    """Kernel for data (n_pairs + 1, n_games), and the number of games that say something of it.
+
+    Uphill from `start` instead of over the whole grid. ValueError if the pairs do not determine the values.
+    """
+    return _most_likely(*_learning_part(coalitions, data), start)
+
+
+def _learning_part(coalitions: Coalitions, data: Floats) -> tuple[PairRegression, Floats]:
+    """The regression of the first pairs, as many as learning needs, and their data."""
+    n = min(coalitions.n_pairs, coalitions.n_players - 1 + MAX_LEARNING_DOF)
+    return PairRegression.from_coalitions(coalitions.prefix(n)), np.vstack([data[:n], data[-1:]])
+
+
+def _most_likely(
+    regression: PairRegression, data: Floats, start: Candidate | None = None
+) -> tuple[Candidate, int]:
+    """The most likely kernel, and the number of games with residuals."""
+    residual = np.square(regression.contrasts.T @ data).sum(0)
+    informative = data[:, residual > _EXACT**2 * np.square(data).sum(0)]
+    if regression.dof < 2 or not informative.shape[1]:
+        return Candidate.none(regression.n_players), informative.shape[1]
+    return _search(regression, informative, start), informative.shape[1]
+
+
 @dataclass(frozen=True)
-class _Candidate:
-    scales: Floats
+class Candidate:
+    """A kernel of the grid."""
+
+    scales: Floats  # (n_players,)
     rho: float
     gamma: float
     power: float
     likelihood: float = -np.inf
 
+    @classmethod
+    def none(cls, n_players: int) -> Candidate:
+        """No kernel."""
+        return cls(np.ones(n_players), rho=0.0, gamma=_GAMMAS[0], power=1.0)
 
-def _search(regression: PairRegression, data: Floats) -> _Candidate:
+
+def _search(regression: PairRegression, data: Floats, start: Candidate | None) -> Candidate:
     """The most likely kernel on a grid: first with the importances of the regression, then of that kernel."""
     matrix = regression.matrix
     for powers in (_FIRST_POWERS, _POWERS):
         importances = _importances(matrix @ data)
-        fits = [_fit(regression, data, importances, gamma, power) for gamma in _GAMMAS for power in powers]
-        best = max(fits, key=lambda fit: fit.likelihood)
+        fit = cache(partial(_fit, regression, data, importances))
+        places = _grid(powers) if start is None else _uphill(fit, powers, start)
+        best = max((fit(gamma, power) for gamma, power in places), key=lambda one: one.likelihood)
         matrix = Kriging.from_regression(regression, best.scales, best.rho).matrix
     return best
+
+
+def _grid(powers: Sequence[float]) -> list[tuple[float, float]]:
+    return [(gamma, power) for gamma in _GAMMAS for power in powers]
+
+
+def _uphill(
+    fit: Callable[[float, float], Candidate], powers: Sequence[float], start: Candidate
+) -> list[tuple[float, float]]:
+    """The place of the grid from which no step along gamma or power is more likely, seen from `start`."""
+    gamma, power = _GAMMAS.index(start.gamma), powers.index(start.power) if start.power in powers else 0
+    while True:
+        steps = [
+            (gamma, power),
+            (gamma - 1, power),
+            (gamma + 1, power),
+            (gamma, power - 1),
+            (gamma, power + 1),
+        ]
+        inside = [(g, p) for g, p in steps if 0 <= g < len(_GAMMAS) and 0 <= p < len(powers)]
+        best = max(inside, key=lambda place: fit(_GAMMAS[place[0]], powers[place[1]]).likelihood)
+        if best == (gamma, power):
+            return [(_GAMMAS[gamma], powers[power])]
+        gamma, power = best
 
 
 def _importances(values: Floats) -> Floats:
@@ -188,13 +244,13 @@ def _importances(values: Floats) -> Floats:
 
 def _fit(
     regression: PairRegression, data: Floats, importances: Floats, gamma: float, power: float
-) -> _Candidate:
+) -> Candidate:
     """The most likely rho of the grid."""
     shape = importances**power
     scales = gamma * shape / shape.mean() if shape.any() else np.full(shape.size, gamma)
     likelihoods = Spectrum.from_regression(regression, scales).likelihoods(data, _RHOS)
     best = int(likelihoods.argmax())
-    return _Candidate(scales, float(_RHOS[best]), gamma, power, float(likelihoods[best]))
+    return Candidate(scales, float(_RHOS[best]), gamma, power, float(likelihoods[best]))
 
 
 def _learn_noise(regression: PairRegression, kriging: Kriging, data: Floats) -> NoisePrior:

@@ -14,8 +14,27 @@ import numpy as np
 from scipy.linalg import qr, solve_triangular
 
 from agnostix.core.reproducibility import one_blas_thread
-from agnostix.core.typing import Floats
+from agnostix.core.typing import Codes, Floats
 from agnostix.shapley.coalitions import Coalitions
+
+
+@dataclass(frozen=True)
+class PairDesign:
+    """Pairs: how their differences depend on the Shapley values of an additive game, and their noise."""
+
+    signs: Floats  # (n_pairs, n_players), x of each pair
+    noise: Floats  # (n_pairs,), relative variances 1 / w, of mean 1
+
+    @classmethod
+    def from_coalitions(cls, coalitions: Coalitions) -> PairDesign:
+        """Signs and noise of pairs."""
+        noise = 1.0 / coalitions.kernel_weights()
+        noise /= noise.mean() if noise.size else 1.0
+        return cls(np.where(coalitions.masks, 1.0, -1.0), noise)
+
+    def __getitem__(self, pairs: Codes | slice) -> PairDesign:
+        """Some of the pairs."""
+        return PairDesign(self.signs[pairs], self.noise[pairs])
 
 
 @dataclass(frozen=True)
@@ -31,19 +50,17 @@ class PairRegression:
     @one_blas_thread
     def from_coalitions(cls, coalitions: Coalitions) -> PairRegression:
         """Factorize a design of at least n_players - 1 pairs; ValueError if it is singular."""
-        signs = 2.0 * coalitions.masks - 1.0
-        n, d = signs.shape
-        noise = 1.0 / coalitions.kernel_weights()
-        noise /= noise.mean() if n else 1.0
-        basis = _zero_sum_basis(d)
-        root = 1.0 / np.sqrt(noise)
+        design = PairDesign.from_coalitions(coalitions)
+        signs, d = design.signs, coalitions.n_players
+        basis = zero_sum_basis(d)
+        root = 1.0 / np.sqrt(design.noise)
         q, r = _factorize(root[:, None] * (signs @ basis))
         means = signs.mean(1)
         matrix = np.c_[basis @ (solve_triangular(r, q[:, : d - 1].T) * root), np.full(d, 1.0 / d)]
         matrix[:, -1] -= matrix[:, :-1] @ means
         residual = root[:, None] * q[:, d - 1 :]
         contrasts = np.vstack([residual, -means @ residual])
-        return cls(np.vstack([signs, np.ones(d)]), np.r_[noise, 0.0], matrix, contrasts)
+        return cls(np.vstack([signs, np.ones(d)]), np.r_[design.noise, 0.0], matrix, contrasts)
 
     @property
     def n_pairs(self) -> int:
@@ -61,7 +78,7 @@ class PairRegression:
         return self.contrasts.shape[1]
 
 
-def _zero_sum_basis(d: int) -> Floats:
+def zero_sum_basis(d: int) -> Floats:
     """Orthonormal basis (d, d - 1) of the vectors that sum to 0 (Helmert's)."""
     k = np.arange(1, d)
     basis = np.triu(np.ones((d, d - 1)))

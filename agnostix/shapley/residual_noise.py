@@ -121,8 +121,8 @@ class NoisePrior:
 def blend(expected: Floats, dof: float, left_out: Floats, left_out_dof: Floats) -> tuple[Floats, Floats]:
     """Variances and degrees of freedom (n_players, n_games): the mean of a kernel's and of a jackknife's.
 
-    A kernel knows how players interact in general, the jackknife over pairs which of them do in this game. The
-    latter is too large where single pairs carry much, so that its game's variance is limited.
+    A kernel knows how players interact in general, the jackknife over pairs which of them do in this game.
+    The latter is too large where single pairs carry much, so that its game's variance is limited.
     """
     every = np.ones((1, len(expected)))  # a product, so that the bits of a game do not depend on others
     total, largest = multiply(every, expected), multiply(every, left_out)

@@ -4,6 +4,7 @@ from agnostix.testing.battery import all_explainers, check_explainer, parametriz
 from agnostix.testing.checks_random import check_case, check_random_case
 from agnostix.testing.doubles import (
     AdditiveModel,
+    ConjunctionModel,
     ConstantModel,
     CountingModel,
     IgnoringModel,
@@ -24,6 +25,7 @@ from agnostix.testing.random_cases import Case, random_case
 __all__ = [
     "AdditiveModel",
     "Case",
+    "ConjunctionModel",
     "ConstantModel",
     "CountingModel",
     "IgnoringModel",

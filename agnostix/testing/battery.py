@@ -19,6 +19,7 @@ from agnostix.testing import (
     checks_estimator,
     checks_execution,
     checks_inputs,
+    checks_intervals,
     checks_values,
 )
 from agnostix.testing.harness import explains_population, takes_tables
@@ -52,6 +53,8 @@ CHECKS: tuple[Check, ...] = (
     checks_values.check_values_sum_to_zero_over_outputs,
     checks_values.check_outputs_parameter,
     checks_values.check_std_errors,
+    checks_intervals.check_intervals,
+    checks_intervals.check_exact_values,
     checks_values.check_feature_groups,
     checks_errors.check_model_failure_reported,
     checks_errors.check_no_worker_left,
@@ -74,6 +77,8 @@ _APPLIES: dict[Check, Callable[[Any], bool]] = {
     checks_estimator.check_transform: lambda one: hasattr(one, "transform") and takes_tables(one),
     checks_values.check_completeness: _explains_rows,
     checks_values.check_ignored_feature: _explains_rows,
+    checks_intervals.check_intervals: _explains_rows,
+    checks_intervals.check_exact_values: _explains_rows,
     checks_values.check_outputs_parameter: lambda one: "outputs" in one.get_params(deep=False),
     checks_values.check_feature_groups: lambda one: (
         "feature_groups" in one.get_params(deep=False) and takes_tables(one)

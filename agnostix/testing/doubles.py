@@ -57,6 +57,23 @@ class InteractionModel:
 
 
 @dataclass(frozen=True)
+class ConjunctionModel:
+    """1 where all columns are above 0, else 0: a step that few rows and few masks meet.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from agnostix.testing import ConjunctionModel
+    >>> ConjunctionModel()(np.array([[1.0, 2.0], [1.0, -2.0]]))
+    array([1., 0.])
+    """
+
+    def __call__(self, X: Any) -> Floats:
+        above = [np.asarray(column) > 0 for column in number_columns(X)]
+        return np.logical_and.reduce(above).astype(float)
+
+
+@dataclass(frozen=True)
 class IgnoringModel:
     """`InteractionModel` on all columns but one.
 

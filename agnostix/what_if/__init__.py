@@ -5,14 +5,15 @@ weights b, statistics phi_i of the rows and targets t, the weights are
 
     w = argmin sum_i w_i log(w_i / b_i)  such that  sum_i w_i phi_i = t,  so  w_i = b_i exp(xi' phi_i) / Z
 
-Divergence       KL(w || b) in nats: `inference.WeightDiagnostics`, for curves `response_curves._diagnose`.
+Divergence       KL(w || b) in nats: `inference.WeightDiagnostics`, for curves `responses._diagnose`.
 Solver           Several moments: `calibration.project`, a proximal Newton method on the dual in xi, which
                  takes ranges, soft targets, bounds on weights and other divergences too.
                  One moment, many targets: `tilting.solve_targets` and `solve_kl`, safeguarded Newton steps
                  over `distinct_values`: equal rows merged, or Chebyshev nodes of a continuous column.
 Standard error   `inference`: the delta method with leverage (`Influence`) for means and for metrics with a
                  known derivative (`metrics`), a jackknife over blocks of rows for the others, Student's t
-                 (`interval`). For curves the same in sums over distinct values: `response_curves`.
+                 (`interval`). For curves the same in sums over distinct values: `responses`.
+Words            What is certain of several curves at once, for sentences: `trends`.
 Fill             None: no value is replaced. A row counts where the shifted column has a value
                  (`sample.keep_complete_rows`).
 Support          "thin" and "boundary": `inference.classify_support`. Infeasible targets, why and the nearest
@@ -55,6 +56,7 @@ from agnostix.what_if.metrics import default_metrics
 from agnostix.what_if.pixels import PixelProjection
 from agnostix.what_if.sample import Sample, movable
 from agnostix.what_if.table import Column
+from agnostix.what_if.trends import Trend, Trends, read_trends
 
 __all__ = [
     "Column",
@@ -78,11 +80,14 @@ __all__ = [
     "Sample",
     "SelectionRate",
     "StatisticalParity",
+    "Trend",
+    "Trends",
     "TruePositiveRate",
     "Variance",
     "default_metrics",
     "explain_gap",
     "measure_fairness",
     "movable",
+    "read_trends",
     "stress_fairness",
 ]

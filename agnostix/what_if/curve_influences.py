@@ -10,6 +10,9 @@ from agnostix.what_if.metrics import MeanQuantity, SmoothQuantity
 from agnostix.what_if.moments import MomentStatistic
 from agnostix.what_if.tilting import ExponentialTilts, density_ratio
 
+_STEP = 1e-3
+"""Half of the step, in standard deviations of the target, over which a derivative is taken."""
+
 
 def tilted_weights(moment: MomentStatistic, xi: float) -> Floats:
     """Weights (n_rows,) tilted by a multiplier."""
@@ -25,6 +28,31 @@ def influence_at(moment: MomentStatistic, tilts: ExponentialTilts, j: int) -> tu
     influence = Influence.from_weights(centered, weights, sample.base, sample.design)
     fixed = tilts.kl is None or xi == 0.0 or not np.isfinite(xi)
     return influence, None if fixed else (weights - sample.base) / xi
+
+
+def mean_slope_influences(influence: Influence, outcomes: Floats) -> Floats:
+    """Influences (n_rows, n_outcomes) on the slopes of means by the target, of one statistic."""
+    distance = influence.directions
+    variance = float(influence.weights @ distance[:, 0] ** 2)
+    residual = outcomes - influence.weights @ outcomes - distance * influence.slopes(outcomes)[0]
+    curved = (influence.weights * distance[:, 0] ** 2) @ residual / variance
+    return (influence.inflated * distance[:, 0] / variance)[:, None] * (residual - curved)
+
+
+def slope_influences(moment: MomentStatistic, xi: float, quantity: SmoothQuantity) -> Floats:
+    """Influences (n_rows,) on the slope by the standardized target: their difference over a small step."""
+    sample, z = moment.sample, moment.statistic.z
+    at_xi = tilted_weights(moment, xi)
+    step = _STEP / max(float(at_xi @ (z - at_xi @ z) ** 2), np.finfo(float).tiny)
+    means, moves = [], []
+    for one in (xi - step, xi + step):
+        weights = tilted_weights(moment, one)
+        means.append(float(weights @ z))
+        centered = (z - means[-1])[:, None]
+        influence = Influence.from_weights(centered, weights, sample.base, sample.design)
+        psi = sample.restrict(quantity.measure(sample.expand(weights))[1])[:, None]
+        moves.append(influence.of_rows(psi)[:, 0])
+    return np.asarray((moves[1] - moves[0]) / (means[1] - means[0]), dtype=np.float64)
 
 
 def row_influences(moment: MomentStatistic, tilts: ExponentialTilts, *, leverage: bool) -> Floats:

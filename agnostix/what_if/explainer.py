@@ -283,7 +283,9 @@ class EntropicProjection(PopulationExplainer):
         -------
         WhatIfCurves
             A target outside the range of the data has status "infeasible" and NaN.
-            The column ``n_rows`` counts the rows that have a value of the feature.
+            The column ``n_rows`` counts the rows that have a value of the feature;
+            ``slope`` is the derivative by the target, with its own standard
+            error and interval (NaN for metrics without a known derivative).
 
         Raises
         ------

@@ -1,11 +1,6 @@
 """Every quantity along the targets of one moment, with standard errors, slopes and weight diagnostics.
 
-Sums run over distinct values, for all targets and outcomes in a few matrix products. The standard errors are
-those of `inference` for one statistic z. If the divergence is fixed instead of the target, the target depends
-on the rows: row i shifts it by (w_i - b_i) / xi, and the outcome by the slope times that.
-
-Stacked columns are measured together: arrays then have a first axis of columns. How much an outcome changes
-from the first target of a column to the last has an error of its own, since both rest on the same rows.
+Sums run over distinct values, for all targets and outcomes in a few matrix products (`responses`).
 
 Equal rows share their influence only where rows are independent; with clusters or strata errors are those of
 the rows (`curve_influences`), and those of the bootstrap come from draws (`curve_draws`).
@@ -20,21 +15,27 @@ import numpy as np
 
 from agnostix.core.typing import Bools, Floats
 from agnostix.what_if.curve_draws import CurveStatistics
-from agnostix.what_if.curve_influences import influence_at, row_influences, tilted_weights
-from agnostix.what_if.distinct_values import DistinctValues, collapse, weigh
+from agnostix.what_if.curve_influences import (
+    influence_at,
+    mean_slope_influences,
+    row_influences,
+    slope_influences,
+    tilted_weights,
+)
+from agnostix.what_if.distinct_values import DistinctValues, collapse
 from agnostix.what_if.inference import (
-    MAX_LEVERAGE,
-    MIN_CARRIED_WEIGHT,
     assign_blocks,
     classify_support,
     compute_gain_ess,
     interval,
     jackknife,
+    unit_errors,
 )
 from agnostix.what_if.inference.bands import pointwise_level
 from agnostix.what_if.inference.bootstrap import Replicates, replicate
 from agnostix.what_if.metrics import BlockQuantity, MeanQuantity, Quantity, SmoothQuantity
 from agnostix.what_if.moments import MomentStatistic
+from agnostix.what_if.responses import Responses, compute_responses
 from agnostix.what_if.sample import ProjectionConfig
 from agnostix.what_if.tilting import (
     EDGE,
@@ -45,164 +46,7 @@ from agnostix.what_if.tilting import (
     solve_targets,
 )
 
-_MAX_CELLS = 500_000
 _TRUSTED = 1e-11
-
-
-@dataclass(frozen=True)
-class Responses:
-    """Outcomes and weight diagnostics under tilted weights, one row per target."""
-
-    # Of stacked columns every array has a first axis of columns.
-
-    values: Floats  # (n_targets, n_outcomes), weighted means
-    std_errors: Floats  # (n_targets, n_outcomes)
-    slopes: Floats  # (n_targets, n_outcomes), derivatives by the standardized target
-    change_errors: Floats  # (n_targets, n_outcomes), of the difference to the base mean
-    kl: Floats  # (n_targets,), divergence in nats
-    ess: Floats  # (n_targets,), effective sample size
-    max_weight: Floats  # (n_targets,), of weights that sum to 1
-    gain_ess: Floats  # (n_targets,), effective sample size of the rows that gain weight
-
-
-def compute_responses(distinct: DistinctValues, tilts: ExponentialTilts) -> Responses:
-    """All outcomes at all targets; NaN if infeasible."""
-    block = max(1, _MAX_CELLS // distinct.points.size)
-    starts = range(0, max(tilts.xi.size, 1), block)
-    parts = [
-        _TiltedRows.from_tilts(
-            distinct, tilts.targets[s : s + block], tilts.xi[s : s + block], tilts.kl is not None
-        ).responses()
-        for s in starts
-    ]
-    if len(parts) == 1:
-        return parts[0]
-    return Responses(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Responses)))
-
-
-def compare_ends(distinct: DistinctValues, tilts: ExponentialTilts) -> tuple[Responses, Floats]:
-    """Responses of stacked columns, and the errors (n_columns, n_outcomes) of last less first target."""
-    tilted = _TiltedRows.from_tilts(distinct, tilts.targets, tilts.xi, tilts.kl is not None)
-    errors = tilted.end_errors()
-    return tilted.responses(with_changes=False), errors
-
-
-@dataclass(frozen=True)
-class _TiltedRows:
-    """Tilted weights at each target, and what a row with them does to the outcomes."""
-
-    distinct: DistinctValues
-    xi: Floats  # ([n_columns,] n_targets)
-    ratio: Floats  # ([n_columns,] n_targets, n_points), tilted over base weight
-    inflated: Floats  # the same over one minus leverage
-    along: Floats  # of the same shape, what a row adds to the slope's part
-    along_change: Floats  # the same where the target, too, depends on the rows
-    values: Floats  # ([n_columns,] n_targets, n_outcomes), weighted means
-    slopes: Floats  # ([n_columns,] n_targets, n_outcomes)
-    dominated: Bools  # ([n_columns,] n_targets), whether one row decides: its spread is unknown
-
-    @classmethod
-    def from_tilts(
-        cls, distinct: DistinctValues, targets: Floats, xi: Floats, kl_is_target: bool
-    ) -> _TiltedRows:
-        """Weights and influences at all targets."""
-        ratio = density_ratio(distinct.points, xi, distinct.span, distinct.mass)
-        distance = distinct.points[..., None, :] - targets[..., None]
-        moving = np.isfinite(xi)
-        variance = np.where(moving, weigh(ratio * distance * distance, distinct.mass), np.inf)
-        values = _multiply(ratio, distinct.first)
-        slopes = _multiply(ratio * distance, distinct.first) / variance[..., None]
-        row_mass = distinct.row_mass[..., None, :]
-        leverage = ratio * row_mass * (1.0 + distance * distance / variance[..., None])
-        inflated = ratio / (1.0 - np.minimum(leverage, MAX_LEVERAGE))
-        along = along_change = inflated * distance
-        if kl_is_target:  # the target follows from the rows, so it has an error of its own
-            with np.errstate(divide="ignore", invalid="ignore"):
-                drift = np.where(xi[..., None] != 0.0, (ratio - 1.0) / xi[..., None], 0.0)
-            along_change = along - np.where(moving[..., None], drift, 0.0)
-        carried = ratio * distinct.mass[..., None, :] > MIN_CARRIED_WEIGHT
-        dominated = np.asarray(((leverage > MAX_LEVERAGE) & carried).any(-1))
-        return cls(distinct, xi, ratio, inflated, along, along_change, values, slopes, dominated)
-
-    def responses(self, with_changes: bool = True) -> Responses:
-        """Outcomes with errors, perhaps those of changes, and weight diagnostics."""
-        kl, ess, max_weight, gain_ess = _diagnose(self.distinct, self.ratio, self.xi)
-        parts = self.inflated, self.values, self.slopes
-        std_errors = _delta_errors(self.distinct, 0.0, *parts, self.along)
-        change_errors = np.full_like(std_errors, np.nan)
-        if with_changes:
-            change_errors = _delta_errors(self.distinct, 1.0, *parts, self.along_change)
-        std_errors[self.dominated] = change_errors[self.dominated] = np.inf
-        slopes = np.where(np.isfinite(self.xi)[..., None], self.slopes, np.nan)
-        result = Responses(self.values, std_errors, slopes, change_errors, kl, ess, max_weight, gain_ess)
-        infeasible = np.isnan(self.xi)
-        for field in fields(result):
-            getattr(result, field.name)[infeasible] = np.nan
-        return result
-
-    def end_errors(self) -> Floats:
-        """Errors (n_columns, n_outcomes) of the difference between the last and the first target."""
-        # Root of the sum over rows of ``b^2 (a y + basis' factors)^2``, a polynomial in y as `_delta_errors`.
-        first, last = (self.inflated[:, k] for k in (0, -1))
-        ways = (last, self.along_change[:, -1], first, self.along_change[:, 0])
-        basis = np.stack(ways, axis=1)
-        factors = np.stack(
-            [-self.values[:, -1], -self.slopes[:, -1], self.values[:, 0], self.slopes[:, 0]], axis=1
-        )
-        a = (last - first)[:, None]
-        d = self.distinct
-        second = _multiply(a * a, d.second_sq)[:, 0]
-        cross = (_multiply(a * basis, d.first_sq) * factors).sum(1)
-        gram = (basis * d.mass_sq[..., None, :]) @ basis.swapaxes(1, 2)
-        own = ((gram @ factors) * factors).sum(1)
-        errors: Floats = np.sqrt(np.maximum(second + 2.0 * cross + own, 0.0))
-        errors[self.dominated[:, [0, -1]].any(1)] = np.inf
-        return errors
-
-
-def _multiply(terms: Floats, sums: Floats) -> Floats:
-    """Terms ([n_columns,] n_targets, n_points) by sums ([n_columns,] n_points, n_outcomes)."""
-    if terms.ndim == sums.ndim:
-        return terms @ sums
-    # One product for all columns that share their sums: many small ones would read these again and again.
-    product: Floats = terms.reshape(-1, terms.shape[-1]) @ sums
-    return product.reshape(*terms.shape[:-1], sums.shape[-1])
-
-
-def _delta_errors(
-    distinct: DistinctValues, base: float, g: Floats, values: Floats, slopes: Floats, along: Floats
-) -> Floats:
-    """Root of the sum over rows of ``b^2 (g (y - theta) - slope * along - base y)^2``."""
-    # Written as ``b^2 (a y - g theta - slope * along)^2``, a = g - base, it is a polynomial in y, summed
-    # from the sums of each distinct value; outcomes have base mean 0.
-    a = g - base
-    second = _multiply(a * a, distinct.second_sq)
-    cross = _multiply(a * g, distinct.first_sq) * values + _multiply(a * along, distinct.first_sq) * slopes
-    flat, tilted, curved = (
-        weigh(part, distinct.mass_sq)[..., None] for part in (g * g, g * along, along * along)
-    )
-    own = values**2 * flat + 2.0 * values * slopes * tilted + slopes**2 * curved
-    errors: Floats = np.sqrt(np.maximum(second - 2.0 * cross + own, 0.0))
-    return errors
-
-
-def _diagnose(distinct: DistinctValues, ratio: Floats, xi: Floats) -> tuple[Floats, Floats, Floats, Floats]:
-    ess = 1.0 / weigh(ratio * ratio, distinct.mass_sq)
-    gain = np.maximum(ratio - 1.0, 0.0)
-    gained = weigh(gain, distinct.mass)
-    still = gained <= 0.0
-    gain_ess = np.where(still, np.inf, gained**2 / np.where(still, 1.0, weigh(gain * gain, distinct.mass_sq)))
-    per_row = ratio * distinct.row_top[..., None, :]
-    if distinct.bin_widths is not None:
-        low, high = distinct.extremes
-        edge = np.where(xi > 0, high, low)
-        nearest = np.where(xi > 0, distinct.points.max(), distinct.points.min())
-        column = np.where(xi > 0, distinct.points.argmax(), distinct.points.argmin())
-        max_weight = per_row[np.arange(xi.size), column] * np.exp(xi * (edge - nearest))
-    else:
-        max_weight = per_row.max(-1)
-    log_ratio = np.log(ratio, out=np.zeros_like(ratio), where=ratio > 0)
-    return weigh(ratio * log_ratio, distinct.mass), ess, max_weight, gain_ess
 
 
 @dataclass(frozen=True)
@@ -215,6 +59,7 @@ class QuantityCurve:
     std_errors: Floats  # (n_targets,)
     slopes: Floats  # (n_targets,), derivatives by the target in the column's units
     change_errors: Floats  # (n_targets,), of the difference to the base value
+    slope_errors: Floats  # (n_targets,), NaN where the quantity has no known derivative
     draws: tuple[Replicates, Replicates] | None = None  # of values and changes, if errors are the bootstrap's
     together: float = np.nan  # level of each interval at which all of the curve hold together
     groups: Floats | None = None  # (n_targets, n_groups, 2), `groups` of `inference.interval`
@@ -261,6 +106,11 @@ class ResponseCurve:
         bounds = part.quantity.bounds
         low = np.fmin(low, np.clip(part.values - half, *bounds))
         return low, np.fmax(high, np.clip(part.values + half, *bounds))
+
+    def slope_interval(self, part: QuantityCurve, confidence_level: float) -> tuple[Floats, Floats]:
+        """Confidence interval of a quantity's slope at each target, NaN where its error is not known."""
+        most = self.moment.sample.most_degrees
+        return interval(part.slopes, part.slope_errors, self.ess, confidence_level, most_degrees=most)
 
     def _ends(self, part: QuantityCurve, values: Floats, level: float, which: int) -> tuple[Floats, Floats]:
         """Ends of intervals of its values (which 0) or changes (1)."""
@@ -366,13 +216,16 @@ def _respond_precisely(
 def _respond_by_clusters(moment: MomentStatistic, tilts: ExponentialTilts, responses: Responses) -> Responses:
     """Errors, and effective clusters that gain weight, from the rows: equal ones are in several clusters."""
     sample = moment.sample
-    errors = np.full((2, *responses.values.shape), np.nan)
+    errors, slope_errors = np.full((2, *responses.values.shape), np.nan), responses.slope_errors.copy()
     gain_ess = responses.gain_ess.copy()
     for j in np.flatnonzero(~tilts.infeasible).tolist():
         influence, drift = influence_at(moment, tilts, j)
         errors[:, j] = influence.errors(sample.outcomes, None, drift)
+        if np.isfinite(slope_errors[j]).all():
+            slope_errors[j] = unit_errors(mean_slope_influences(influence, sample.outcomes), sample.design)
         gain_ess[j] = compute_gain_ess(influence.weights, sample.base, sample.design)
-    return replace(responses, std_errors=errors[0], change_errors=errors[1], gain_ess=gain_ess)
+    own = {"std_errors": errors[0], "change_errors": errors[1], "slope_errors": slope_errors}
+    return replace(responses, **own, gain_ess=gain_ess)
 
 
 def _solve_again(exact: DistinctValues, tilts: ExponentialTilts, which: Bools) -> ExponentialTilts:
@@ -392,7 +245,9 @@ def _measure_all(
         if isinstance(quantity, MeanQuantity):
             unit, center = sample.scales[j], sample.centers[j]
             with np.errstate(over="ignore"):  # infinite by units so small that the slope is beyond numbers
-                slopes = unit / scale * responses.slopes[:, j]
+                slopes, slope_errors = (
+                    unit / scale * part[:, j] for part in (responses.slopes, responses.slope_errors)
+                )
             out.append(
                 QuantityCurve(
                     quantity,
@@ -401,6 +256,7 @@ def _measure_all(
                     unit * responses.std_errors[:, j],
                     slopes,
                     unit * responses.change_errors[:, j],
+                    slope_errors,
                 )
             )
             j += 1
@@ -417,7 +273,7 @@ def _measure_smooth(
     sample, statistic = moment.sample, moment.statistic
     base_value, psi_base = quantity.measure(sample.expand(sample.base))
     psi_base = sample.restrict(psi_base)[:, None]
-    parts = np.full((4, tilts.xi.size), np.nan)
+    parts = np.full((5, tilts.xi.size), np.nan)
     groups: list[Floats | None] = [quantity.groups_at(sample.expand(sample.base))] * tilts.xi.size
     for j in np.flatnonzero(~tilts.infeasible).tolist():
         influence, drift = influence_at(moment, tilts, j)
@@ -426,11 +282,17 @@ def _measure_smooth(
         value, psi = quantity.measure(weights)
         psi = sample.restrict(psi)[:, None]
         error, change_error = influence.errors(psi, psi_base, drift)
-        slope = influence.slopes(psi)[0, 0] / statistic.scale if np.isfinite(tilts.xi[j]) else np.nan
-        parts[:, j] = value, error[0], slope, change_error[0]
+        slope = slope_error = np.nan
+        if np.isfinite(tilts.xi[j]):
+            slope = influence.slopes(psi)[0, 0] / statistic.scale
+            moves = slope_influences(moment, float(tilts.xi[j]), quantity)
+            slope_error = float(unit_errors(moves[:, None], sample.design)[0]) / statistic.scale
+            slope_error = np.inf if influence.one_row_dominates else slope_error
+        parts[:, j] = value, error[0], slope, change_error[0], slope_error
+    values, errors, slopes, change_errors, slope_errors = parts
     together = None if quantity.groups is None else np.array(groups, dtype=float)
-    values, errors, slopes, change_errors = parts
-    return QuantityCurve(quantity, base_value, values, errors, slopes, change_errors, groups=together)
+    own = (values, errors, slopes, change_errors, slope_errors)
+    return QuantityCurve(quantity, base_value, *own, groups=together)
 
 
 def _measure_blocks(
@@ -447,7 +309,8 @@ def _measure_blocks(
     )
     without = _leave_out_blocks(moment, tilts, quantity)
     errors, change_errors = jackknife(without[:, 0]), jackknife(without[:, 1] - without[:, 2])
-    return QuantityCurve(quantity, base_value, values, errors, np.full(values.size, np.nan), change_errors)
+    unknown = np.full(values.size, np.nan)
+    return QuantityCurve(quantity, base_value, values, errors, unknown, change_errors, unknown)
 
 
 def _leave_out_blocks(moment: MomentStatistic, tilts: ExponentialTilts, quantity: BlockQuantity) -> Floats:

@@ -27,7 +27,8 @@ Targets = Mapping[str, Any]
 _NAMED = ("feature", "level", "group")
 _CURVE_COLUMNS = (
     *_NAMED,
-    *("tau", "target", "quantity", "output", "value", "std_error", "low", "high", "slope"),
+    *("tau", "target", "quantity", "output", "value", "std_error", "low", "high"),
+    *("slope", "slope_std_error", "slope_low", "slope_high"),
     *("kl", "ess", "max_weight", "status", "n_rows"),
 )
 _BAND_COLUMNS = ("band_low", "band_high")
@@ -159,7 +160,10 @@ class _FrameBlocks:
             block = self._shared(curve, group)
             block |= {"tau": taus, "quantity": part.quantity.name, "output": part.quantity.output}
             block |= {"value": part.values, "std_error": part.shown_errors[0], "low": low, "high": high}
-            block |= {"slope": part.slopes, "max_weight": curve.max_weight}
+            block |= {"slope": part.slopes, "slope_std_error": part.slope_errors}
+            ends = curve.slope_interval(part, config.confidence_level)
+            block |= dict(zip(("slope_low", "slope_high"), ends, strict=True))
+            block |= {"max_weight": curve.max_weight}
             if config.simultaneous:
                 block |= dict(zip(_BAND_COLUMNS, curve.band(part, config.confidence_level), strict=True))
             self._add(block, taus.size)

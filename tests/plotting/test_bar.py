@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -98,6 +99,30 @@ def test_bar_over_rows_equals_aggregate() -> None:
     assert [length for _, length, _ in _bars(ax)] == pytest.approx(list(frame["value"]))
     assert ax.get_xlim()[0] == 0.0
     assert ax.get_xlabel().replace("\n", " ") == "mean absolute contribution to out_$put$"
+
+
+def test_bar_joins_neighbors_whose_order_is_not_certain() -> None:
+    rng = np.random.default_rng(0)
+    common = rng.normal(size=(200, 1))
+    values = np.hstack([3 * common, 1.05 * common, common, 0.9 + rng.normal(size=(200, 1)) * 0.3])
+    display = BarDisplay.from_explanation(make(values))
+    frame = display.frame()
+    assert frame["feature"].tolist()[0] == "x0"
+    by_name = frame.set_index("feature")["is_apart"]
+    assert by_name["x0"] is True
+    for one, other in pairwise(frame["feature"]):
+        low, high = make(values).difference(one, other, how="mean_abs").interval()
+        assert by_name[one] is bool(low.item() > 0 or high.item() < 0)
+    assert by_name.iloc[-1] is None
+    pair = make(values[:, 1:3]).difference(0, 1, how="mean_abs")
+    alone = make(values[:, 1:3]).aggregate()
+    assert pair.std_errors.item() < 0.1 * alone.std_errors.min()  # the two move together
+    ax = _plot(display)
+    joined = [line for line in ax.lines if list(line.get_xdata()) == [-0.006, -0.006]]
+    assert len(joined) == sum(one is False for one in by_name) > 0
+    assert ax.get_xlabel().endswith("joined names: order not certain")
+    certain = _plot(BarDisplay.from_explanation(make(values[:, :2])))
+    assert "joined" not in certain.get_xlabel()
 
 
 def test_bar_of_only_row() -> None:

@@ -15,6 +15,7 @@ from agnostix import MimicTree, OcclusionExplainer, WhatIfReport, as_predictor
 from agnostix.exceptions import DataError
 from agnostix.report.formatting import Scale
 from agnostix.report.sentences_population import curve_sentence, levels_sentence
+from agnostix.what_if import Trend, Trends
 from tests.messages import refuses
 
 SCALE = Scale(False, 1)
@@ -112,70 +113,82 @@ def test_report_without_y_has_no_quality_part(without_y: WhatIfReport) -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "expected"),
+    ("make", "trend", "expected"),
     [
-        (lambda x: 2 * x, "rises from 20.0 to 100.0."),
-        (lambda x: -2 * x, "falls from −20.0 to −100.0."),
-        (lambda x: 5 + 0 * x, "stays near 5.0."),
-        (lambda x: -((x - 30) ** 2), "rises from −400.0 to 0.0 at 30.0 and falls to −400.0."),
-        (lambda x: (x - 20) ** 2, "falls from 100.0 to 0.0 at 20.0 and rises to 900.0."),
+        (lambda x: 2 * x, Trend(1, 0, 40), "rises from 20.0 to 100.0."),
+        (lambda x: -2 * x, Trend(-1, 0, 40), "falls from −20.0 to −100.0."),
+        (lambda x: 5 + 0 * x, Trend(0, 0, 40), "stays near 5.0."),
+        (lambda x: 2 * x, Trend(0, 0, 40), "stays between 20.0 and 100.0, no more than chance could"),
+        (
+            lambda x: -((x - 30) ** 2),
+            Trend(1, 0, 40, 20),
+            "rises from −400.0 to 0.0 at 30.0 and falls to −400.0.",
+        ),
+        (lambda x: (x - 22) ** 2, Trend(-1, 0, 40, 10), "falls from 144.0 to 0.0 at 22.0 and rises to 784"),
+        (lambda x: x, Trend(-1, 0, 40, 10), "falls from 10.0 to 20.0 at 20.0 and rises to 50.0."),
     ],
 )
-def test_curve_sentence_describes_course(make: object, expected: str) -> None:
+def test_curve_sentence_describes_trend(make: object, trend: Trend, expected: str) -> None:
     x = np.linspace(10, 50, 41)
     y = make(x)  # type: ignore[operator]
-    sentence = curve_sentence("age", _curve(x, y), "outcome", SCALE)
+    sentence = curve_sentence("age", _curve(x, y), trend, "outcome", SCALE, 0.95)
     assert sentence.startswith("As the average shifts from 10.0 to 50.0, the outcome " + expected)
     assert "average, 30.0" in sentence
 
 
-def test_curve_sentence_ignores_wave_within_errors() -> None:
+def test_curve_sentence_tells_where_a_trend_is_certain() -> None:
     x = np.linspace(10, 50, 41)
-    curve = _curve(x, np.sin(x / 5), error=2.0)
-    assert "stays near" in curve_sentence("age", curve, "outcome", SCALE)
-
-
-def test_curve_sentence_gives_range_of_dip_and_peak() -> None:
-    x = np.linspace(-10, 10, 41)
-    y = np.where(np.abs(x) < 8, np.sign(x) * 0.15, 0.0)
-    sentence = curve_sentence("age", _curve(x, y, error=0.1), "outcome", Scale(False, 2))
-    assert "stays between −0.15 and 0.15" in sentence
+    sentence = curve_sentence("age", _curve(x, 2 * x), Trend(1, 10, 30), "outcome", SCALE, 0.95)
+    assert sentence.startswith(
+        "As the average shifts from 20.0 to 40.0, the outcome rises from 40.0 to 80.0; whether it goes on "
+        "beyond, too few rows tell."
+    )
 
 
 def test_curve_sentence_does_not_interpret_thin_support() -> None:
     x = np.linspace(10, 50, 41)
     curve = _curve(x, x).assign(status="thin")
-    assert "rises" not in curve_sentence("age", curve, "outcome", SCALE)
-    assert "Too few rows" in curve_sentence("age", curve, "outcome", SCALE)
+    for trend in (None, Trend(1, 0, 40)):
+        sentence = curve_sentence("age", curve, trend, "outcome", SCALE, 0.95)
+        assert "rises" not in sentence
+        assert "Too few rows" in sentence
 
 
 def test_curve_sentence_digits_far_from_0() -> None:
     x = np.linspace(1999.0, 2001.0, 41)
-    sentence = curve_sentence("year", _curve(x, x - 2000), "outcome", SCALE)
+    sentence = curve_sentence("year", _curve(x, x - 2000), Trend(1, 0, 40), "outcome", SCALE, 0.95)
     assert "from 1\u202f999.0 to 2\u202f001.0" in sentence
 
 
-def test_curve_sentence_slope_at_average_of_data() -> None:
+def test_curve_sentence_slope_at_average_of_data_with_interval() -> None:
     x = np.linspace(10, 50, 41)
-    sentence = curve_sentence("age", _curve(x, 2 * x), "outcome", SCALE)
-    assert "raising it by 10 goes with a change of +20" in sentence
+    curve = _curve(x, -2 * x)
+    sentence = curve_sentence("age", curve, Trend(-1, 0, 40), "outcome", SCALE, 0.9)
+    assert "raising it by 10 goes with a change of −20 (90\u202f% interval −25 to −15)." in sentence
+    share = curve_sentence("age", curve, Trend(-1, 0, 40), "outcome", Scale(True, 1), 0.9)
+    assert "a change of −2\u202f000 points (90\u202f% interval −2\u202f500 to −1\u202f500)." in share
+    unknown = curve.assign(slope_low=-np.inf, slope_high=np.inf)
+    assert curve_sentence("age", unknown, Trend(-1, 0, 40), "outcome", SCALE, 0.9).endswith("change of −20.")
 
 
-def test_levels_sentence_orders_by_certain_change(binary: WhatIfReport) -> None:
-    row = {"feature": "job", "direction": "up", "start": 0.2, "target": 0.4}
+def test_levels_sentence_orders_by_certain_change() -> None:
+    row = {"feature": "job", "direction": "up", "start": 0.2, "target": 0.4, "status": "ok"}
     ranking = pd.DataFrame(
         [
-            row | {"level": "clerk", "change": 1.0, "change_low": 0.5, "change_high": 1.5},
-            row | {"level": "baker", "change": -3.0, "change_low": -4.0, "change_high": -2.0},
-            row | {"level": "smith", "change": 9.0, "change_low": -1.0, "change_high": 19.0},
-            row | {"level": "judge", "change": np.nan, "change_low": np.nan, "change_high": np.nan},
+            row | {"level": "clerk", "change": 1.0},
+            row | {"level": "baker", "change": -3.0},
+            row | {"level": "smith", "change": 9.0},
+            row | {"level": "thin", "change": 9.0, "status": "thin"},
+            row | {"level": "judge", "change": np.nan},
         ]
     )
-    sentence = levels_sentence("job", ranking, "outcome", SCALE)
+    signs = {"clerk": 1, "baker": -1, "smith": 0, "thin": 1, "judge": 0}
+    trends = Trends(levels={("job", str, level): sign for level, sign in signs.items()})
+    sentence = levels_sentence("job", ranking, trends, "outcome", SCALE)
     assert sentence.index("baker (−3.0 at 40") < sentence.index("clerk (+1.0 at 40")
-    assert "smith" not in sentence
-    assert "judge" not in sentence
-    assert levels_sentence("job", ranking.iloc[2:], "outcome", SCALE).startswith("No level of job")
+    for absent in ("smith", "judge", "thin"):
+        assert absent not in sentence
+    assert levels_sentence("job", ranking.iloc[2:], trends, "outcome", SCALE).startswith("No level of job")
 
 
 def test_caveats_share_of_thin_points(binary: WhatIfReport) -> None:
@@ -336,6 +349,8 @@ def _curve(x: np.ndarray, y: np.ndarray, error: float = 0.01) -> pd.DataFrame:
             "value": np.asarray(y, dtype=float),
             "std_error": error,
             "slope": np.gradient(y, x),
+            "slope_low": np.gradient(y, x) - 0.5,
+            "slope_high": np.gradient(y, x) + 0.5,
             "kl": (x - x.mean()) ** 2 / 100,
             "status": "ok",
         }

@@ -13,7 +13,7 @@ from agnostix.core.background import ErrorMap
 from agnostix.core.masking.masker import all_masks
 from agnostix.shapley.coalition_values import CoalitionValues, LinkedValues
 from agnostix.shapley.coalitions import CoalitionPlan, count_pairs, sample_pairs
-from agnostix.shapley.estimation import ShapleyResult, build_operator, estimate, estimate_rows
+from agnostix.shapley.estimation import ShapleyResult, build_operator, estimate, estimate_rows, learn_operator
 from agnostix.shapley.exact import ExactOperator, exact_weights
 from agnostix.shapley.kriging import KernelParams, learn_kernel
 from agnostix.shapley.odd_kernel import pair_covariances, shapley_covariances
@@ -368,10 +368,21 @@ def test_estimate_learns_kernel_of_each_row():
     for row in range(4):
         means = means_of(PLAN.masks, [row])
         values = LINKED.values(means.transpose(1, 2, 0, 3))
-        params = learn_kernel(PLAN.coalitions, *values.differences())
-        alone = estimate(PLAN, build_operator(PLAN.coalitions, params, same_games=True), LINKED, means)
+        alone = estimate(PLAN, learn_operator(PLAN.coalitions, values), LINKED, means)
         for name, array in fields_of(result.take([row])).items():
             np.testing.assert_array_equal(array, getattr(alone, name), err_msg=name)
+
+
+def test_all_pairs_need_no_kernel_of_their_own():
+    coalitions = sample_pairs(5, 15, seed=0)
+    worths = np.random.default_rng(0).normal(size=(32, 2))
+    codes = coalitions.masks @ (1 << np.arange(5))
+    rest = np.stack([worths[codes], worths[31 - codes]], axis=1).reshape(-1, 2)
+    values = CoalitionValues(worths[31], worths[0], rest)
+    shapley_values, variances, dof = learn_operator(coalitions, values).solve(values)
+    np.testing.assert_allclose(shapley_values, exact_weights(all_masks(5)) @ worths, atol=1e-12)
+    assert variances.max() < 1e-28
+    assert dof == np.inf
 
 
 # Rows in stages.

@@ -52,7 +52,7 @@ def root_mean_square(values):
         (tangled, "row", 0.91),
         (tangled, "none", 0.56),  # without a kernel errors are cautious
         (curved, "pooled", 1.61),
-        (curved, "row", 1.01),
+        (curved, "row", 0.64),
         (curved, "none", 0.53),
     ],
 )
@@ -334,7 +334,8 @@ def test_tol_rows_of_few_players_are_exact():
         (9, 8, 511, "pooled"),
         (9, 7, 511, "row"),
         (14, 7, 514, "row"),
-        (14, 7, 516, "none"),
+        (14, 7, 8194, "row"),
+        (14, 7, 8196, "none"),
         (14, 8, 516, "pooled"),
         (14, 8, 4098, "pooled"),
         (14, 8, 4100, "none"),

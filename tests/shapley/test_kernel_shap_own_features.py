@@ -218,13 +218,13 @@ def test_word_equal_to_mask_token_is_not_varying():
     assert np.isnan(exp.values[1, 1:]).all()
 
 
-def test_kernel_auto_is_none_beyond_64_words():
+def test_kernel_auto_is_own_for_every_number_of_words():
     texts = [text_of(n) for n in (5, 64, 65, 140)]
     explainer = KernelShapExplainer(entangled, masker=TextMasker(), random_state=0).fit(texts)
     exp = explainer.explain(texts)
-    assert exp.extras["kernel"].array.tolist() == ["exact", "row", "none", "none"]
+    assert exp.extras["kernel"].array.tolist() == ["exact", "row", "row", "row"]
     assert exp.extras["evaluations"].array.tolist() == [32, 512, 520, 1120]
-    assert explainer.kernel_ == "none"
+    assert explainer.kernel_ == "row"
     assert np.isfinite(exp.std_errors).all()
     assert exp.check_additivity() < 1e-8
 

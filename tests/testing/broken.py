@@ -66,6 +66,39 @@ class GivesInvalidStdErrors(Unbroken):
         return replace(result, frame=result.frame.assign(std_error=np.nan))
 
 
+class OverstatesSharedErrors(Unbroken):
+    def explain(self, *rows, **selection):
+        result = super().explain(*rows, **selection)
+        errors = np.full_like(result.values, 0.1)
+        shared = Detail(1.5 * errors[..., None], (*result.dims, "component"))
+        return replace(result, std_errors=errors, extras={**result.extras, "shared_errors": shared})
+
+
+class LosesDegreesOfFreedomInLoad(Unbroken):
+    def explain(self, *rows, **selection):
+        result = super().explain(*rows, **selection)
+        extras = {**result.extras, "degrees_of_freedom": Detail(np.array(3.0), ())}
+        kept = {name: getattr(result, name) for name in result.__dataclass_fields__}
+        kept |= {"std_errors": np.full_like(result.values, 0.1), "extras": extras}
+        return ForgetsDegreesOfFreedom(**kept)
+
+
+class ForgetsDegreesOfFreedom(Explanation):
+    @classmethod
+    def load(cls, path):
+        loaded = super().load(path)
+        return replace(loaded, extras={k: v for k, v in loaded.extras.items() if k != "degrees_of_freedom"})
+
+
+class StatesNoErrors(Unbroken):
+    def error(self, X):
+        return 0.001 * (self.random_state or 0)
+
+    def explain(self, *rows, **selection):
+        result = super().explain(*rows, **selection)
+        return replace(result, std_errors=np.zeros_like(result.values))
+
+
 class DependsOnNJobs(Unbroken):
     def error(self, X):
         return 1e-12 * effective_n_jobs(getattr(self, "n_jobs", None))

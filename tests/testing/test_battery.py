@@ -116,8 +116,10 @@ def test_checks_for_leaves_out_what_explainer_lacks():
     assert rows - population == {
         "check_completeness",
         "check_save_and_load",
+        "check_exact_values",
         "check_feature_groups",
         "check_ignored_feature",
+        "check_intervals",
         "check_outputs_parameter",
         "check_transform",
     }

@@ -13,6 +13,7 @@ from agnostix.testing import (
     checks_estimator,
     checks_execution,
     checks_inputs,
+    checks_intervals,
     checks_values,
     harness,
 )
@@ -114,6 +115,21 @@ ROWS = [
         ["constant model", "values must be 0"],
     ),
     (checks_values.check_std_errors, broken.GivesInvalidStdErrors, ["std_errors", "NaN"]),
+    (
+        checks_intervals.check_intervals,
+        broken.OverstatesSharedErrors,
+        ["extras['shared_errors']", "larger than std_errors"],
+    ),
+    (
+        checks_intervals.check_intervals,
+        broken.LosesDegreesOfFreedomInLoad,
+        ["intervals after save and load"],
+    ),
+    (
+        checks_intervals.check_exact_values,
+        broken.StatesNoErrors,
+        ["InteractionModel", "standard error of 0", "another seed", "0.001"],
+    ),
     (checks_values.check_feature_groups, broken.IgnoresGroups, ["features", "('x0', 'x1', 'x2', 'x3')"]),
     (checks_execution.check_cost_bounds_model_rows, broken.StatesNoCost, ["model evaluated", "cost was 0"]),
     (checks_execution.check_cost_bounds_model_rows, broken.CallsModelInCost, ["cost calls the model"]),

@@ -1,13 +1,14 @@
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agnostix import EntropicProjection
-from agnostix.what_if import response_curves
+from agnostix import EntropicProjection, as_predictor
+from agnostix.what_if import responses
 from agnostix.what_if.correlated_shifts import CorrelatedShifts
 from agnostix.what_if.distinct_values import collapse
-from agnostix.what_if.response_curves import Responses, compute_responses
+from agnostix.what_if.responses import Responses, compute_responses
 from agnostix.what_if.tilting import density_ratio, interpolation_error, solve_targets
 from tests.reference.what_if import (
     delta_method,
@@ -18,6 +19,7 @@ from tests.reference.what_if import (
     standardize,
     tilted,
 )
+from tests.reference.what_if_inference import influence_by_solving, tilt_to
 from tests.what_if.doubles import fit_projection, people
 
 FIELDS = list(Responses.__dataclass_fields__)
@@ -136,7 +138,7 @@ def test_respond_in_blocks_matches_all_at_once(monkeypatch):
     z, base, outcomes = table()
     targets = np.linspace(-1.5, 1.5, 23)
     at_once = solved(z, base, outcomes, targets)
-    monkeypatch.setattr(response_curves, "_MAX_CELLS", 1_000)
+    monkeypatch.setattr(responses, "_MAX_CELLS", 1_000)
     in_blocks = solved(z, base, outcomes, targets)
     for field in FIELDS:
         np.testing.assert_allclose(
@@ -180,7 +182,7 @@ def test_respond_nodes_match_rows(kind):
     nodes = solved(z, base, outcomes, targets)
     rows = solved(z, base, outcomes, targets, exact=True)
     for field in FIELDS:
-        rtol = {"gain_ess": 1e-5, "std_errors": 1e-6, "change_errors": 1e-6}.get(field, 1e-9)
+        rtol = 1e-6 if field.endswith("_errors") else {"gain_ess": 1e-5}.get(field, 1e-9)
         np.testing.assert_allclose(
             getattr(nodes, field), getattr(rows, field), rtol=rtol, atol=1e-9, err_msg=field
         )
@@ -280,3 +282,63 @@ def test_correlated_shifts_treat_missing_as_unmoved():
     hours = X_["hours"].to_numpy()
     z = np.nan_to_num((hours - np.nanmean(hours)) / np.nanstd(hours))
     assert shifts[0, others.index(("hours", None))] == pytest.approx(weights @ z / len(X), abs=1e-10)
+
+
+def slope_at(z, base, target, y=None, labels=None, scores=None):
+    """Slope of a mean, or of the area under the ROC curve, by the target: differences of answers."""
+    ends = []
+    for at in (target - 1e-4, target + 1e-4):
+        weights = tilt_to(z, base, at)
+        if y is not None:
+            ends.append(weights @ y)
+            continue
+        up, down = labels == 1, labels == 0
+        wins = (scores[up][:, None] > scores[down]) + 0.5 * (scores[up][:, None] == scores[down])
+        ends.append(weights[up] @ wins @ weights[down] / (weights[up].sum() * weights[down].sum()))
+    return (ends[1] - ends[0]) / 2e-4
+
+
+def leverages(z, base, target):
+    weights = tilt_to(z, base, target)
+    return weights * (1.0 + (z - target) ** 2 / (weights @ (z - target) ** 2))
+
+
+@pytest.mark.parametrize("target", [-0.6, 0.0, 0.4])
+@pytest.mark.parametrize("kind", ["normal", "tied"])
+def test_slope_errors_of_means_are_those_of_influences_by_solving_again(kind, target):
+    z, base, outcomes = table(kind, n=30, weighted=False)
+    result = solved(z, base, outcomes, target)
+    for j, y in enumerate(outcomes.T):
+        psi = influence_by_solving(lambda b, y=y: slope_at(z, b, target, y), base)
+        expected = np.sqrt(((psi / (1.0 - leverages(z, base, target))) ** 2).sum())
+        assert result.slope_errors[0, j] == pytest.approx(expected, rel=2e-5)
+
+
+def test_slope_errors_of_metrics_and_clusters():
+    X = people(30).assign(age=np.linspace(20.0, 60.0, 30) ** 1.1)
+    labels = np.tile([0, 1, 1], 10)
+    chance = np.linspace(0.1, 0.9, 30)[::-1] + 0.2 * np.sin(np.arange(30.0))
+    z, base = standardize(X["age"])
+    scale = X["age"].std(ddof=0)
+    options = {"targets": {"age": [X["age"].mean() + 0.3 * scale]}, "metric": ["roc_auc", "prediction"]}
+    recorded = pd.Series(chance, index=X["age"])
+    model = as_predictor(
+        lambda rows: np.c_[1.0 - recorded[rows["age"]], recorded[rows["age"]]], task="classification"
+    )
+    frame = EntropicProjection(model).fit(X, labels).explain(**options).frame
+    area = frame[frame["quantity"] == "roc_auc"].iloc[0]
+    psi = influence_by_solving(lambda b: slope_at(z, b, 0.3, labels=labels, scores=chance), base)
+    expected = np.sqrt(((psi / (1.0 - leverages(z, base, 0.3))) ** 2).sum()) / scale
+    assert area["slope_std_error"] == pytest.approx(expected, rel=0.05)  # leverage enters at each end
+    assert area["slope_low"] < area["slope"] < area["slope_high"]
+    alone = EntropicProjection(model).fit(X, labels, groups=np.arange(30)).explain(**options).frame
+    np.testing.assert_allclose(alone["slope_std_error"], frame["slope_std_error"], rtol=1e-9)
+    pairs = EntropicProjection(model).fit(X, labels, groups=np.arange(30) // 2).explain(**options).frame
+    assert (pairs["slope_std_error"] != frame["slope_std_error"]).all()
+
+
+def test_slope_error_of_exact_line_is_0():
+    X = people(200)
+    curves = EntropicProjection().fit(X, predictions=3.0 * X["age"] + 1.0).explain(features="age").frame
+    np.testing.assert_allclose(curves["slope"], 3.0)
+    np.testing.assert_allclose(curves["slope_std_error"], 0.0, atol=1e-7)

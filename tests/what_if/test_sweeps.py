@@ -374,7 +374,8 @@ def test_curves_frame_has_documented_columns():
     curves = fit_projection(X, n_targets=3).explain()
     assert list(curves.frame) == [
         *("feature", "level", "group", "tau", "target", "quantity", "output", "value", "std_error"),
-        *("low", "high", "slope", "kl", "ess", "max_weight", "status", "n_rows"),
+        *("low", "high", "slope", "slope_std_error", "slope_low", "slope_high"),
+        *("kl", "ess", "max_weight", "status", "n_rows"),
     ]
     assert len(curves) == 3 * (3 + 2 + 3 + 2)
     assert curves.params["n_targets"] == 3

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agnostix.what_if.distinct_values import collapse, collapse_levels
-from agnostix.what_if.response_curves import compute_responses
+from agnostix.what_if.responses import compute_responses
 from agnostix.what_if.tilting import interpolation_error, solve_kl, solve_targets
 from tests.reference.what_if import divergence, effective_rows, project_by_cone, standardize, tilted
 

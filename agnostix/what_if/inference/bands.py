@@ -32,12 +32,16 @@ def pointwise_level(influences: Floats, confidence_level: float) -> float:
     return float(2.0 * ndtr(critical_value(unit.T @ unit, confidence_level)) - 1.0)
 
 
-def critical_value(correlation: Floats, confidence_level: float) -> float:
-    """Quantile of the largest |x_j| of normal variables with correlations (n_targets, n_targets)."""
+def critical_value(correlation: Floats, confidence_level: float, shares: Floats | None = None) -> float:
+    """Quantile of the largest |x_j| of normal variables with correlations (n_targets, n_targets).
+
+    Or of shares_j |x_j|, where some (n_targets,) count less and need so much larger a distance.
+    """
     values, vectors = np.linalg.eigh(correlation)
     kept = np.flatnonzero(values > _SMALLEST * values.sum())[-_MOST_DIRECTIONS:]
     factor = vectors[:, kept] * np.sqrt(values[kept])
     factor /= np.sqrt((factor**2).sum(1, keepdims=True))
     points = qmc.Sobol(kept.size, scramble=True, rng=np.random.default_rng(0)).random_base2(_LOG2_POINTS)
-    largest = np.abs(ndtri(points) @ factor.T).max(1)
+    sizes = np.abs(ndtri(points) @ factor.T)
+    largest = (sizes if shares is None else sizes * shares).max(1)
     return float(max(np.quantile(largest, confidence_level), ndtri(0.5 + 0.5 * confidence_level)))

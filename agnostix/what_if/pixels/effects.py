@@ -14,7 +14,7 @@ from agnostix.what_if.inference import classify_support, interval
 from agnostix.what_if.moments import quantile_ends
 from agnostix.what_if.pixels.columns import PixelColumns, merges_levels
 from agnostix.what_if.pixels.population import PixelTable
-from agnostix.what_if.response_curves import compare_ends
+from agnostix.what_if.responses import compare_ends
 from agnostix.what_if.sample import ProjectionConfig, Sample
 from agnostix.what_if.tilting import EDGE, ExponentialTilts, solve_kl, solve_targets
 

@@ -16,7 +16,7 @@ from agnostix.what_if.pixels.columns import stack_rows, standardize_columns
 from agnostix.what_if.pixels.effects import NOT_DETERMINED, Arrays, worst
 from agnostix.what_if.pixels.population import PixelTable
 from agnostix.what_if.predictions import Predictions
-from agnostix.what_if.response_curves import Responses, compare_ends
+from agnostix.what_if.responses import Responses, compare_ends
 from agnostix.what_if.sample import ProjectionConfig, Sample
 from agnostix.what_if.scenario import solve_constraints
 from agnostix.what_if.solving import Closeness
