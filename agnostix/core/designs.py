@@ -1,23 +1,20 @@
 """Points of a unit cube that are more even than independent ones, and how far off an estimate from them is.
 
-A Latin hypercube of strength 2 (Tang, 1993; Owen, 1992) places the runs of an orthogonal array: functions of
-one column or of two are summed with next to no error, whatever involves three columns or more is summed as
-by independent points. An interaction of two columns therefore never passes for the effect of a third one
-by more than with independent points.
+An interaction of two columns must not pass for the effect of a third one. `Design` takes whole arrays of
+strength 2 (`core.hypercubes`), which do no worse than independent points, or independent points where none fits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Protocol
 
 import numpy as np
 from scipy.sparse import csr_array
 from scipy.special import chdtri
 
-from agnostix.core.orthogonal_arrays import bush, is_power_of_two, is_prime, plackett_burman
+from agnostix.core.hypercubes import Draw, Independent, LatinHypercube, Shortened, SlicedHalves, TwoLevels
+from agnostix.core.orthogonal_arrays import is_power_of_two, is_prime
 from agnostix.core.typing import Codes, Floats
 
 MIN_ARRAYS = 16
@@ -32,93 +29,10 @@ LEAST_USED = 0.8
 """Share of the points that must be used, so that none are worth more left out than those used gain."""
 _STREAM = 3
 """Apart from the streams that draw backgrounds and coalitions."""
-_INSIDE = 1e-9
-"""Share of a cell's width by which points stay inside it: none lies on the cube's border."""
 _LEVEL = 0.01
 """Chance that the spread of arrays is taken although they vary as blocks do."""
 _TAKEN = 0.25
 """Share of the points' degrees of freedom that an additive fit takes at most."""
-
-
-class Draw(Hashable, Protocol):
-    """A way to draw points that depend on each other."""
-
-    @property
-    def n_runs(self) -> int:
-        """Points that are drawn together."""
-
-    @property
-    def n_levels(self) -> int:
-        """Levels of the array behind them, 1 without one."""
-
-    def __call__(self, n_dims: int, rng: np.random.Generator) -> Floats:
-        """Points (n_runs, n_dims), above 0 and below 1, in random order."""
-
-
-@dataclass(frozen=True)
-class Independent:
-    """Points that do not depend on each other."""
-
-    n_runs: int
-    n_levels: int = 1
-
-    def __call__(self, n_dims: int, rng: np.random.Generator) -> Floats:
-        return np.clip(rng.random((self.n_runs, n_dims)), _INSIDE, 1.0 - _INSIDE)
-
-
-@dataclass(frozen=True)
-class LatinHypercube:
-    """Latin hypercube of strength 2 from an array of q levels: columns, levels and places drawn at random."""
-
-    n_levels: int
-
-    @property
-    def n_runs(self) -> int:
-        return self.n_levels**2
-
-    def __call__(self, n_dims: int, rng: np.random.Generator) -> Floats:
-        levels = _shuffled(bush(self.n_levels), n_dims, rng)
-        order = np.argsort(levels + rng.random(levels.shape), axis=0)
-        places = np.empty_like(order)
-        np.put_along_axis(places, order, np.arange(self.n_runs)[:, None], axis=0)
-        return _within(places, self.n_runs, rng)
-
-
-@dataclass(frozen=True)
-class Shortened:
-    """The first points of another draw."""
-
-    whole: Draw
-    n_runs: int
-    n_levels: int = 1
-
-    def __call__(self, n_dims: int, rng: np.random.Generator) -> Floats:
-        return self.whole(n_dims, rng)[: self.n_runs]
-
-
-@dataclass(frozen=True)
-class TwoLevels:
-    """Points of which as many, in any two columns, lie in each of the four quarters (Plackett and Burman)."""
-
-    n_runs: int
-    n_levels: int = 2
-
-    def __call__(self, n_dims: int, rng: np.random.Generator) -> Floats:
-        return _within(_shuffled(plackett_burman(self.n_runs), n_dims, rng), 2, rng)
-
-
-def _shuffled(array: Codes, n_dims: int, rng: np.random.Generator) -> Codes:
-    """Some columns of an array in random order, the levels of each renamed at random, and rows shuffled."""
-    columns = rng.permutation(array.shape[1])[:n_dims]
-    rows = rng.permutation(array.shape[0])
-    n_levels = int(array.max()) + 1
-    names = rng.permuted(np.tile(np.arange(n_levels), (n_dims, 1)), axis=1)
-    return names[np.arange(n_dims), array[rows[:, None], columns]]
-
-
-def _within(cells: Codes, n_cells: int, rng: np.random.Generator) -> Floats:
-    """A random point inside each cell of (0, 1)."""
-    return (cells + np.clip(rng.random(cells.shape), _INSIDE, 1.0 - _INSIDE)) / n_cells
 
 
 @dataclass(frozen=True)
@@ -140,6 +54,15 @@ class Design:
     def from_n_points(cls, n_dims: int, n_points: int, seed: int, *, of_halves: bool = False) -> Design:
         """At most n_points points; `of_halves` if nothing counts but on which side of 1/2 they lie."""
         draw = (_two_levels if of_halves else _hypercube)(n_dims, n_points)
+        return cls._of_draws(n_dims, draw, n_points, seed)
+
+    @classmethod
+    def sliced_halves(cls, n_dims: int, n_points: int, seed: int) -> Design:
+        """At most n_points points, of whose columns but the first nothing counts but the side of 1/2."""
+        return cls._of_draws(n_dims, _sliced_halves(n_dims, n_points), n_points, seed)
+
+    @classmethod
+    def _of_draws(cls, n_dims: int, draw: Draw | None, n_points: int, seed: int) -> Design:
         if draw is None:
             size = max(1, n_points // N_BLOCKS)
             return cls(n_dims, Independent(size), n_points // size, size, seed)
@@ -217,13 +140,7 @@ class Design:
         """What multiplies the squares of sums less what `additive_part` accounts for."""
         _, _, counts = _levels(self)
         left = self.n_points - 1 - (counts.size - self.n_dims)
-        return self._aliasing * self.n_points / left
-
-    @property
-    def _aliasing(self) -> float:
-        """Variance of the mean of a product of three columns' effects, relative to independent points."""
-        q, n = self.draw.n_levels, self.draw.n_runs
-        return 1.0 + (2 * q - 1) / (q - 1) ** 2 if n == q * q else n / (n - 3)
+        return self.draw.aliasing * self.n_points / left
 
 
 def _hypercube(n_dims: int, n_points: int) -> Draw | None:
@@ -248,13 +165,29 @@ def _numbers_of_levels(most: int) -> list[int]:
 
 def _two_levels(n_dims: int, n_points: int) -> Draw | None:
     """The largest array of two levels that 16 times fit into n_points, or the smallest of n_dims columns."""
-    least = max(LEAST_RUNS, n_dims + 1)
-    sizes = [n for n in range(4 * -(-least // 4), n_points + 1, 4) if is_prime(n - 1)]
-    sizes = [n for n in sizes if n_points // n * n >= LEAST_USED * n_points and n * n_dims <= MOST_NUMBERS]
+    sizes = [n for n in _sizes_of_halves(n_dims, n_points) if n * n_dims <= MOST_NUMBERS]
     many = [n for n in sizes if n_points // n >= MIN_ARRAYS]
     if many:
         return TwoLevels(max(many))
     return TwoLevels(min(sizes)) if sizes else None
+
+
+def _sliced_halves(n_dims: int, n_points: int) -> Draw | None:
+    """The largest arrays that are in each of 64 slices, or the smallest of n_dims columns."""
+    most = min(n_points, max(MOST_NUMBERS // n_dims, 1))
+    sizes = _sizes_of_halves(n_dims - 1, most)
+    many = [n for n in sizes if most // n >= N_BLOCKS]
+    if not sizes:
+        return None
+    size = max(many) if many else min(sizes)
+    return SlicedHalves(size, most // size)
+
+
+def _sizes_of_halves(n_dims: int, n_points: int) -> list[int]:
+    """Runs of the arrays of two levels that have n_dims columns and use enough of n_points."""
+    least = max(LEAST_RUNS, n_dims + 1)
+    sizes = [n for n in range(4 * -(-least // 4), n_points + 1, 4) if is_prime(n - 1)]
+    return [n for n in sizes if n_points // n * n >= LEAST_USED * n_points]
 
 
 def _block_size(draw: Draw, n_draws: int) -> int:

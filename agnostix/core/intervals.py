@@ -63,6 +63,11 @@ def _student(values: Floats, errors: Floats, dof: Floats, level: float) -> Ends:
     return values - half, values + half
 
 
+def _nonnegative(values: Floats, errors: Floats, dof: Floats, level: float) -> Ends:
+    low, high = _student(values, errors, dof, level)
+    return np.maximum(low, 0.0), high
+
+
 def _rule_of_three(values: Floats, errors: Floats, dof: Floats, level: float) -> Ends:
     """Where n draws met none of what would change the value: errors are the largest change over n.
 
@@ -126,6 +131,7 @@ UNDETERMINED = "undetermined"
 INTERVALS: dict[str, Interval] = {
     "normal": _normal,
     "student": _student,
+    "nonnegative": _nonnegative,
     "rule_of_three": _rule_of_three,
     "log_complement": _on_a_scale(
         lambda v: -np.log1p(-v), lambda z: -np.expm1(-z), lambda v: 1.0 / (1.0 - v), (-np.inf, 1.0)
@@ -141,6 +147,7 @@ INTERVALS: dict[str, Interval] = {
 """From values, standard errors, degrees of freedom and level to the ends, by the kind of interval.
 
 - "normal", "student": symmetric; Student's quantile of the degrees of freedom.
+- "nonnegative": the same for numbers that cannot be negative, such as means of sizes; cut at 0.
 - "rule_of_three": nothing was seen that would change the value; the error is the largest change over n.
 - "log_complement": values of at most 1, such as R2, by the logarithm of what is missing to 1.
 - "fisher": correlations, by the inverse hyperbolic tangent.

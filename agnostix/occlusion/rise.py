@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -18,11 +18,15 @@ from agnostix.core.base import Attribution, ImageExplainer, OutputSelection
 from agnostix.core.designs import Design
 from agnostix.core.explanation import Detail
 from agnostix.core.explanation.fields import DEGREES_OF_FREEDOM
+from agnostix.core.hypercubes import SlicedHalves
 from agnostix.core.masking.fills import SoftMaskBatch, fill_details
 from agnostix.core.models import MaskComposer, Predictor
 from agnostix.core.row_sources import ModelCaller, RowSource
 from agnostix.core.sklearn_compat import Interval
 from agnostix.core.typing import Codes, Floats
+
+_CURVE_BITS = 16
+"""Digits of each coordinate of an offset."""
 
 
 class RiseExplainer(ImageExplainer):
@@ -160,6 +164,23 @@ class RiseExplainer(ImageExplainer):
         return SoftMaskSampler.from_seed((height, width), n_cells, self.p_keep, self.n_masks, self._seed)
 
 
+class Balanced(NamedTuple):
+    """Functions of cells and slices near to scores, whose products with masks the design balances.
+
+    Attributes
+    ----------
+    scores : (n, n_outputs)
+    offsets : (n, 2)
+        Offsets that masks of one slice share.
+    factor : float
+        Variance of the estimate, relative to what the rest of the products would have if independent.
+    """
+
+    scores: Floats
+    offsets: Codes
+    factor: float
+
+
 @dataclass(frozen=True)
 class SoftMaskSampler:
     """Random soft masks."""
@@ -174,24 +195,34 @@ class SoftMaskSampler:
         cls, image_shape: tuple[int, int], n_cells: int, p_keep: float, n_masks: int, seed: int
     ) -> SoftMaskSampler:
         """At most n_masks masks, as many as fill whole arrays of the design."""
-        return cls(image_shape, n_cells, p_keep, Design.from_n_points(1 + n_cells**2, n_masks, seed))
+        points = (Design.sliced_halves if p_keep == 0.5 else Design.from_n_points)(
+            1 + n_cells**2, n_masks, seed
+        )
+        return cls(image_shape, n_cells, p_keep, points)
 
     def sample(self, masks: slice) -> tuple[Floats, Codes]:
         """Grids (n, n_cells, n_cells) of 0 and 1, and offsets (n, 2) in pixels."""
         u = self.points.points(masks)
         grids = (u[:, 1:] < self.p_keep).astype(float).reshape(-1, self.n_cells, self.n_cells)
-        height, width = self.cell_shape
-        return grids, np.column_stack(np.divmod((u[:, 0] * (height * width)).astype(np.intp), width))
+        # Along Morton's curve, so that the offsets of a slice are a tile of the cell.
+        bits = np.arange(_CURVE_BITS)
+        curve = (u[:, 0] * 4.0**_CURVE_BITS).astype(np.int64)
+        digits = curve[:, None, None] >> (2 * bits + np.array([[1], [0]])) & 1
+        return grids, (digits << bits).sum(axis=2) * self.cell_shape >> _CURVE_BITS
 
     def batch(self, masks: slice) -> SoftMaskBatch:
         """Some of the masks."""
         return SoftMaskBatch(*self.sample(masks), *self.interpolation)
 
-    def weighted_sum(self, scores: Floats, masks: slice) -> Floats:
-        """sum_i scores_i M_i of shape (height, width, n_outputs), from scores (n, n_outputs)."""
+    def weighted_sum(self, scores: Floats, masks: slice, offsets: Codes | None = None) -> Floats:
+        """sum_i scores_i M_i of shape (height, width, n_outputs), from scores (n, n_outputs).
+
+        With other offsets (n, 2) than the masks' own, if they are given.
+        """
         # The masks are never built: grids of the same offset share their interpolation, so they are added up
         # first. With 8,000 masks and 32 x 32 offsets this is about eight times less work.
-        grids, offsets = self.sample(masks)
+        grids, own = self.sample(masks)
+        offsets = own if offsets is None else offsets
         (rows, columns), (height, width) = self.interpolation, self.cell_shape
         by_offset = np.zeros((height * width, self.n_cells, self.n_cells, scores.shape[1]))
         np.add.at(by_offset, offsets[:, 0] * width + offsets[:, 1], grids[..., None] * scores[:, None, None])
@@ -199,24 +230,32 @@ class SoftMaskSampler:
         along_rows = np.einsum("abijc,bxj->aixc", by_offset, columns, optimize=True)
         return np.einsum("ayi,aixc->yxc", rows, along_rows, optimize=True)
 
-    def balanced_scores(self, scores: Floats) -> tuple[Floats | None, float]:
-        """Part of scores (n, n_outputs) that is a sum over cells; a factor for the variance of the rest.
-
-        None, and 1, where blocks are whole arrays.
-        """
+    def balanced(self, scores: Floats) -> Balanced | None:
+        """What the design balances of scores (n, n_outputs); None where points are independent."""
         points = self.points
         if not points.is_cut:
-            return None, 1.0
-        grids = self.sample(slice(0, points.n_points))[0].reshape(points.n_points, -1)
-        grids -= grids.mean(axis=0)
-        part = grids @ np.linalg.lstsq(grids, scores, rcond=None)[0]
-        return part, points.inflation
+            return None
+        grids, offsets = self.sample(slice(0, points.n_points))
+        offsets = self._slice_centers(offsets)
+        y, x = (2.0 * (offsets + 0.5) / self.cell_shape - 1.0).T
+        cells = grids.reshape(points.n_points, -1) - self.p_keep
+        most = points.n_points // (4 * cells.shape[1])  # functions of the offset, which are few
+        basis = [cells * one[:, None] for one in (np.ones_like(y), y, x, x * y, y * y, x * x)[:most]]
+        if not basis:
+            return Balanced(np.zeros_like(scores), offsets, points.draw.aliasing)
+        columns = np.concatenate(basis, axis=1)
+        coefficients, _, rank, _ = np.linalg.lstsq(columns.T @ columns, columns.T @ scores, rcond=1e-10)
+        factor = points.draw.aliasing * points.n_points / (points.n_points - 1 - rank)
+        return Balanced(columns @ coefficients, offsets, factor)
 
-    def mean_weighted_sum(self, scores: Floats, masks: slice) -> Floats:
-        """sum_i scores_i (M_i - p), with each mask's mean over all offsets in its place."""
-        grids = self.sample(masks)[0] - self.p_keep
-        rows, columns = (weights.mean(axis=0) for weights in self.interpolation)
-        return np.einsum("yi,xj,nij,nc->yxc", rows, columns, grids, scores, optimize=True)
+    def _slice_centers(self, offsets: Codes) -> Codes:
+        """The mean offset (n, 2) of the slice that each mask is in."""
+        points = self.points
+        n_slices = points.draw.n_slices if isinstance(points.draw, SlicedHalves) else 1
+        number = np.floor(points.points(slice(0, points.n_points))[:, 0] * n_slices).astype(np.intp)
+        counts = np.bincount(number, minlength=n_slices)
+        sums = np.stack([np.bincount(number, one, minlength=n_slices) for one in offsets.T], axis=1)
+        return np.floor(sums / counts[:, None] + 0.5).astype(np.intp)[number]
 
     @property
     def cell_shape(self) -> tuple[int, int]:
@@ -290,7 +329,7 @@ def estimate_saliency(sampler: SoftMaskSampler, predictions: Floats) -> tuple[Fl
     mean = predictions[0] + (predictions - predictions[0]).mean(axis=0)
     scores = (predictions - mean) / (predictions.shape[0] * sampler.p_keep)
     n, size = sampler.points.n_blocks, sampler.points.size
-    balanced, factor = sampler.balanced_scores(scores)
+    balanced = sampler.balanced(scores)
     total, moved = np.zeros((2, *sampler.image_shape, mean.size))
     squares = np.zeros_like(total)
     for block in range(n):
@@ -298,8 +337,11 @@ def estimate_saliency(sampler: SoftMaskSampler, predictions: Floats) -> tuple[Fl
         block_sum = sampler.weighted_sum(scores[part], part) - sampler.p_keep * scores[part].sum(axis=0)
         total += block_sum
         if balanced is not None:
-            block_sum -= sampler.mean_weighted_sum(balanced[part], part)
+            part_scores = balanced.scores[part]
+            block_sum -= sampler.weighted_sum(part_scores, part, balanced.offsets[part])
+            block_sum += sampler.p_keep * part_scores.sum(axis=0)
         moved += block_sum
         squares += block_sum**2
-    errors = np.sqrt(np.maximum(squares - moved**2 / n, 0.0) * factor * n / (n - 1))
+    factor = (1.0 if balanced is None else balanced.factor) * n / (n - 1)
+    errors = np.sqrt(np.maximum(squares - moved**2 / n, 0.0) * factor)
     return total, errors, mean

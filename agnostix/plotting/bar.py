@@ -220,8 +220,10 @@ class BarDisplay(ExplanationDisplay):
         across = self.ax_.get_yaxis_transform()
         for j in places:
             ends = np.array([len(shown) - 1 - j - 0.08, len(shown) - 2 - j + 0.08])
-            look = {"color": MUTED, "lw": 2.0, "clip_on": False, "solid_capstyle": "butt"}
+            look = {"color": MUTED, "lw": 1.6, "clip_on": False, "solid_capstyle": "butt"}
             self.ax_.plot([-0.006, -0.006], ends, transform=across, **look)
+        if places:
+            self.ax_.tick_params(axis="y", pad=8)
         return bool(places)
 
     def _name_groups(self, groups: list[Any]) -> None:

@@ -13,11 +13,9 @@ from agnostix.core.designs import (
     LEAST_USED,
     MIN_ARRAYS,
     Design,
-    Independent,
-    LatinHypercube,
-    TwoLevels,
     standard_error,
 )
+from agnostix.core.hypercubes import Independent, LatinHypercube, SlicedHalves, TwoLevels
 
 CUBES = pytest.mark.parametrize(("q", "d"), [(7, 8), (8, 5), (16, 17), (31, 32)])
 
@@ -60,14 +58,35 @@ def test_two_levels_has_every_pair_of_halves_a_quarter_of_points():
             assert np.bincount(2 * one + other, minlength=4).tolist() == [design.draw.n_runs // 4] * 4
 
 
-@pytest.mark.parametrize("draw", [LatinHypercube(8), TwoLevels(20), Independent(9)])
+@pytest.mark.parametrize(("d", "n", "size"), [(50, 4000, 60), (10, 5000, 72), (50, 500, 60), (17, 100, 20)])
+def test_sliced_halves_have_every_pair_of_halves_in_each_slice(d, n, size):
+    design = Design.sliced_halves(d, n, 0)
+    draw = design.draw
+    assert isinstance(draw, SlicedHalves)
+    assert (draw.n_array, draw.n_slices, design.n_draws) == (size, n // size, 1)
+    points = every(design)
+    np.testing.assert_array_equal(
+        np.sort(np.floor(points[:, 0] * design.n_points)), np.arange(design.n_points)
+    )
+    slices = np.floor(points[:, 0] * draw.n_slices)
+    for one in range(draw.n_slices):
+        halves = (points[slices == one, 1:] >= 0.5).astype(int)
+        for a, b in combinations(halves.T, 2):
+            assert np.bincount(2 * a + b, minlength=4).tolist() == [size // 4] * 4
+
+
+def test_sliced_halves_without_an_array_are_independent():
+    assert isinstance(Design.sliced_halves(50, 40, 0).draw, Independent)
+
+
+@pytest.mark.parametrize("draw", [LatinHypercube(8), TwoLevels(20), Independent(9), SlicedHalves(20, 3)])
 def test_points_lie_inside_cube(draw):
     points = every(Design(9, draw, 40, draw.n_runs, 1))
     assert points.min() > 0.0
     assert points.max() < 1.0
 
 
-@pytest.mark.parametrize("draw", [LatinHypercube(7), TwoLevels(20), Independent(3)])
+@pytest.mark.parametrize("draw", [LatinHypercube(7), TwoLevels(20), Independent(3), SlicedHalves(20, 2)])
 def test_every_place_of_a_draw_is_uniform(draw):
     first = np.stack([Design(3, draw, 1, draw.n_runs, seed).points(slice(0, 1))[0] for seed in range(800)])
     for column in first.T:

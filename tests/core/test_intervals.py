@@ -13,6 +13,7 @@ from tests.messages import refuses
 from tests.reference import intervals as reference
 
 INSIDE = {
+    "nonnegative": (0.0, 0.001, 4.0),
     "log_complement": (-3.0, 0.0, 0.4, 0.97),
     "fisher": (-0.9, 0.0, 0.5, 0.99),
     "logit": (0.01, 0.3, 0.5, 0.98),
@@ -20,6 +21,7 @@ INSIDE = {
     "log": (0.01, 1.0, 20.0),
 }
 BOUNDS = {
+    "nonnegative": (0.0, np.inf),
     "log_complement": (-np.inf, 1.0),
     "fisher": (-1.0, 1.0),
     "logit": (0.0, 1.0),

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agnostix.core.designs import TwoLevels
+from agnostix.core.hypercubes import TwoLevels
 from agnostix.lime.masked_samples import MaskSamples, keep_smallest
 from tests.reference import lime as ref
 

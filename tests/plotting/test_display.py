@@ -156,7 +156,8 @@ def test_bar_of_aggregate_equals_bar_over_rows() -> None:
     for by in (None, "town"):
         over_rows = BarDisplay.from_explanation(people(), by=by)
         aggregate = BarDisplay.from_explanation(people().aggregate(by))
-        assert over_rows.frame().equals(aggregate.frame())
+        known = over_rows.frame().drop(columns="is_apart", errors="ignore")  # whose pairs need rows
+        assert known.equals(aggregate.frame())
         assert (
             over_rows.quantity_label == aggregate.quantity_label == "mean absolute contribution to out_$put$"
         )

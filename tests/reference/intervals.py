@@ -27,6 +27,11 @@ def student(value, error, dof, level):
     return value - error * _quantile(level, dof), value + error * _quantile(level, dof)
 
 
+def nonnegative(value, error, dof, level):
+    low, high = student(value, error, dof, level)
+    return max(low, 0.0), high
+
+
 def rule_of_three(value, error, dof, level):
     """The rate at which a Poisson count is 0 with probability 1 - level, in units of the error."""
     rate = optimize.brentq(lambda x: stats.poisson.pmf(0, x) - (1.0 - level), 1e-9, 100.0, xtol=1e-13)

@@ -217,6 +217,8 @@ def aggregated_fields(explanation: Explanation, by: Any, how: str) -> dict[str, 
     }
     if how != "mean":  # of absolute values
         extras.pop(IS_SIGNED, None)
+    if how == "mean_abs":
+        extras[INTERVAL_KIND] = Detail(np.array("nonnegative"), ())
     return summary(arrays, dims, extras | {"aggregate": how}) | {
         "coords": coords,
         "feature_names": explanation.feature_names,

@@ -107,11 +107,12 @@ def test_aggregate_recomputes_degrees_of_freedom() -> None:
         "degrees_of_freedom": Detail(np.array(99.0), ()),
     }
     total = made(None, **kinds).aggregate(by=["x", "y", "x"])
-    assert "interval_kind" not in total.extras
+    assert total.extras["interval_kind"].array.item() == "nonnegative"
     assert total.extras["degrees_of_freedom"].array[:, 0, 0].tolist() == [1.0, 0.0]
     low, high = total.interval()
     half = student.ppf(0.975, 1) * total.std_errors[0]
-    np.testing.assert_allclose(high[0] - low[0], 2 * half, rtol=1e-11)
+    np.testing.assert_allclose(high[0] - total.values[0], half, rtol=1e-11)
+    np.testing.assert_allclose(low[0], np.maximum(total.values[0] - half, 0.0), rtol=1e-11)
     assert np.isnan(low[1]).all()
     assert set(made(**kinds).aggregate(how="max_abs").extras) == {"aggregate"}
 
