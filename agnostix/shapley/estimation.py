@@ -54,6 +54,7 @@ class PairOperator:
     matrix: Floats  # (n_players, n_pairs + 1), from differences and Delta to Shapley values
     whitener: Floats  # (n_residuals, n_pairs + 1)
     unscaled_variances: Floats  # (n_players,), in units of a game's noise variance; 0 with all pairs
+    unsampled: Floats  # (n_pairs,), share of all pairs of each pair's size that are not in the design
     noise: NoisePrior  # what other games say about the noise variance
     gain: float = 1.0  # expected square of a residual of the regression, in units of the noise variance
     lost_dof: float = 0.0  # degrees of freedom that learning the kernel from the same games took
@@ -94,7 +95,8 @@ class PairOperator:
         """Jackknife over pairs, from whitened residuals: variances and their dof (n_players, n_games)."""
         unit = np.where(own > 0.0, np.sqrt(own), 1.0)  # so that fourth powers stay finite
         squares = np.square(self._per_residual * multiply(self.whitener[:, :-1].T, residuals / unit))
-        weights = np.square(self.matrix[:, :-1])
+        # Where all pairs of a size are known, those that are left out would always be in.
+        weights = np.square(self.matrix[:, :-1]) * self.unsampled
         variances, fourth = multiply(weights, squares), multiply(np.square(weights), np.square(squares))
         return variances * unit**2, effective_number(variances, fourth)
 
@@ -121,9 +123,13 @@ def build_operator(coalitions: Coalitions, params: KernelParams, same_games: boo
     is_complete = regression.n_pairs == 2 ** (regression.n_players - 1) - 1
     rho = params.rho if params.is_active and not is_complete else 0.0
     kriging = Kriging.from_regression(regression, params.scales, rho)
-    variances = np.zeros_like(kriging.unscaled_variances) if is_complete else kriging.unscaled_variances
+    variances, unsampled = kriging.unscaled_variances, coalitions.unsampled_shares()
+    if is_complete:
+        variances = np.zeros_like(variances)
+    elif rho == 0.0:
+        variances = np.square(kriging.matrix[:, :-1]) @ (regression.noise[:-1] * unsampled)
     noise, lost_dof = (NoisePrior.unknown(), params.lost_dof) if same_games else (params.noise, 0.0)
-    return PairOperator(kriging.matrix, kriging.whitener, variances, noise, kriging.gain, lost_dof)
+    return PairOperator(kriging.matrix, kriging.whitener, variances, unsampled, noise, kriging.gain, lost_dof)
 
 
 _BY_PLAYER = ("values", "coalition_variances", "coalition_dof", "components")
@@ -180,8 +186,8 @@ class ShapleyResult:
     def relative_errors(self, level: float) -> Floats:
         """Largest coalition error of each row (n_rows,), relative to the range of its values by output.
 
-        In units of which 1.96 are the half width of Student's interval of this level. Degrees of freedom are the
-        median of a row's: those of single values are themselves uncertain, and the least of many too few.
+        In units of which 1.96 are the half width of Student's interval of this level. Degrees of freedom are
+        the median of a row's: those of single values are uncertain themselves, and the least of many too few.
         """
         if self.values.shape[1] == 0:
             return np.zeros(self.values.shape[0])

@@ -63,8 +63,9 @@ class KernelShapExplainer(BackgroundExplainer):
         If the budget covers all 2**d coalitions of d features, the values are
         exact. "auto": all for up to 12 features, else max(512, 8 * d).
     tol : float, default=None
-        Stop sampling coalitions for a row once none of its `coalition_std_errors`
-        exceeds this fraction of the range of its values. None spends the budget.
+        Stop sampling coalitions for a row, from 2 (d + 7) on, once its values are
+        known to 1.96 times this fraction of their range, with a confidence of 95 %
+        that all looks share. None spends the budget.
     kernel : {"auto", "pooled", "row", "none"}, default="auto"
         Covariance kernel of the interactions (not the Shapley kernel, which weights
         the regression). It improves on weighted least squares where coalitions are
@@ -131,7 +132,9 @@ class KernelShapExplainer(BackgroundExplainer):
     have are NaN, and `transform` is refused.
 
     ``extras`` of the result has the two parts of the error
-    (``coalition_std_errors``, ``background_std_errors``), the ``evaluations`` of
+    (``coalition_std_errors``, ``background_std_errors``), their
+    ``degrees_of_freedom``, what rows share of them (``shared_errors``,
+    ``design_errors``), ``base_value_std_errors``, the ``evaluations`` of
     each row, the ``forecast`` of those that `tol` needs, the ``kernel``,
     ``background_size``, ``background_size_to_halve_error``, for log-odds the
     model's own outputs (``raw_outputs``), and the segments or words of a masker.
