@@ -19,8 +19,9 @@ from agnostix.core.row_sources import working_memory
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.shapley.coalition_values import CoalitionValues, LinkedValues
 from agnostix.shapley.coalitions import N_RESIDUALS, CoalitionPlan, Coalitions, count_pairs
+from agnostix.shapley.exchangeable_kernel import ExchangeableErrors
 from agnostix.shapley.jackknife import OwnKernelOperator
-from agnostix.shapley.kriging import KernelParams, Kriging
+from agnostix.shapley.kriging import MAX_LEARNING_DOF, KernelParams, Kriging
 from agnostix.shapley.pair_regression import PairRegression
 from agnostix.shapley.residual_noise import NoisePrior, Spread, blend, effective_number
 
@@ -57,7 +58,7 @@ class PairOperator:
     unsampled: Floats  # (n_pairs,), share of all pairs of each pair's size that are not in the design
     noise: NoisePrior  # what other games say about the noise variance
     gain: float = 1.0  # expected square of a residual of the regression, in units of the noise variance
-    lost_dof: float = 0.0  # degrees of freedom that learning the kernel from the same games took
+    exchangeable: ExchangeableErrors | None = None  # variances by game, where there is no kernel
 
     def solve(self, values: CoalitionValues) -> tuple[Floats, Floats, Floats]:
         """Shapley values (n_players, ...), their variances and degrees of freedom."""
@@ -82,13 +83,15 @@ class PairOperator:
         if not self.unscaled_variances.any():
             return rounding, np.full(rounding.shape, np.inf)
         residuals = multiply(self.whitener, data)
-        dof = max(1.0, len(residuals) - self.lost_dof) if len(residuals) else 0.0
-        own = sums_of_squares(residuals) / max(1.0, dof)
-        noise, noise_dof = self.noise.shrink(own, dof, spread, len(differences), self.gain)
+        own = sums_of_squares(residuals) / max(1, len(residuals))
+        noise, dof = self.noise.shrink(own, len(residuals), spread, len(differences), self.gain)
+        if self.exchangeable is not None:
+            variances = self.exchangeable.unscaled_variances(data) * noise
+            return variances + rounding, np.full(rounding.shape, dof)
         expected = self.unscaled_variances[:, None] * noise
         if len(residuals) < N_RESIDUALS:
-            return expected + rounding, np.full(rounding.shape, noise_dof)
-        variances, dofs = blend(expected, noise_dof, *self._left_out(residuals, own))
+            return expected + rounding, np.full(rounding.shape, dof)
+        variances, dofs = blend(expected, dof, *self._left_out(residuals, own))
         return variances + rounding, dofs
 
     def _left_out(self, residuals: Floats, own: Floats) -> tuple[Floats, Floats]:
@@ -117,19 +120,27 @@ def learn_operator(coalitions: Coalitions, values: CoalitionValues) -> Operator:
 
 
 @one_blas_thread
-def build_operator(coalitions: Coalitions, params: KernelParams, same_games: bool = False) -> PairOperator:
-    """Operator of a design; `same_games` if the kernel was learned from the games that it will solve."""
+def build_operator(coalitions: Coalitions, params: KernelParams) -> PairOperator:
+    """Operator of a design, under a kernel of other games."""
     regression = PairRegression.from_coalitions(coalitions)
-    is_complete = regression.n_pairs == 2 ** (regression.n_players - 1) - 1
+    is_complete = regression.n_pairs == count_pairs(regression.n_players)
     rho = params.rho if params.is_active and not is_complete else 0.0
     kriging = Kriging.from_regression(regression, params.scales, rho)
-    variances, unsampled = kriging.unscaled_variances, coalitions.unsampled_shares()
-    if is_complete:
-        variances = np.zeros_like(variances)
-    elif rho == 0.0:
-        variances = np.square(kriging.matrix[:, :-1]) @ (regression.noise[:-1] * unsampled)
-    noise, lost_dof = (NoisePrior.unknown(), params.lost_dof) if same_games else (params.noise, 0.0)
-    return PairOperator(kriging.matrix, kriging.whitener, variances, unsampled, noise, kriging.gain, lost_dof)
+    variances = np.zeros_like(kriging.unscaled_variances) if is_complete else kriging.unscaled_variances
+    exchangeable = None
+    if rho == 0.0 and not is_complete and regression.dof >= N_RESIDUALS:
+        n_first = min(regression.n_pairs, regression.n_players - 1 + MAX_LEARNING_DOF)
+        first = PairRegression.from_coalitions(coalitions.prefix(n_first))
+        exchangeable = ExchangeableErrors.from_regression(regression, first)
+    return PairOperator(
+        matrix=kriging.matrix,
+        whitener=kriging.whitener,
+        unscaled_variances=variances,
+        unsampled=coalitions.unsampled_shares(),
+        noise=params.noise,
+        gain=kriging.gain,
+        exchangeable=exchangeable,
+    )
 
 
 _BY_PLAYER = ("values", "coalition_variances", "coalition_dof", "components")
