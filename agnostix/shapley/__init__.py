@@ -13,7 +13,7 @@ Solver           All coalitions: `exact.exact_weights`. Pairs: `pair_regression`
 Standard error   Coalitions: the variance of kriging, in units of a noise variance that leans on pilot rows
                  (`residual_noise.NoisePrior`, `estimation.PairOperator.game_variances`). Background: linear
                  components of its error (`coalition_values.LinkedValues.components`).
-Background       Rows chosen in `fit`, `medoids` or all; with a masker its fill.
+Background       Rows chosen in `fit`: `core.background`; with a masker its fill.
 Stopping         A row stops once its errors are within `tol`: `estimation.estimate_rows`.
 """
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from agnostix.core.background import Background, BackgroundError, BackgroundMeans, ErrorMap
+from agnostix.core.background import BACKGROUND_SIZE, BACKGROUNDS, BackgroundError, BackgroundMeans, ErrorMap
 from agnostix.core.base import Attribution, BackgroundExplainer, OutputSelection
 from agnostix.core.evaluate import ProgressBar, mask_cost
 from agnostix.core.explanation import Detail
@@ -28,7 +28,6 @@ from agnostix.shapley.coalitions import CoalitionPlan, Coalitions, count_pairs, 
 from agnostix.shapley.estimation import Operator, ShapleyResult, Stage, build_operator, estimate_rows
 from agnostix.shapley.exact import ExactOperator
 from agnostix.shapley.kriging import MAX_LEARNING_DOF, KernelParams, learn_kernel
-from agnostix.shapley.medoids import medoids
 
 MAX_EXACT_PLAYERS = 12
 """Features up to which budget="auto" evaluates all coalitions."""
@@ -73,11 +72,13 @@ class KernelShapExplainer(BackgroundExplainer):
         "row": learned for each row from its own coalition values. "none": least
         squares. "auto": "pooled" for tables up to 2,048 pairs of coalitions, "row"
         for other input up to 4,096, else "none".
-    background : {"sample", "medoids", "all"}, default="sample"
-        Background rows. "sample": drawn without replacement from the rows seen in
-        `fit`. "medoids": the central rows of clusters, weighted by cluster size.
-        "all": all rows seen in `fit`. Only "sample" has `background_std_errors`.
-    background_size : int, default=100
+    background : {"representative", "sample", "medoids", "all"}, default="representative"
+        Background rows, of those seen in `fit`. "representative": chosen and
+        weighted so that together they are as the table is, see
+        `representative_sample`. "sample": drawn without replacement. "medoids": the
+        central rows of clusters, weighted by cluster size. "all": all rows, whose
+        values have no `background_std_errors`.
+    background_size : int, default=50
         Number of background rows; all if there are fewer.
     feature_groups : mapping from str to list of str, default=None
         Columns that are treated as one feature, such as the dummies of a category.
@@ -103,6 +104,8 @@ class KernelShapExplainer(BackgroundExplainer):
     ----------
     background_ : DataFrame or ndarray of shape (n_background, n_columns) or None
         Background rows; None for images and texts.
+    background_weights_ : ndarray of shape (n_background,) or None
+        Their weights, adding up to 1.
     base_values_ : ndarray of shape (n_outputs,) or None
         Mean prediction of the background, in model output units; None for images
         and texts.
@@ -169,7 +172,7 @@ class KernelShapExplainer(BackgroundExplainer):
         "budget": [StrOptions({"auto"}), Interval(Integral, 2, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="neither"), None],
         "kernel": [StrOptions({"auto", "pooled", "row", "none"})],
-        "background": [StrOptions({"sample", "medoids", "all"})],
+        "background": [StrOptions(set(BACKGROUNDS))],
         "background_size": [Interval(Integral, 1, None, closed="left")],
         "link": [StrOptions({"identity", "logit"})],
     }
@@ -181,8 +184,8 @@ class KernelShapExplainer(BackgroundExplainer):
         budget: int | str = "auto",
         tol: float | None = None,
         kernel: str = "auto",
-        background: str = "sample",
-        background_size: int = 100,
+        background: str = "representative",
+        background_size: int = BACKGROUND_SIZE,
         feature_groups: Mapping[str, Sequence[str]] | None = None,
         masker: Any = None,
         link: str = "identity",
@@ -291,13 +294,6 @@ class KernelShapExplainer(BackgroundExplainer):
     def _count_model_rows(self, rows: MaskedRows) -> int:
         plans = self._plan_by_pattern(rows, np.arange(len(rows)))
         return sum(row_indices.size * mask_cost(self._masker, plan.masks) for plan, row_indices in plans())
-
-    def _choose_background(self, table: Any, sample_weight: Any) -> Background:
-        if self.background == "all":
-            return Background.whole(table, sample_weight)
-        if self.background == "medoids":
-            return medoids(table, self.background_size, self._seed, sample_weight)
-        return Background.sample(table, self.background_size, self._seed, sample_weight)
 
     def _link_values(self) -> LinkedValues:
         predictions = self._background_predictions
@@ -426,7 +422,7 @@ class KernelShapExplainer(BackgroundExplainer):
         of_background = np.moveaxis(background.variances, 0, 1)
         by_value, by_row = ("row", "feature", "output"), ("row",)
         size = self._size_to_halve_error(of_coalitions, of_background)
-        background_dof = background.degrees_of_freedom[:, None]
+        background_dof = np.moveaxis(background.degrees_of_freedom, 0, 1)
         dof = (pick(result.coalition_dof), background_dof)
         details: dict[str, Any] = {
             "coalition_std_errors": Detail(np.sqrt(of_coalitions), by_value),

@@ -68,7 +68,9 @@ class RowSums:
 
 
 def explained(model, X, seen=None, weight=None, **params):
-    return OcclusionExplainer(model, random_state=0, **params).fit(X if seen is None else seen, None, weight)
+    """With a background drawn at random, whose values and errors are those of plain loops."""
+    explainer = OcclusionExplainer(model, **{"background": "sample", "random_state": 0} | params)
+    return explainer.fit(X if seen is None else seen, None, weight)
 
 
 def same(one, other):
@@ -757,7 +759,8 @@ def test_transform_and_cost_before_fit_raise_not_fitted(method):
 
 
 def background(random_state):
-    return OcclusionExplainer(RowSums(), background_size=20, random_state=random_state).fit(IRIS).background_
+    params = {"background": "sample", "background_size": 20, "random_state": random_state}
+    return OcclusionExplainer(RowSums(), **params).fit(IRIS).background_
 
 
 def test_random_state_int_repeats_background():
@@ -790,7 +793,8 @@ def test_explanation_states_method_and_params():
     assert (exp.quantity, exp.completeness, exp.fidelity) == ("effect", None, None)
     assert exp.method == "OcclusionExplainer"
     assert exp.params == {
-        "masker": None, "fill": "auto", "background_size": 9, "feature_groups": groups, "outputs": None,
+        "masker": None, "fill": "auto", "background": "sample", "background_size": 9,
+        "feature_groups": groups, "outputs": None,
         "n_jobs": None, "random_state": 0, "verbose": 1,
     }  # fmt: skip
     assert set(exp.extras) == {

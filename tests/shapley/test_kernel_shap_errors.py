@@ -38,7 +38,8 @@ class Counting:
 
 
 def fitted(model, seen, **params):
-    return KernelShapExplainer(model, random_state=params.pop("random_state", 0), **params).fit(seen)
+    params = {"background": "sample", "random_state": 0} | params
+    return KernelShapExplainer(model, **params).fit(seen)
 
 
 def root_mean_square(values):

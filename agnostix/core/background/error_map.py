@@ -27,7 +27,7 @@ class BackgroundError:
     """Errors of values (n_features, ...) that come from the choice of the background rows."""
 
     components: Floats  # (n_features, n_shared, ...): the errors' covariances are their dot products
-    degrees_of_freedom: Floats  # (n_features,), infinite where the value has no such error
+    degrees_of_freedom: Floats  # shaped as values, infinite where the value has no such error
 
     @property
     def variances(self) -> Floats:
@@ -40,7 +40,8 @@ class ErrorMap:
     """Linear functionals of what background rows contribute, and how they tell the error of a value."""
 
     functionals: Floats  # (n_background, n_components); no columns where there is no error
-    degrees_of_freedom: float  # of Student's distribution; infinite without an error
+    degrees_of_freedom: float  # of Student's distribution, at most; infinite without an error
+    is_chosen: bool = False  # components are each row's, of sizes that differ, and not those of equal groups
 
     @classmethod
     def none(cls, n_background: int) -> ErrorMap:
@@ -76,12 +77,31 @@ class ErrorMap:
 
         `features` are their numbers; None for values that depend on all, such as the mean prediction.
         """
-        return BackgroundError(components, np.full(len(components), self.degrees_of_freedom))
+        shape = (components.shape[0], *components.shape[2:])
+        if not self.is_chosen:
+            return BackgroundError(components, np.full(shape, self.degrees_of_freedom))
+        return BackgroundError(components, _moment_dof(components, self.degrees_of_freedom))
 
     def of_means(self, predictions: Any) -> Floats:
         """Components (n_components, n_outputs) of the mean of predictions (n_background, n_outputs)."""
         centered = predictions - predictions[:1]
         return np.asarray(self.functionals.T @ centered)
+
+
+def _moment_dof(components: Floats, most: float) -> Floats:
+    """Degrees of freedom of sums of squares of components (n, n_components, ...), by their fourth powers.
+
+    A few large components tell less of the variance than many of one size: 2 S2**2 / (S4 - S2**2 / n).
+    """
+    n = components.shape[1]
+    largest = np.abs(components).max(axis=1)
+    scaled = np.divide(
+        components, largest[:, None], out=np.zeros_like(components), where=largest[:, None] > 0
+    )
+    two, four = sum_of_squares(scaled, 1), sum_of_squares(np.square(scaled), 1)
+    known = four > two**2 / n * (1.0 + 1e-12)
+    dof = np.divide(2.0 * two**2, four - two**2 / n, out=np.full(two.shape, most), where=known)
+    return np.asarray(np.clip(np.where(two > 0, dof, most), 1.0, most))
 
 
 def sum_of_squares(components: Floats, axis: int) -> Floats:

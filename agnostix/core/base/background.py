@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from agnostix.core.background import Background, ErrorMap
+from agnostix.core.background import BACKGROUND_SIZE, Background, ErrorMap, choose_background
 from agnostix.core.base.attribution import AttributionExplainer
 from agnostix.core.frames import as_table
 from agnostix.core.masking import MaskedRows, MaskerConstraint, TabularMasker, read_rows
@@ -18,15 +18,13 @@ _N_TRIAL_ROWS = 2
 """Rows on which a model is tried where a masker has no background."""
 _N_OTHER_ROWS = 4
 """Rows that show whether predictions are independent, where the background is a single row."""
-_BACKGROUND_SIZE = 100
-"""Background rows that are sampled where a method does not choose them."""
 
 
 class BackgroundExplainer(AttributionExplainer):
     """Base of the explainers that predict rows with some features hidden.
 
-    A subclass with parameters of its own has an `__init__`. Other background rows than a
-    sample are chosen in `_choose_background`; more is learned in a `fit`, which starts with
+    A subclass with parameters of its own has an `__init__`, such as `background` and
+    `background_size`. Rows are chosen in `_choose_background`; more is learned in a `fit`, which starts with
     `_begin_fit` and `_learn_background`.
 
     Parameters
@@ -86,8 +84,10 @@ class BackgroundExplainer(AttributionExplainer):
         return self
 
     def _choose_background(self, table: Any, sample_weight: Any) -> Background:
-        """Background rows of a table: by default a sample of 100."""
-        return Background.sample(table, _BACKGROUND_SIZE, self._seed, sample_weight)
+        """Background rows of a table, by `background` and `background_size` where a method has them."""
+        how = getattr(self, "background", "representative")
+        size = getattr(self, "background_size", BACKGROUND_SIZE)
+        return choose_background(how, table, size, self._seed, sample_weight)
 
     def _choose_masker(self, X: Any, sample_weight: Any) -> Any:
         """What hides parts of rows that are no tables; None for tables."""
@@ -128,6 +128,7 @@ class BackgroundExplainer(AttributionExplainer):
         others = rows[:_N_OTHER_ROWS]
         predictions = self._try_model(predictor, trial_rows, remember=is_known, others=others)
         self._background_predictions = predictions if is_known else None
+        self.background_weights_: Any = self._masker.weights if is_known else None
         self.base_values_: Any = self._masker.weights @ predictions if is_known else None
 
     def _check_no_groups(self) -> None:
