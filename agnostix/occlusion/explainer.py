@@ -236,7 +236,7 @@ class OcclusionExplainer(BackgroundExplainer):
             predictions, kept, n_model_rows = self._predict_hidden(rows, selection)
         n_hidden = kept.shape[1] - 1 - (self.base_values_ is None)
         effects = kept[:, :1] - kept[:, 1 : 1 + n_hidden]  # with nothing hidden, components are 0
-        hidden = self._hidden_values(rows, windows, effects)
+        hidden = self._hidden_values(rows, windows, effects, self._typical_of(predictions, selection))
         base = kept[:, -1] if self.base_values_ is None else self._known_base(predictions, selection)
         details = hidden.details
         if self._errors.n_components:
@@ -257,10 +257,12 @@ class OcclusionExplainer(BackgroundExplainer):
         own = np.vstack([self.base_values_[None], self._errors.of_means(self._background_predictions)])
         return selection.pick(np.broadcast_to(own, (len(predictions), *own.shape)), predictions)
 
-    def _hidden_values(self, rows: Any, windows: Windows | None, effects: Floats) -> _Hidden:
+    def _hidden_values(
+        self, rows: Any, windows: Windows | None, effects: Floats, typical: Floats | None
+    ) -> _Hidden:
         """Values of features or pixels from effects and their components (n_rows, n_hidden, n_kept, ...)."""
         components = np.moveaxis(effects[:, :, 1:], 0, 2)
-        errors = self._errors.error(components, np.arange(effects.shape[1]))
+        errors = self._errors.error(components, typical)
         shared = np.moveaxis(errors.components, 2, 0)  # (n_rows, n_hidden, n_shared, n_selected)
         values, own = effects[:, :, 0], np.sqrt(sum_of_squares(shared, axis=2))
         details: dict[str, Any] = {}

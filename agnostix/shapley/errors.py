@@ -35,14 +35,18 @@ class ErrorParts:
 
     @classmethod
     def from_result(
-        cls, result: ShapleyResult, errors: ErrorMap, pick: Callable[[Floats], Floats]
+        cls,
+        result: ShapleyResult,
+        errors: ErrorMap,
+        typical: Floats | None,
+        pick: Callable[[Floats], Floats],
     ) -> ErrorParts:
-        """From all outputs, of which `pick` selects some, and the errors of the background."""
+        """From all outputs, of which `pick` selects some, and the background's errors (`ErrorMap.error`)."""
         components = np.moveaxis(pick(result.components), 0, 2)
         return cls(
             coalitions=pick(result.coalition_variances),
             coalition_dof=pick(result.coalition_dof),
-            background=errors.error(components, np.arange(len(components))),
+            background=errors.error(components, typical),
             base_values=errors.error(np.moveaxis(pick(result.base_components), 1, 0)[None]),
             is_sample=errors.n_components > 0,
         )

@@ -21,7 +21,7 @@ from agnostix.core.row_sources import MaskedRowSource
 from agnostix.core.sklearn_compat import Interval, StrOptions
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
-from agnostix.shapley.coalition_values import LinkedValues, describe_outside
+from agnostix.shapley.coalition_values import LinkedValues, describe_outside, link_slope
 from agnostix.shapley.coalitions import CoalitionPlan, Coalitions, count_pairs, first_pairs, sample_pairs
 from agnostix.shapley.errors import ErrorParts
 from agnostix.shapley.estimation import Operator, ShapleyResult, Stage, build_operator, estimate_rows
@@ -72,11 +72,9 @@ class KernelShapExplainer(BackgroundExplainer):
         squares. "auto": "pooled" for tables up to 2,048 pairs of coalitions, "row"
         for other input up to 4,096, else "none".
     background : {"representative", "sample", "medoids", "all"}, default="representative"
-        Background rows, of those seen in `fit`. "representative": chosen and
-        weighted so that together they are as the table is, see
-        `representative_sample`. "sample": drawn without replacement. "medoids": the
-        central rows of clusters, weighted by cluster size. "all": all rows, whose
-        values have no `background_std_errors`.
+        Background rows, of those seen in `fit`. "representative": chosen and weighted
+        to be as the table is, see `representative_sample`. "sample": drawn without
+        replacement. "medoids": centers of clusters, weighted by their sizes. "all": all.
     background_size : int, default=50
         Number of background rows; all if there are fewer.
     feature_groups : mapping from str to list of str, default=None
@@ -260,6 +258,10 @@ class KernelShapExplainer(BackgroundExplainer):
     def _units(self) -> str:
         return "model output" if self.link == "identity" else "log-odds"
 
+    @property
+    def _slope(self) -> Any:
+        return link_slope(self.link, self.base_values_)
+
     def _attribute(self, rows: MaskedRows, selection: OutputSelection) -> Attribution:
         result = ShapleyResult.zeros(rows.present, len(self.output_names_), self._errors.n_components)
         first, which = rows.distinct()
@@ -417,7 +419,8 @@ class KernelShapExplainer(BackgroundExplainer):
         n_model_rows: int,
     ) -> Attribution:
         pick = partial(selection.pick, predictions=result.predictions)
-        errors = ErrorParts.from_result(result, self._errors, pick)
+        typical = self._typical_of(result.predictions, selection)
+        errors = ErrorParts.from_result(result, self._errors, typical, pick)
         details: dict[str, Any] = {
             "evaluations": Detail(result.evaluations, ("row",)),
             "forecast": Detail(result.forecast, ("row",)),

@@ -11,7 +11,7 @@
 
 from agnostix.core.background.background import Background, errors_of_fills
 from agnostix.core.background.choice import BACKGROUND_SIZE, BACKGROUNDS, choose_background
-from agnostix.core.background.chosen import ChosenRows, choose_rows
+from agnostix.core.background.chosen import ChosenRows, choose_rows, probe_pairs
 from agnostix.core.background.error_map import BackgroundError, ErrorMap, sum_of_squares
 from agnostix.core.background.functionals import BackgroundMeans
 from agnostix.core.background.representative import RepresentativeSample, representative_sample
@@ -28,6 +28,7 @@ __all__ = [
     "choose_background",
     "choose_rows",
     "errors_of_fills",
+    "probe_pairs",
     "representative_sample",
     "sum_of_squares",
 ]

@@ -56,6 +56,19 @@ def choose_rows(table: Any, n_chosen: int, random_state: Any, sample_weight: Any
     return ChosenRows(places[chosen], own, kriging_map(kernel, chosen, own, rng))
 
 
+N_PROBES = 128
+"""Pairs of rows that show what a column may do anywhere in the table."""
+
+
+def probe_pairs(table: Any, random_state: Any, sample_weight: Any) -> tuple[Codes, Codes]:
+    """Places of pairs of rows (n_pairs,) each, drawn by weight, the same rows for any order of the table."""
+    weights = checked_weights(sample_weight, table.shape[0])
+    order = own_order([one.key for one in read_columns(table)])
+    rng = np.random.default_rng([abs(seed_of(random_state)), _STREAM, 1])
+    drawn = rng.choice(order, (2, N_PROBES), p=weights[order] / weights.sum())
+    return drawn[0], drawn[1]
+
+
 @one_blas_thread
 def error_of_rows(
     table: Any, rows: Codes, weights: Floats, random_state: Any, sample_weight: Any

@@ -69,6 +69,11 @@ class TableKernel:
         return 0.5 * (sum(one.overall for one in self.coordinates) + self._joint_overall)
 
     @property
+    def size_of_means(self) -> float:
+        """About the mean of the diagonal of `of_means` over the table."""
+        return MEANS * len({one.column for one in self.coordinates})
+
+    @property
     def unknown(self) -> float:
         """What the reference rows leave open of the squared discrepancy."""
         share = self.weights[self.reference] / self.weights[self.reference].sum()

@@ -42,7 +42,10 @@ def kriging_map(table: TableKernel, rows: Codes, weights: Floats, rng: np.random
     diagonal = np.diag(residual)
     factor = left / np.sum(np.square(weights) / diagonal)
     functionals = residual / diagonal * weights * np.sqrt(max(factor, 0.0))
-    return ErrorMap(_compressed(functionals, rng), n - 1.0, is_chosen=True)
+    relative = left / (table.size + table.size_of_means + NUGGET * size)
+    return ErrorMap(
+        _compressed(functionals, rng), n - 1.0, is_chosen=True, relative=float(max(relative, 0.0))
+    )
 
 
 def _compressed(functionals: Floats, rng: np.random.Generator) -> Floats:
