@@ -15,7 +15,7 @@ from _coverage import Cell
 
 from agnostix import KernelShapExplainer, LimeExplainer, OcclusionExplainer
 
-N_TABLE, N_POPULATION, N_REFERENCE = 2_000, 40_000, 1_000
+N_TABLE, N_POPULATION, N_REFERENCE = 2_000, 40_000, 3_000
 FACTORS: tuple[Callable[[Any], Any], ...] = (
     lambda x: x,
     lambda x: np.minimum(x, 8.0),
@@ -167,5 +167,5 @@ def cells(args: Any) -> Iterator[Cell]:
     yield from _of_tables("Occlusion", occlusion, effects, 100, n_designs, start + 10_000)
     yield from _of_tables("KernelShap", shapley, shapley_values, many, n_designs, start + 20_000)
     yield from _of_idle_columns(min(n_designs, 100), start + 30_000)
-    reference = (N_REFERENCE, 8_000) if args.quick else (N_REFERENCE, 40_000)
+    reference = (N_REFERENCE, 8_000) if args.quick else (N_REFERENCE, 20_000)
     yield from _of_lime(n_designs, *reference, start + 40_000)

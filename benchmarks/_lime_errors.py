@@ -20,7 +20,7 @@ from agnostix.core.designs import Design
 from tests.reference import lime as reference
 
 BLOCKS = Design.from_n_points(1, N_SAMPLES, 0)
-FREEDOM = BLOCKS.n_blocks - 1
+FREEDOM = BLOCKS.degrees_of_freedom
 LEVEL = 0.95
 NOTHING = 1e-9
 """Spreads below this share of the largest are left out."""
@@ -55,7 +55,7 @@ def spread(args: Namespace) -> None:
     )
     print(f"\n{n_theirs} seeds of lime and of independent samples under our least squares, {n_ours} of ours,")
     print(
-        f"with {BLOCKS.n_points:,} samples in {BLOCKS.n_blocks} blocks. Ratios are medians over coefficients."
+        f"with {BLOCKS.n_points:,} samples in {BLOCKS.n_draws} arrays. Ratios are medians over coefficients."
     )
 
 

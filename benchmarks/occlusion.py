@@ -42,7 +42,7 @@ from agnostix.maskers import SlidingWindow
 
 CAT, MEAN, STD = 285, 0.498, 0.502
 WINDOW, STRIDE = 32, 16
-_NUMBERS, _BLOCKS = ("values", "std_errors"), 16
+_NUMBERS = ("values", "std_errors")
 
 
 def main() -> None:
@@ -200,7 +200,7 @@ def errors(args: Namespace) -> None:
     rows = {
         "plain RISE: independent masks": plain,
         "the same, scores counted from their mean": centered,
-        "agnostix: Sobol points besides": ours,
+        "agnostix: balanced masks besides": ours,
         "what agnostix says of itself": told,
     }
     print_table(
@@ -218,7 +218,8 @@ def _coverage(found: list[Any]) -> float:
     maps, told = (np.stack([getattr(exp, name)[0, ..., 0] for exp in found]) for name in _NUMBERS)
     n = len(found)
     others = (maps.sum(axis=0) - maps) / (n - 1)
-    reach = t.ppf(0.975, _BLOCKS - 1) * told * np.sqrt(1.0 + 1.0 / (n - 1))
+    degrees = float(found[0].extras["degrees_of_freedom"].array)
+    reach = t.ppf(0.975, degrees) * told * np.sqrt(1.0 + 1.0 / (n - 1))
     return float((np.abs(maps - others) <= reach).mean())
 
 

@@ -1,7 +1,7 @@
 """Points of a unit cube that are more even than independent ones, and how far off an estimate from them is.
 
 An interaction of two columns must not pass for the effect of a third one. `Design` takes whole arrays of
-strength 2 (`core.hypercubes`), which do no worse than independent points, or independent points where none fits.
+strength 2 (`core.hypercubes`), which do no worse than independent points, or the latter where none fits.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from agnostix.core.hypercubes import Draw, Independent, LatinHypercube, Shortene
 from agnostix.core.orthogonal_arrays import is_power_of_two, is_prime
 from agnostix.core.typing import Codes, Floats
 
-MIN_ARRAYS = 16
+MIN_ARRAYS = 12
 """Arrays whose spread is an error by itself."""
 N_BLOCKS = 64
-"""Blocks at least, where there are as many points; their spread is a standard error."""
+"""Blocks, where there are as many points; their spread is a standard error."""
 LEAST_LEVELS, LEAST_RUNS = 7, 20
 """Of the smallest arrays in use. In smaller ones three columns depend on each other too much."""
 MOST_NUMBERS = 2**22
 """Points times columns of one array, which is drawn as a whole."""
-LEAST_USED = 0.8
-"""Share of the points that must be used, so that none are worth more left out than those used gain."""
+LEAST_USED, USUALLY_USED = 0.8, 0.89
+"""Share of the points that an array must use, and that it uses where one does."""
 _STREAM = 3
 """Apart from the streams that draw backgrounds and coalitions."""
 _LEVEL = 0.01
 """Chance that the spread of arrays is taken although they vary as blocks do."""
-_TAKEN = 0.25
+_TAKEN = 0.35
 """Share of the points' degrees of freedom that an additive fit takes at most."""
 
 
@@ -39,9 +39,9 @@ _TAKEN = 0.25
 class Design:
     """Points of a unit cube, drawn array by array.
 
-    An estimate is a sum over points. Its error is the spread of the sums over blocks of `size` points. Blocks
-    are parts of arrays (`is_cut`), so that there are enough: a sum of products f g then varies as that of f g
-    less the product of their `additive_part`s, which an array balances, whatever the functions f and g.
+    An estimate is a sum over points. Its error is the spread of the sums over blocks of `size` points. They
+    are parts of arrays (`is_cut`), so that there are enough of them. A sum of products f g then varies as
+    that of f g less the product of their `additive_part`s, which an array balances whatever f and g are.
     """
 
     n_dims: int
@@ -144,31 +144,25 @@ class Design:
 
 
 def _hypercube(n_dims: int, n_points: int) -> Draw | None:
-    """The array with the most points that n_dims columns and n_points points allow."""
+    """The array of n_dims columns that leaves out few of the points, or that is otherwise the best."""
 
-    # Levels of a power of two have quartiles and halves at their ends, which makes up for some points.
-    def fits(q: int) -> bool:
-        return q + 1 >= n_dims and q * q * n_dims <= MOST_NUMBERS
+    def rank(q: int) -> tuple[bool, bool, bool, int]:
+        # Levels of a power of two end at quartiles and halves, where models and bins have their steps.
+        n_draws = n_points // q**2
+        return _wastes_little(q**2, n_points), is_power_of_two(q), n_draws >= MIN_ARRAYS, q
 
-    most = int(np.sqrt(n_points // MIN_ARRAYS))
-    many = [q for q in _numbers_of_levels(most) if fits(q)]
-    if many:
-        return LatinHypercube(max(many, key=lambda q: (is_power_of_two(q), q)))
-    few = [q for q in _numbers_of_levels(int(np.sqrt(n_points))) if fits(q)]
-    few = [q for q in few if n_points // q**2 * q**2 >= LEAST_USED * n_points]
-    return LatinHypercube(max(few, key=lambda q: (is_power_of_two(q), q))) if few else None
-
-
-def _numbers_of_levels(most: int) -> list[int]:
-    return [q for q in range(LEAST_LEVELS, most + 1) if is_prime(q) or is_power_of_two(q)]
+    most = int(np.sqrt(min(n_points, MOST_NUMBERS // n_dims)))
+    levels = [q for q in range(max(LEAST_LEVELS, n_dims - 1), most + 1) if is_prime(q) or is_power_of_two(q)]
+    levels = [q for q in levels if n_points // q**2 * q**2 >= LEAST_USED * n_points]
+    return LatinHypercube(max(levels, key=rank)) if levels else None
 
 
 def _two_levels(n_dims: int, n_points: int) -> Draw | None:
-    """The largest array of two levels that 16 times fit into n_points, or the smallest of n_dims columns."""
+    """The largest array of two levels that 16 times fits into n_points, or the smallest of n_dims columns."""
     sizes = [n for n in _sizes_of_halves(n_dims, n_points) if n * n_dims <= MOST_NUMBERS]
     many = [n for n in sizes if n_points // n >= MIN_ARRAYS]
     if many:
-        return TwoLevels(max(many))
+        return TwoLevels(max(many, key=lambda n: (_wastes_little(n, n_points), n)))
     return TwoLevels(min(sizes)) if sizes else None
 
 
@@ -179,7 +173,7 @@ def _sliced_halves(n_dims: int, n_points: int) -> Draw | None:
     many = [n for n in sizes if most // n >= N_BLOCKS]
     if not sizes:
         return None
-    size = max(many) if many else min(sizes)
+    size = max(many, key=lambda n: (_wastes_little(n, most), n)) if many else min(sizes)
     return SlicedHalves(size, most // size)
 
 
@@ -190,10 +184,16 @@ def _sizes_of_halves(n_dims: int, n_points: int) -> list[int]:
     return [n for n in sizes if n_points // n * n >= LEAST_USED * n_points]
 
 
+def _wastes_little(n_runs: int, n_points: int) -> bool:
+    """Whether whole arrays leave out so few points that no error grows by much."""
+    return n_points % n_runs <= (1.0 - USUALLY_USED) * n_points
+
+
 def _block_size(draw: Draw, n_draws: int) -> int:
-    """Points of a block, the most that leave N_BLOCKS of them."""
-    divisors = [n for n in range(1, draw.n_runs + 1) if draw.n_runs % n == 0]
-    return draw.n_runs // next((n for n in divisors if n * n_draws >= N_BLOCKS), draw.n_runs)
+    """Points of a block, so that there are N_BLOCKS of them or about as many."""
+    divisors = np.arange(1, draw.n_runs + 1)
+    divisors = divisors[draw.n_runs % divisors == 0]
+    return int(draw.n_runs // divisors[np.abs(np.log(divisors * n_draws / N_BLOCKS)).argmin()])
 
 
 def standard_error(sums: Floats, n_blocks: int) -> Floats:

@@ -28,6 +28,7 @@ from agnostix.core.base import Attribution, BackgroundExplainer, OutputSelection
 from agnostix.core.base.explainer import check_image_shape, count_axes
 from agnostix.core.evaluate import mask_cost
 from agnostix.core.explanation import Detail
+from agnostix.core.explanation.fields import DESIGN_ERRORS
 from agnostix.core.inputs import check_single_input
 from agnostix.core.masking import (
     Inpainter,
@@ -271,6 +272,8 @@ class OcclusionExplainer(BackgroundExplainer):
         squares = np.zeros_like(maps := windows.average(values))
         for component in np.moveaxis(shared, 2, 0):
             squares += np.square(windows.average(component))
+        if is_sample:  # all images share the draws
+            details[DESIGN_ERRORS] = Detail(np.sqrt(squares), self._dims)
         return _Hidden(maps, np.sqrt(squares), details)
 
     def _predict_hidden(self, rows: Any, selection: OutputSelection) -> tuple[Floats, Floats, int]:

@@ -17,7 +17,7 @@ import numpy as np
 from agnostix.core.base import Attribution, ImageExplainer, OutputSelection
 from agnostix.core.designs import Design
 from agnostix.core.explanation import Detail
-from agnostix.core.explanation.fields import DEGREES_OF_FREEDOM
+from agnostix.core.explanation.fields import DEGREES_OF_FREEDOM, DESIGN_ERRORS
 from agnostix.core.hypercubes import SlicedHalves
 from agnostix.core.masking.fills import SoftMaskBatch, fill_details
 from agnostix.core.models import MaskComposer, Predictor
@@ -145,14 +145,17 @@ class RiseExplainer(ImageExplainer):
         maps, _ = self._evaluate(source, SoftMaskRows.estimate_saliency)
         values, errors, base = (np.stack(part) for part in zip(*maps, strict=True))
         points = sampler.points
-        dof = Detail(np.array(points.n_blocks - 1.0), ())
+        by_image = {
+            DEGREES_OF_FREEDOM: Detail(np.array(points.n_blocks - 1.0), ()),
+            DESIGN_ERRORS: Detail(errors, self._dims),  # all images share the masks
+        }
         return Attribution(
             values=values,
             std_errors=errors,
             base_values=base,
             predictions=predictions,
             n_model_rows=self._count_model_rows(rows),
-            details={"n_masks": points.n_points, DEGREES_OF_FREEDOM: dof} | fill_details(fill, len(rows)),
+            details={"n_masks": points.n_points} | by_image | fill_details(fill, len(rows)),
         )
 
     def _count_model_rows(self, rows: Any) -> int:

@@ -45,12 +45,14 @@ class Fidelity:
         errors = explanation.extras.get("r2_std_errors")
         error = 0.0 if errors is None else errors.array[i, k]
         dof = dof_of_output(explanation, "r2", i, k)
-        low, high = interval_ends(r2, error, confidence_level, dof, "log_complement")
+        kinds = explanation.extras.get("r2_interval_kind")
+        kind = "log_complement" if kinds is None else str(kinds.array[i, k])
+        low, high = interval_ends(r2, error, confidence_level, dof, kind)
         determined = explanation.extras.get("determined")
         return cls(
             r2=r2,
             low=float(low),
-            high=float(high),
+            high=min(float(high), 1.0),
             surrogate_output=surrogate_output(explanation, i, k),
             output=float("nan") if explanation.outputs is None else float(explanation.outputs[i, k]),
             largest=float(np.nanmax(np.abs(values), initial=0.0)),
@@ -99,7 +101,7 @@ class Fidelity:
         if self.is_constant:
             return "The model is constant near the row."
         if self.is_undetermined:
-            return f"{self.r2_words}: no sample meets what the row has"
+            return f"{self.r2_words}: no sample is like the row"
         held = f" with {self.n_used} of {self.n_features} features" if self.n_used < self.n_features else ""
         return f"{self.r2_words}{held}: the surrogate follows the model {self.follows}"
 

@@ -28,7 +28,8 @@ class LeavesDisplay(Display):
     Parameters
     ----------
     leaves : DataFrame
-        One row per leaf: rule, coverage, rmse; for classifiers label, fidelity, fidelity_low, fidelity_high.
+        One row per leaf: rule, coverage, rmse and, if known, rmse_low, rmse_high; for classifiers label,
+        fidelity, fidelity_low, fidelity_high.
     overall : float, default=None
         Fidelity over all rows.
 
@@ -90,7 +91,7 @@ class LeavesDisplay(Display):
             self._draw_leaf(place, leaf, name)
         if self._is_classifier and self.overall is not None:
             self.ax_.axvline(self.overall, color=MUTED, lw=1, ls="--", zorder=0)
-        self._name_axes(leaves, leaves[name].to_numpy())
+        self._name_axes(leaves)
 
     @property
     def _is_classifier(self) -> bool:
@@ -100,14 +101,25 @@ class LeavesDisplay(Display):
         if not np.isfinite(leaf[name]):
             return
         color = CONTRAST if name == "fidelity" and leaf[name] < POOR_LEAF else ACCENT
-        if name == "fidelity":
-            ends = [leaf["fidelity_low"], leaf["fidelity_high"]]
+        if f"{name}_low" in leaf:
+            ends = [leaf[f"{name}_low"], self._shown(leaf[f"{name}_high"])]
             self.ax_.plot(ends, [place, place], color=color, lw=1.4)
         self.ax_.scatter(
             leaf[name], place, s=14 + 260 * leaf["coverage"], color=color, zorder=3, clip_on=False
         )
 
-    def _name_axes(self, leaves: pd.DataFrame, numbers: Any) -> None:
+    def _shown(self, end: float) -> float:
+        """An end of an interval, as far as the axis reaches."""
+        return end if self._is_classifier else min(end, self._highest)
+
+    @property
+    def _highest(self) -> float:
+        """Where the axis of errors ends: at three times the largest error, or where the intervals do."""
+        largest = float(np.nanmax(self.leaves["rmse"], initial=0.0))
+        ends = self.leaves.get("rmse_high", self.leaves["rmse"]).to_numpy(dtype=float)
+        return min(3.0 * largest, float(np.nanmax(ends, initial=largest))) if largest > 0 else 1.0
+
+    def _name_axes(self, leaves: pd.DataFrame) -> None:
         labels = [f"  →  {label}" for label in leaves["label"]] if self._is_classifier else [""] * len(leaves)
         words = [
             wrap_lines(_end(rule), _WIDTH) + shorten(one, 22)
@@ -117,8 +129,7 @@ class LeavesDisplay(Display):
         self.ax_.set_ylim(len(leaves) - 0.4, -0.6)
         what = "fraction of rows with the model's label" if self._is_classifier else "root mean squared error"
         self.ax_.set_xlabel(what)
-        highest = np.nanmax(numbers, initial=0.0)
-        self.ax_.set_xlim((0, 1.02) if self._is_classifier else (0, 1.05 * highest if highest > 0 else 1.0))
+        self.ax_.set_xlim((0, 1.02) if self._is_classifier else (0, 1.05 * self._highest))
         self.ax_.grid(axis="x", color=FAINT)
         write_ticks(self.ax_.xaxis, "")
 

@@ -8,10 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from agnostix.core.intervals import half_widths
 from agnostix.plotting.display import Display
 from agnostix.plotting.style import ACCENT, CONTRAST, INK, MUTED, PAPER, find_limits, write_ticks
-from agnostix.plotting.tree import LEVEL
 
 
 @dataclass(eq=False, repr=False)
@@ -21,7 +19,7 @@ class PruningPathDisplay(Display):
     Parameters
     ----------
     sizes : DataFrame
-        One row per size: leaves, r2, r2_std_error, chosen; for classifiers fidelity,
+        One row per size: leaves, r2, r2_low, r2_high, chosen; for classifiers fidelity,
         fidelity_low, fidelity_high.
 
     Attributes
@@ -64,9 +62,8 @@ class PruningPathDisplay(Display):
         return 6.4, 3.8
 
     def _draw(self) -> None:
-        half = half_widths(self.sizes["r2_std_error"], LEVEL)
-        r2 = self.sizes["r2"]
-        self._draw_curve("R² of the predictions", r2, r2 - half, r2 + half, CONTRAST)
+        r2, low, high = (self.sizes[name] for name in ("r2", "r2_low", "r2_high"))
+        self._draw_curve("R² of the predictions", r2, low, high, CONTRAST)
         if "fidelity" in self.sizes:
             ends = (self.sizes["fidelity_low"], self.sizes["fidelity_high"])
             self._draw_curve("agreement of labels", self.sizes["fidelity"], *ends, ACCENT)
@@ -80,7 +77,8 @@ class PruningPathDisplay(Display):
 
     def _draw_curve(self, name: str, middle: Any, low: Any, high: Any, color: str) -> None:
         leaves = self.sizes["leaves"]
-        self.ax_.fill_between(leaves, low, high, color=color, alpha=0.15, lw=0)
+        known = np.isfinite(low)  # no band where no interval holds
+        self.ax_.fill_between(leaves, low, high, where=known, color=color, alpha=0.15, lw=0)
         self.ax_.plot(leaves, middle, "o-", color=color, ms=4, lw=1.5, label=name)
 
     def _mark_chosen(self) -> None:

@@ -130,7 +130,8 @@ def _value_texts(drawn: pd.DataFrame, bars: Any) -> list[str]:
     like = values[bars] if np.nan_to_num(np.abs(values[bars])).max(initial=0.0) > 0 else values
     signed, plain = format_numbers(values, signed=True, like=like), format_numbers(values, like=like)
     texts = [with_sign if bar else text for with_sign, text, bar in zip(signed, plain, bars, strict=True)]
-    return ["–" if np.isnan(value) else text for value, text in zip(values, texts, strict=True)]
+    is_unknown = np.isnan(values) | (bars & np.isneginf(drawn["low"]) & np.isposinf(drawn["high"]))
+    return ["–" if unknown else text for unknown, text in zip(is_unknown, texts, strict=True)]
 
 
 def place_steps(frame: pd.DataFrame) -> pd.DataFrame:

@@ -9,17 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from agnostix.core.intervals import half_widths
 from agnostix.plotting.display import Display
-from agnostix.plotting.fidelity import POOR_LEAF
+from agnostix.plotting.fidelity import POOR_LEAF, format_r2
 from agnostix.plotting.style import ACCENT, CONTRAST, FAINT, INK, MUTED, SERIES
 from agnostix.plotting.words import format_percent, shorten
 
 _ROW, _MARGIN = 0.3, 0.9
 """Height of a line, and of what is above and below all, in inches."""
 _WIDTH = 10.5
-LEVEL = 0.95
-"""Coverage of the intervals of `MimicTree`."""
 _STEP = 0.018
 """Indentation, as a fraction of the width."""
 _BAR = (0.575, 0.70)
@@ -204,7 +201,10 @@ class TreeDisplay(Display):
 def describe_tree(fidelity: Any, n_leaves: int) -> str:
     """Fidelity of a surrogate tree with its intervals, in one line."""
     leaves = f"{n_leaves} leaves: " if n_leaves > 1 else "1 leaf: "
-    r2 = f"R² {fidelity.r2:.2f} ± {half_widths(fidelity.r2_std_error, LEVEL):.2f}"
+    r2 = f"R² {fidelity.r2:.2f}, of unknown error"
+    if fidelity.r2_status == "ok":
+        ends = (format_r2(end, like=fidelity.r2) for end in (fidelity.r2_low, fidelity.r2_high))
+        r2 = f"R² {format_r2(fidelity.r2)} ({' to '.join(ends)})"
     if fidelity.label is None:
         return leaves + r2
     label, low, high = (

@@ -8,11 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from agnostix.core.intervals import half_widths
 from agnostix.core.models import as_predictor
 from agnostix.core.names import label_text
 from agnostix.plotting.fidelity import CLOSE, POOR_LEAF, ROUGH, how_closely
-from agnostix.plotting.tree import LEVEL
 from agnostix.report.data import ReportData, supported_points
 from agnostix.report.formatting import (
     MINUS,
@@ -27,6 +25,7 @@ from agnostix.report.formatting import (
 )
 from agnostix.report.sentences_scenarios import instead, scenario_heading
 from agnostix.surrogate_tree import MimicTree
+from agnostix.surrogate_tree.fidelity import Fidelity
 from agnostix.what_if import Trend, Trends
 
 _N_FINDINGS = 3
@@ -205,9 +204,7 @@ def rules_sentence(tree: MimicTree) -> str:
     """Fidelity of the surrogate tree."""
     fidelity, n = tree.fidelity_, len(tree.leaves_)
     subject = f"A surrogate tree of {count(n)} rule{'' if n == 1 else 's'}"
-    r2, *ends = (percent(max(value, 0.0)) for value in (fidelity.r2, *r2_interval(tree)))
-    variance = f"explains {r2} ({' to '.join(ends)}) of the variance of the model's predictions"
-    follows = f"It follows the model {how_closely(r2_interval(tree)[0])}."
+    variance, follows = _variance(fidelity)
     if fidelity.label is None:
         return f"{subject} {variance} on rows that it was not fitted on. {follows}"
     label, low, high = (percent(p, 1) for p in (fidelity.label, fidelity.label_low, fidelity.label_high))
@@ -217,17 +214,23 @@ def rules_sentence(tree: MimicTree) -> str:
     )
 
 
-def r2_interval(tree: MimicTree) -> tuple[float, float]:
-    """Confidence interval of R², at most 1."""
-    half = float(half_widths(tree.fidelity_.r2_std_error, LEVEL))
-    return tree.fidelity_.r2 - half, min(1.0, tree.fidelity_.r2 + half)
+def _variance(fidelity: Fidelity) -> tuple[str, str]:
+    """How much of the variance a surrogate tree explains, and how it follows the model."""
+    r2, *ends = (percent(max(end, 0.0)) for end in (fidelity.r2, fidelity.r2_low, fidelity.r2_high))
+    if fidelity.r2_status == "constant":
+        return "predicts what the model does", "The model's predictions are all the same."
+    if fidelity.r2_status != "ok":
+        carried = "Next to all of the variance is that of a few rows, so that R² has no interval."
+        return f"explains {r2} of the variance of the model's predictions", carried
+    variance = f"explains {r2} ({' to '.join(ends)}) of the variance of the model's predictions"
+    return variance, f"It follows the model {how_closely(fidelity.r2_low)}."
 
 
 def rules_warnings(tree: MimicTree) -> list[str]:
     """Why the rules should not be read as the model, if so."""
-    fidelity, low = tree.fidelity_, r2_interval(tree)[0]
+    fidelity = tree.fidelity_
     warnings = []
-    if low < ROUGH:
+    if fidelity.r2_low < ROUGH and fidelity.r2_status != "constant":
         leave = "leave" if fidelity.r2 < ROUGH else "may leave"
         warnings.append(
             f"Do not read these rules as the model: they {leave} more than half of the variance of its "

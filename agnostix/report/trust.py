@@ -8,12 +8,12 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from scipy.special import stdtrit
 
 from agnostix.core.background import Background, ErrorMap
 from agnostix.core.explanation import Explanation
 from agnostix.core.features import Features
 from agnostix.core.frames import column_names, is_frame, select
+from agnostix.core.intervals import half_widths
 from agnostix.core.masking import TabularMasker
 from agnostix.core.models import Predictor
 from agnostix.core.typing import Floats
@@ -78,7 +78,7 @@ class MeasuredRows:
         detail: Any = result.details["random"]
         draws: Floats = detail.array[j]
         error = draws.std(ddof=1) / np.sqrt(draws.size)
-        half = float(error * stdtrit(draws.size - 1.0, 0.5 + 0.5 * self.level))
+        half = float(half_widths(error, self.level, draws.size - 1.0))
         mean, least = float(draws.mean()), float(result.references["least"][j])
         return RowFall(float(result.scores[j]), least, mean, mean - half, mean + half, draws.size)
 

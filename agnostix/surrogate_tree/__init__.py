@@ -10,10 +10,12 @@ Queries          Observed and synthetic rows on which the model is evaluated: `t
 Growth           Best-first, with scikit-learn's splits, on soft or hard targets: `growth.TreeGrowth`.
 Cross-fitting    Folds, and the candidate that they select: `cross_fitting.cross_fit`.
 Pruning          Cost-complexity path: `pruning.weakest_links`. 1-SE rule: `pruning.one_se_alpha`.
-Fidelity         Agreement of labels (Clopper-Pearson), R2, Kullback-Leibler: `fidelity.measure_fidelity`.
+Fidelity         Agreement of labels (Clopper-Pearson), R2, Kullback-Leibler: `fidelity.measure_fidelity`,
+                 with intervals that know how few rows carry them: `measures`.
                  What cross-fitting adds to the variance: `cross_fitting.CrossFitSplit.variance_inflation`.
-                 Fidelity by leaf and by size, stability: `fitted_tree`.
-Contributions    Of features on a row's path, with standard errors: `contributions`.
+                 By leaf: `leaf_table`. By size: `fitted_tree`. Over resamples: `stability`.
+Contributions    Of features on a row's path, with errors by cross-fitted residuals: `contributions`.
+                 Importances with errors: `importances`.
 Export           `export`: text, SQL, Python, JSON. `estimator`: predictions, all of them from `rule_tree`.
 """
 

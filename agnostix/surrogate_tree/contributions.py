@@ -1,19 +1,25 @@
 """Path contributions: what each feature adds between the root and a leaf (Saabas, 2014).
 
 At a split, the mean target of the node changes to that of the child; the changes at splits on a feature sum
-to its contribution. The standard error is that of these means, given the splits: an observed row with all
-synthetic rows made from it is one independent cluster.
+to its contribution. It estimates what the same sum would be with the means of all rows like those of the
+training in the same nodes. The splits were chosen to make differences between these rows large, so that
+within the leaves the rows are closer together than others would be, and a leaf of one row has no spread at
+all. Errors therefore follow from residuals of cross-fitted trees, which were grown without the row: the
+delta method, an observed row with all synthetic rows made from it one independent cluster.
 """
 
 from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
+from agnostix.core.intervals import interval_ends
 from agnostix.core.reproducibility import one_blas_thread
 from agnostix.core.typing import Codes, Floats, Numbers
+from agnostix.surrogate_tree.measures import n_carrying
 from agnostix.surrogate_tree.rule_tree import RuleTree
 from agnostix.surrogate_tree.training_rows import TrainingRows
 
@@ -25,31 +31,37 @@ class PathContributions:
     leaves: Codes  # (n_leaves,), nodes
     values: Floats  # (n_leaves, n_features, n_outputs)
     std_errors: Floats  # (n_leaves, n_features, n_outputs)
+    degrees_of_freedom: Floats  # (n_leaves, n_features, n_outputs); infinite where the error is 0
+    base_std_errors: Floats  # (n_outputs,), of the mean at the root
+    base_degrees_of_freedom: Floats  # (n_outputs,)
 
     @classmethod
-    def from_rows(
-        cls, tree: RuleTree, training: TrainingRows, rows: Codes, targets: Floats
-    ) -> PathContributions:
-        """Contributions, with errors from the rows (n,) and targets (n, n_outputs) the tree was grown on."""
-        leaves = tree.leaves
-        values = np.zeros((leaves.size, len(tree.features), tree.values.shape[1]))
-        errors = np.zeros_like(values)
-        sums = _ClusterSums.from_rows(tree, training, rows, targets)
-        for k, leaf in enumerate(leaves):
-            for feature, steps in _steps_by_feature(tree, int(leaf)).items():
+    def from_sums(cls, sums: ClusterSums) -> PathContributions:
+        """Contributions of the tree, with errors from sums over the rows that it was grown on."""
+        tree = sums.tree
+        values = np.zeros((tree.leaves.size, len(tree.features), tree.values.shape[1]))
+        errors, dof = np.zeros_like(values), np.full_like(values, np.inf)
+        for k, leaf in enumerate(tree.leaves):
+            for feature, steps in steps_by_feature(tree, int(leaf)).items():
                 for parent, child in steps:
                     values[k, feature] += tree.values[child] - tree.values[parent]
-                errors[k, feature] = sums.standard_error(steps)
-        return cls(leaves, values, errors)
+                ends = [end for parent, child in steps for end in ((parent, -1.0), (child, 1.0))]
+                errors[k, feature], dof[k, feature] = sums.standard_error(sums.influence(ends))
+        return cls(tree.leaves, values, errors, dof, *sums.standard_error(sums.influence([(0, 1.0)])))
 
-    def at(self, leaves: Codes) -> tuple[Floats, Floats]:
-        """Values and standard errors, each (n_rows, n_features, n_outputs), of rows in leaves (n_rows,)."""
+    def ends(self, level: float) -> tuple[Floats, Floats]:
+        """Ends of the intervals, shaped as the values."""
+        return interval_ends(self.values, self.std_errors, level, self.degrees_of_freedom)
+
+    def at(self, leaves: Codes) -> tuple[Floats, Floats, Floats]:
+        """Values, errors and degrees of freedom, (n_rows, n_features, n_outputs), in leaves (n_rows,)."""
         index = np.full(int(self.leaves.max()) + 1, -1)
         index[self.leaves] = np.arange(self.leaves.size)
-        return self.values[index[leaves]], self.std_errors[index[leaves]]
+        which = index[leaves]
+        return self.values[which], self.std_errors[which], self.degrees_of_freedom[which]
 
 
-def _steps_by_feature(tree: RuleTree, leaf: int) -> dict[int, list[tuple[int, int]]]:
+def steps_by_feature(tree: RuleTree, leaf: int) -> dict[int, list[tuple[int, int]]]:
     """Parent and child of the splits on a leaf's path, by feature."""
     steps: dict[int, list[tuple[int, int]]] = {}
     for parent, child in itertools.pairwise(tree.path(leaf)):
@@ -58,17 +70,18 @@ def _steps_by_feature(tree: RuleTree, leaf: int) -> dict[int, list[tuple[int, in
 
 
 @dataclass(frozen=True)
-class _ClusterSums:
-    """Sums over the rows of each cluster in each leaf, for standard errors of node means."""
+class ClusterSums:
+    """Sums over the rows of each cluster in each leaf, for standard errors of what nodes' means determine."""
 
     tree: RuleTree
-    is_below: Floats  # (n_nodes, n_leaves), 1 for leaves below a node
     weights: Floats  # (n_clusters, n_leaves)
-    residuals: Floats  # (n_outputs, n_clusters, n_leaves), weighted targets less the leaf's value
+    residuals: Floats  # (n_outputs, n_clusters, n_leaves), weighted targets less those of cross-fitted trees
 
     @classmethod
-    def from_rows(cls, tree: RuleTree, training: TrainingRows, rows: Codes, targets: Floats) -> _ClusterSums:
-        """Sums over rows (n,) with targets (n, n_outputs)."""
+    def from_rows(
+        cls, tree: RuleTree, training: TrainingRows, rows: Codes, targets: Floats, expected: Floats
+    ) -> ClusterSums:
+        """Sums over rows (n,) with targets, and what trees grown without them expect, both (n, n_outputs)."""
         leaves, leaf = tree.leaves, tree.apply_encoded(training.encoded[rows])
         index = np.full(tree.n_nodes, -1)
         index[leaves] = np.arange(leaves.size)
@@ -76,25 +89,40 @@ class _ClusterSums:
         cluster = np.unique(np.where(parent < 0, training.n_observed + rows, parent), return_inverse=True)[1]
         shape = (int(cluster.max()) + 1, leaves.size)
         cell = cluster.ravel() * leaves.size + index[leaf]
-        weights, residuals = training.weights(rows), targets - tree.values[leaf]
+        weights, residuals = training.weights(rows), targets - expected
 
         def sum_cells(parts: Floats) -> Numbers:
             return np.bincount(cell, parts, shape[0] * shape[1]).reshape(shape)
 
-        is_below = np.zeros((tree.n_nodes, leaves.size))
-        for node in leaves:
-            is_below[tree.path(int(node)), index[node]] = 1.0
         by_output = np.stack([sum_cells(weights * column) for column in residuals.T])
-        return cls(tree, is_below, sum_cells(weights), by_output)
+        return cls(tree, sum_cells(weights), by_output)
+
+    @cached_property
+    def is_below(self) -> Floats:
+        """1 for leaves below a node, (n_nodes, n_leaves)."""
+        is_below = np.zeros((self.tree.n_nodes, self.tree.leaves.size))
+        for k, leaf in enumerate(self.tree.leaves):
+            is_below[self.tree.path(int(leaf)), k] = 1.0
+        return is_below
 
     @one_blas_thread
-    def standard_error(self, steps: list[tuple[int, int]]) -> Floats:
-        """Standard error of the summed changes from parent to child, shape (n_outputs,)."""
+    def influence(self, ends: list[tuple[int, float]]) -> Floats:
+        """Influence (n_outputs, n_clusters) of each cluster on the sum of nodes' means times factors."""
         tree, slope, shift = self.tree, 0.0, 0.0
-        for node, sign in [end for parent, child in steps for end in ((parent, -1.0), (child, 1.0))]:
-            fraction = sign * self.is_below[node] / tree.weight[node]
+        for node, factor in ends:
+            fraction = factor * self.is_below[node] / tree.weight[node]
             slope = slope + fraction
             shift = shift + fraction[:, None] * (tree.values[tree.leaves] - tree.values[node])
-        influence = self.residuals @ slope + (self.weights @ shift).T  # (n_outputs, n_clusters)
+        return self.residuals @ slope + (self.weights @ shift).T
+
+    @staticmethod
+    def standard_error(influence: Floats) -> tuple[Floats, Floats]:
+        """Standard error and degrees of freedom (n,) of what clusters influence (n, n_clusters)."""
         n_clusters = influence.shape[1]
-        return np.sqrt((influence**2).sum(axis=1) * n_clusters / max(n_clusters - 1, 1))
+        squares = influence**2
+        carrying = np.array([n_carrying(one, None) for one in squares])
+        # As of a variance: 2 / (kurtosis - 1) for each cluster.
+        few = 1.0 / np.maximum(carrying, 1.0) - 1.0 / n_clusters
+        dof = np.minimum(2.0 / np.maximum(few, 1e-12), max(n_clusters - 1, 1))
+        error = np.sqrt(squares.sum(axis=1) * n_clusters / max(n_clusters - 1, 1))
+        return error, np.where(error > 0, dof, np.inf)

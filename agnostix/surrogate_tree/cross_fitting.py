@@ -1,7 +1,7 @@
 """Cross-fitting: how a tree is grown and its size are chosen on rows other than those that report fidelity.
 
-Below HOLD_OUT_FROM rows, each of five folds is predicted by a tree grown without it, whose candidate and size
-the other folds select. From there on, one fold reports and one selects.
+Below HOLD_OUT_FROM rows, each of five folds is predicted by a tree of the selected growth, grown without it,
+whose size the other folds select. From there on, one fold reports and one selects.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from agnostix.core.reproducibility import own_order
 from agnostix.core.row_sources import TableRows
 from agnostix.core.typing import Codes, Floats
 from agnostix.surrogate_tree.fidelity import Fidelity, measure_fidelity
-from agnostix.surrogate_tree.fitted_tree import FittedTree
+from agnostix.surrogate_tree.fitted_tree import N_FOLDS, FittedTree
 from agnostix.surrogate_tree.growth import TreeGrowth
 from agnostix.surrogate_tree.pruning import (
     FULL_TREE,
@@ -30,6 +30,7 @@ from agnostix.surrogate_tree.pruning import (
     alpha_steps,
     count_leaves,
     one_se_alpha,
+    prune,
     weakest_links,
 )
 from agnostix.surrogate_tree.rule_tree import RuleFeature, encode_table
@@ -46,7 +47,6 @@ from agnostix.surrogate_tree.training_rows import (
     rank_numbers,
 )
 
-N_FOLDS = 5
 HOLD_OUT_FROM = 5000
 """Number of rows from which one fold is held out to report; below, the trees are cross-fitted."""
 LABEL_ERRORS = 2.0
@@ -149,9 +149,7 @@ def cross_fit(
     ccp_alpha = one_se_alpha(alphas, by_candidate[chosen])
     if split.is_crossed:
         reporting, held_out = by_candidate[chosen], np.concatenate(tested)
-        outputs = np.concatenate(
-            [_cross_fitted_outputs(by_candidate, k, synthetic, selection) for k in range(len(tested))]
-        )
+        outputs = np.concatenate([_cross_fitted_outputs(reporting, k) for k in range(len(tested))])
     else:
         held_out = np.flatnonzero(split.fold == 0)
         reporting = [HeldOutTree.from_rows(full.tree, final, held_out, with_synthetic=False)]
@@ -176,17 +174,18 @@ def cross_fit(
         units=Units.identity(outputs.shape[1]),
         path=tuple(_pruning_path(alphas, reporting, split)),
         n_synthetic=sum(tree.n_synthetic for trees in by_candidate for tree in trees) + final.n_synthetic,
+        fold_trees=tuple(
+            prune(one.tree, one.alphas > ccp_alpha)[0] for one in by_candidate[chosen] if split.is_crossed
+        ),
     )
 
 
-def _cross_fitted_outputs(
-    by_candidate: list[list[HeldOutTree]], k: int, synthetic: list[str], selection: str
-) -> Floats:
-    """Outputs for fold k (n, n_outputs), of the candidate and size that the other folds select."""
-    others = [[tree for j, tree in enumerate(trees) if j != k] for trees in by_candidate]
-    chosen = best_candidate(others, synthetic, selection)
-    tree = by_candidate[chosen][k]
-    return tree.outputs(one_se_alpha(tree.alphas, others[chosen]))
+def _cross_fitted_outputs(trees: list[HeldOutTree], k: int) -> Floats:
+    """Outputs for fold k (n, n_outputs), of the size that the other folds select."""
+    # Of the growth that was selected on all folds: where the others select another one, their tree says
+    # little about this one. A tree of labels and one of probabilities are far apart in R2.
+    others = [tree for j, tree in enumerate(trees) if j != k]
+    return trees[k].outputs(one_se_alpha(trees[k].alphas, others))
 
 
 def _pruning_path(

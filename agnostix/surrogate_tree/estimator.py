@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy.sparse import csr_matrix
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.tree import DecisionTreeRegressor
@@ -132,6 +133,13 @@ class TreeEstimator:
         """Fraction of the loss that splits on each feature reduce, as in scikit-learn's trees."""
         check_is_fitted(self)
         return self._fitted.grown.estimator.feature_importances_
+
+    @property
+    def importances_(self) -> pd.DataFrame:
+        """``feature_importances_`` by feature, the largest first, with standard errors and 95 % intervals."""
+        check_is_fitted(self)
+        names = [feature.name for feature in self.rule_tree_.features]
+        return self._fitted.importances.frame(names)
 
     def _outputs(self, X: Any) -> Floats:
         """The tree's outputs, shape (n_rows, n_outputs)."""

@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, c
 from agnostix.core.base import Attribution, AttributionExplainer, OutputSelection
 from agnostix.core.base.explainer import take_examples
 from agnostix.core.explanation import Detail
+from agnostix.core.explanation.fields import DEGREES_OF_FREEDOM
 from agnostix.core.features import distinct_rows
 from agnostix.core.frames import as_table, checked_weights, missing_as_nan, take_rows
 from agnostix.core.models import as_predictor, is_fitted
@@ -27,7 +28,8 @@ from agnostix.surrogate_tree.cross_fitting import TreeSearch
 from agnostix.surrogate_tree.estimator import TreeEstimator
 from agnostix.surrogate_tree.export import RuleExports
 from agnostix.surrogate_tree.fidelity import Fidelity, measure_fidelity
-from agnostix.surrogate_tree.fitted_tree import FittedTree, Stability, measure_stability
+from agnostix.surrogate_tree.fitted_tree import FittedTree
+from agnostix.surrogate_tree.stability import Stability, measure_stability
 
 
 class MimicTree(RuleExports, TreeEstimator, AttributionExplainer):
@@ -84,15 +86,17 @@ class MimicTree(RuleExports, TreeEstimator, AttributionExplainer):
         The tree in scikit-learn's form. Levels of categorical columns are ranks; of a
         binary classifier it predicts the second class alone.
     fidelity_ : Fidelity
-        Fidelity of the tree: ``label`` with its interval, ``r2`` and ``kl`` with
-        their standard errors.
+        Fidelity of the tree: ``label``, ``r2`` and ``kl`` with their intervals, and
+        ``frame(level)``, all of it as a table.
     leaves_ : DataFrame
-        One row per leaf: its rule, observed and synthetic rows, fidelity with its
-        interval and root mean squared error (on ``n_tested`` rows), label, and
-        mean and standard deviation of each output of the model.
+        One row per leaf: its rule, observed and synthetic rows, fidelity and root
+        mean squared error (on ``n_tested`` rows), label, and mean and standard
+        deviation of each output of the model, with 95 % intervals.
     pruning_path_ : DataFrame
-        One row per size: leaves, ccp_alpha, fidelity and R2 with errors, and
+        One row per size: leaves, ccp_alpha, fidelity and R2 with intervals, and
         whether it was chosen.
+    importances_ : DataFrame
+        ``feature_importances_`` by feature, with standard errors and 95 % intervals.
     targets_, synthetic_ : str
         The selected growth.
     classes_ : ndarray of shape (n_classes,)
@@ -107,8 +111,8 @@ class MimicTree(RuleExports, TreeEstimator, AttributionExplainer):
     Notes
     -----
     Below 5000 rows the fidelity is cross-fitted: each of five folds is predicted
-    by a tree grown without it, whose growth and size the other folds select. The
-    final tree is grown on all rows. The five trees share training rows, so the
+    by a tree of the selected growth, grown without it, whose size the other folds
+    select. The final tree is grown on all rows. The five trees share training rows, so the
     intervals use the corrected variance of [3]_, which divides the number of rows
     by 2.25. From 5000 rows on, one fifth is held out to report and another fifth
     selects.
@@ -134,8 +138,11 @@ class MimicTree(RuleExports, TreeEstimator, AttributionExplainer):
     Explanations have completeness "surrogate": ``base_values``, the means at the
     root, plus the values, the changes along the row's path by feature, are the
     tree's outputs. ``extras`` has these ``surrogate_outputs``, the ``leaf``, its
-    ``rule``, the ``conditions`` by feature, and ``r2_std_errors``. Standard errors
-    of the values are those of the means in the nodes, given the splits.
+    ``rule``, the ``conditions`` by feature, the ``base_value_std_errors``, and of R2
+    ``r2_std_errors``, ``r2_degrees_of_freedom`` and ``r2_interval_kind``. Values are
+    of the means in the tree's nodes over all rows like those of X and the synthetic
+    ones. Their standard errors, with degrees of freedom, use residuals of
+    cross-fitted trees, since rows that chose the splits lie too close together.
 
     References
     ----------
@@ -314,22 +321,37 @@ class MimicTree(RuleExports, TreeEstimator, AttributionExplainer):
         pick = partial(selection.pick, predictions=predictions)
         tree, fidelity = self.rule_tree_, self.fidelity_
         leaf = tree.apply(rows)
-        values, errors = map(self._fitted.units.decode_differences, self._fitted.contributions.at(leaf))
-        base, r2, r2_errors = (
+        contributions, decode = self._fitted.contributions, self._fitted.units.decode_differences
+        values, errors, dof = contributions.at(leaf)
+        measures = fidelity.outputs_r2
+        base, base_errors, base_dof, r2, r2_errors, r2_dof, r2_kinds = (
             pick(np.broadcast_to(by_output, predictions.shape))
-            for by_output in (tree.values[0], fidelity.r2_outputs, fidelity.r2_outputs_std_errors)
+            for by_output in (
+                tree.values[0],
+                decode(contributions.base_std_errors),
+                contributions.base_degrees_of_freedom,
+                fidelity.r2_outputs,
+                fidelity.r2_outputs_std_errors,
+                np.array([one.degrees_of_freedom for one in measures]),
+                np.array([one.kind for one in measures]),
+            )
         )
         rules, conditions = tree.describe_leaves()
         return Attribution(
-            values=pick(values),
-            std_errors=pick(errors),
+            values=pick(decode(values)),
+            std_errors=pick(decode(errors)),
             base_values=base,
             predictions=predictions,
             fidelity={"r2": r2},
             n_model_rows=first.size,
             details={
                 "surrogate_outputs": Detail(pick(tree.values[leaf]), ("row", "output")),
+                DEGREES_OF_FREEDOM: Detail(pick(dof), ("row", "feature", "output")),
+                "base_value_std_errors": Detail(base_errors, ("row", "output")),
+                "base_value_degrees_of_freedom": Detail(base_dof, ("row", "output")),
                 "r2_std_errors": Detail(r2_errors, ("row", "output")),
+                "r2_degrees_of_freedom": Detail(r2_dof, ("row", "output")),
+                "r2_interval_kind": Detail(r2_kinds, ("row", "output")),
                 "leaf": Detail(leaf, ("row",)),
                 "rule": Detail(rules[leaf].astype(str), ("row",)),
                 "conditions": Detail(conditions[leaf].astype(str), ("row", "feature")),

@@ -48,7 +48,7 @@ class RuleExports:
         str
             One line for each side of a split; leaves show the label with its
             probability, the observed rows and the fidelity with its interval, or
-            for regression the prediction and the root mean squared error.
+            for regression the prediction and the root mean squared error with its own.
         """
         check_is_fitted(self)
         texts = [""] * self.rule_tree_.n_nodes
@@ -159,7 +159,10 @@ class RuleExports:
         values = self.rule_tree_.values[leaf]
         if self._fitted_task == "regression":
             numbers = ", ".join(f"{value:.4g}" for value in values)
-            return f"{numbers}; {n_rows}, rmse {row['rmse']:.3g}"
+            ends = f"{row['rmse_low']:.3g} to {row['rmse_high']:.3g}"
+            return f"{numbers}; {n_rows}, " + (
+                "not tested" if row["n_tested"] == 0 else f"rmse {row['rmse']:.3g} ({ends})"
+            )
         interval = f"{row['fidelity_low']:.2f} to {row['fidelity_high']:.2f}"
         fidelity = "not tested" if row["n_tested"] == 0 else f"fidelity {row['fidelity']:.2f} ({interval})"
         return f"{one_line(str(row['label']))} {_probability(values.max())}; {n_rows}, {fidelity}"

@@ -1,7 +1,7 @@
 """Fidelity of a surrogate tree to the model, with intervals.
 
-Agreement of labels has a Clopper-Pearson interval, R2 a standard error by the delta method, the
-Kullback-Leibler divergence that of a mean. Trees of a cross-fit share training rows, which inflates variances
+Agreement of labels has a Clopper-Pearson interval; those of R2 and of the Kullback-Leibler divergence are
+made on logarithmic scales (`measures`). Trees of a cross-fit share training rows, which inflates variances
 (Nadeau and Bengio, 2003): n rows count as n / variance_inflation.
 """
 
@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy.special import rel_entr
-from scipy.stats import beta
 from sklearn.metrics import r2_score
 from sklearn.utils.validation import column_or_1d
 
@@ -20,11 +20,30 @@ from agnostix.core.explanation.views import table_html
 from agnostix.core.frames import missing_as_nan
 from agnostix.core.models.outputs import are_probabilities
 from agnostix.core.typing import Floats
+from agnostix.surrogate_tree.measures import (
+    CLOPPER_PEARSON,
+    LEVEL,
+    Measure,
+    loss_measure,
+    n_kish,
+    paired_difference,
+    proportion,
+    r2_difference,
+    r2_measure,
+    weighted_mean,
+)
 
-LEVEL = 0.95
-"""Coverage of the intervals."""
 SMALLEST_PROBABILITY = 1e-6
 """Floor of the tree's probabilities in a Kullback-Leibler divergence, which would be infinite at 0."""
+_WORDS = {
+    "label": "same label",
+    "r2": "R2",
+    "kl": "Kullback-Leibler divergence",
+    "accuracy_model": "accuracy of the model",
+    "accuracy_tree": "accuracy of the tree",
+    "accuracy_both": "both right",
+    "accuracy_difference": "accuracy, model less tree",
+}
 
 
 @dataclass(frozen=True)
@@ -33,19 +52,12 @@ class Fidelity:
 
     Attributes
     ----------
-    label, label_low, label_high : float or None
-        Fraction of rows with the same label, and its 95 % interval (Clopper-Pearson); None for regression.
-    r2, r2_std_error : float
-        R2 of the tree's outputs against the model's predictions, over all outputs; 1 and 0 if the
-        predictions are constant.
-    r2_outputs, r2_outputs_std_errors : ndarray of shape (n_outputs,)
-        The same for each output.
-    kl, kl_std_error : float or None
-        Mean Kullback-Leibler divergence of the tree's probabilities from the model's, in nats; None
-        unless the model predicts probabilities.
-    accuracy_model, accuracy_tree, accuracy_both : float or None
-        Accuracy of the model, of the tree, and fraction of rows where both are right; for regression the R2
-        of the first two. None if y is unknown.
+    measures : dict of str to Measure
+        What was measured, by name: "label", "r2", "kl", "accuracy_model", "accuracy_tree", "accuracy_both",
+        "accuracy_difference", those that there are; each with ``value``, ``std_error``,
+        ``degrees_of_freedom``, ``kind``, ``status`` and ``ends(level)``.
+    outputs_r2 : tuple of Measure
+        R2 of each output.
     n_rows : int
         Rows it was measured on.
     n_effective : float
@@ -53,52 +65,169 @@ class Fidelity:
     source : {"cross-fitted", "held out", "new rows"}
         Whether each row was predicted by a tree grown without it, rows were held out, or the rows were
         passed to ``MimicTree.fidelity``.
+    label, label_low, label_high : float or None
+        Fraction of rows with the same label, and its 95 % interval (Clopper-Pearson); None for regression.
+    r2, r2_std_error, r2_low, r2_high : float
+        R2 of the tree's outputs against the model's predictions, over all outputs, with its 95 % interval,
+        which is asymmetric and ends at 1 at the latest; NaN and from -inf on where ``r2_status`` is not "ok".
+    r2_status : {"ok", "constant", "few rows"}
+        Whether there is an interval of R2. "constant": the predictions are all the same, and R2 is 1 by
+        convention. "few rows": fewer than two rows make up nearly all of the spread of the predictions or
+        of the tree's errors, so that what was not seen may be larger than all that was.
+    r2_outputs, r2_outputs_std_errors : ndarray of shape (n_outputs,)
+        R2 of each output, and standard errors.
+    kl, kl_std_error, kl_low, kl_high : float or None
+        Mean Kullback-Leibler divergence of the tree's probabilities from the model's, in nats, with its 95 %
+        interval; None unless the model predicts probabilities.
+    accuracy_model, accuracy_tree, accuracy_both, accuracy_difference : float or None
+        Accuracy of the model, of the tree, fraction of rows where both are right, and the first less the
+        second; for regression the R2 of the first two, and their difference. None if y is unknown.
     """
 
-    label: float | None
-    label_low: float | None
-    label_high: float | None
-    r2: float
-    r2_std_error: float
-    r2_outputs: Floats
-    r2_outputs_std_errors: Floats
-    kl: float | None
-    kl_std_error: float | None
-    accuracy_model: float | None
-    accuracy_tree: float | None
-    accuracy_both: float | None
+    measures: dict[str, Measure]
+    outputs_r2: tuple[Measure, ...]
     n_rows: int
     n_effective: float
     source: str
 
+    def frame(self, level: float = LEVEL) -> pd.DataFrame:
+        """What was measured, one row for each.
+
+        Parameters
+        ----------
+        level : float, default=0.95
+            Coverage of the intervals, between 0 and 1.
+
+        Returns
+        -------
+        DataFrame
+            With index ``measure`` and the columns value, std_error, low, high,
+            degrees_of_freedom, kind and status.
+        """
+        rows = [
+            (one.value, one.std_error, *one.ends(level), one.degrees_of_freedom, one.kind, one.status)
+            for one in self.measures.values()
+        ]
+        names = ["value", "std_error", "low", "high", "degrees_of_freedom", "kind", "status"]
+        return pd.DataFrame(rows, columns=names, index=pd.Index(list(self.measures), name="measure"))
+
+    @property
+    def label(self) -> float | None:
+        """Fraction of rows with the same label."""
+        return self._value("label")
+
+    @property
+    def label_low(self) -> float | None:
+        """Lower end of its interval."""
+        return self._end("label", 0)
+
+    @property
+    def label_high(self) -> float | None:
+        """Upper end of its interval."""
+        return self._end("label", 1)
+
+    @property
+    def r2(self) -> float:
+        """R2 over all outputs."""
+        return self.measures["r2"].value
+
+    @property
+    def r2_std_error(self) -> float:
+        """Its standard error."""
+        return self.measures["r2"].std_error
+
+    @property
+    def r2_low(self) -> float:
+        """Lower end of its interval."""
+        return self.measures["r2"].ends()[0]
+
+    @property
+    def r2_high(self) -> float:
+        """Upper end of its interval."""
+        return self.measures["r2"].ends()[1]
+
+    @property
+    def r2_status(self) -> str:
+        """Whether there is an interval of R2."""
+        return self.measures["r2"].status
+
+    @property
+    def r2_outputs(self) -> Floats:
+        """R2 of each output."""
+        return np.array([one.value for one in self.outputs_r2])
+
+    @property
+    def r2_outputs_std_errors(self) -> Floats:
+        """Their standard errors."""
+        return np.array([one.std_error for one in self.outputs_r2])
+
+    @property
+    def kl(self) -> float | None:
+        """Mean Kullback-Leibler divergence."""
+        return self._value("kl")
+
+    @property
+    def kl_std_error(self) -> float | None:
+        """Its standard error."""
+        return self.measures["kl"].std_error if "kl" in self.measures else None
+
+    @property
+    def kl_low(self) -> float | None:
+        """Lower end of its interval."""
+        return self._end("kl", 0)
+
+    @property
+    def kl_high(self) -> float | None:
+        """Upper end of its interval."""
+        return self._end("kl", 1)
+
+    @property
+    def accuracy_model(self) -> float | None:
+        """Accuracy of the model."""
+        return self._value("accuracy_model")
+
+    @property
+    def accuracy_tree(self) -> float | None:
+        """Accuracy of the tree."""
+        return self._value("accuracy_tree")
+
+    @property
+    def accuracy_both(self) -> float | None:
+        """Fraction of rows where both are right."""
+        return self._value("accuracy_both")
+
+    @property
+    def accuracy_difference(self) -> float | None:
+        """Accuracy of the model less that of the tree."""
+        return self._value("accuracy_difference")
+
+    def _value(self, name: str) -> float | None:
+        return self.measures[name].value if name in self.measures else None
+
+    def _end(self, name: str, which: int) -> float | None:
+        return self.measures[name].ends()[which] if name in self.measures else None
+
     def _repr_html_(self) -> str:
         """What was measured, line by line."""
         lines = [
-            ("same label", self.label, None, self.label_low, self.label_high),
-            ("R2", self.r2, self.r2_std_error, None, None),
-            ("Kullback-Leibler divergence", self.kl, self.kl_std_error, None, None),
-            ("accuracy of the model", self.accuracy_model, None, None, None),
-            ("accuracy of the tree", self.accuracy_tree, None, None, None),
-            ("both right", self.accuracy_both, None, None, None),
+            (_WORDS[name], row.value, row.std_error, row.low, row.high)
+            for name, row in zip(self.measures, self.frame().itertuples(), strict=True)
         ]
         names = ["measure", "value", "std error", "low", "high"]
-        title = f"Fidelity, {self.source}: {self.n_rows:,} rows"
-        return table_html(title, names, [line for line in lines if line[1] is not None])
+        return table_html(f"Fidelity, {self.source}: {self.n_rows:,} rows", names, lines)
 
     def with_accuracies(self, predictions: Floats, outputs: Floats, y: Any, classes: Any) -> Fidelity:
         """With accuracies, or R2 where classes are None, of predictions and outputs (n_rows, n_outputs)."""
         if classes is None:
-            truth = np.asarray(missing_as_nan(y)).reshape(predictions.shape[0], -1)
-            model, tree = (float(r2_score(truth, values)) for values in (predictions, outputs))
-            return replace(self, accuracy_model=model, accuracy_tree=tree)
+            return replace(self, measures=self.measures | _r2_of_truth(predictions, outputs, y))
         truth = column_or_1d(np.asarray(missing_as_nan(y)))
-        model, tree = (classes[values.argmax(axis=1)] == truth for values in (predictions, outputs))
-        return replace(
-            self,
-            accuracy_model=float(model.mean()),
-            accuracy_tree=float(tree.mean()),
-            accuracy_both=float((model & tree).mean()),
+        right = [(classes[values.argmax(axis=1)] == truth).astype(float) for values in (predictions, outputs)]
+        model, tree, both = (
+            proportion(float(one.mean()), float(one.size)) for one in (*right, right[0] * right[1])
         )
+        own = {"accuracy_model": model, "accuracy_tree": tree, "accuracy_both": both}
+        own["accuracy_difference"] = paired_difference(*right)
+        return replace(self, measures=self.measures | own)
 
 
 def measure_fidelity(
@@ -112,54 +241,33 @@ def measure_fidelity(
     """Compare the model's predictions with a tree's outputs, both (n_rows, n_outputs), weights (n_rows,)."""
     n_rows = predictions.shape[0]
     n_effective = n_kish(n_rows, weights) / variance_inflation
-    same = (predictions.argmax(1) == outputs.argmax(1)).astype(float)
-    label = weighted_mean(same, weights) if is_classifier else None
-    low, high = (None, None) if label is None else clopper_pearson(label * n_effective, n_effective)
-    r2, r2_std_error = r2_with_error(predictions, outputs, variance_inflation, weights)
+    measures: dict[str, Measure] = {}
+    if is_classifier:
+        same = weighted_mean((predictions.argmax(1) == outputs.argmax(1)).astype(float), weights)
+        measures["label"] = proportion(same, n_effective, CLOPPER_PEARSON)
+    measures["r2"] = r2_measure(predictions, outputs, variance_inflation, weights)
+    if is_classifier and are_probabilities(predictions):
+        losses, largest = kl_divergence(predictions, outputs), -float(np.log(SMALLEST_PROBABILITY))
+        measures["kl"] = loss_measure(losses, largest, variance_inflation, weights)
     by_output = [
-        r2_with_error(predictions[:, [k]], outputs[:, [k]], variance_inflation, weights)
+        r2_measure(predictions[:, [k]], outputs[:, [k]], variance_inflation, weights)
         for k in range(predictions.shape[1])
     ]
-    kl = kl_divergence(predictions, outputs) if is_classifier and are_probabilities(predictions) else None
-    return Fidelity(
-        label=label,
-        label_low=low,
-        label_high=high,
-        r2=r2,
-        r2_std_error=r2_std_error,
-        r2_outputs=np.array([value for value, _ in by_output]),
-        r2_outputs_std_errors=np.array([error for _, error in by_output]),
-        kl=None if kl is None else weighted_mean(kl, weights),
-        kl_std_error=None if kl is None else standard_error(kl, weights, variance_inflation),
-        accuracy_model=None,
-        accuracy_tree=None,
-        accuracy_both=None,
-        n_rows=n_rows,
-        n_effective=n_effective,
-        source=source,
+    return Fidelity(measures, tuple(by_output), n_rows, n_effective, source)
+
+
+def _r2_of_truth(predictions: Floats, outputs: Floats, y: Any) -> dict[str, Measure]:
+    """R2 of both (n_rows, n_outputs) against the truth, a mean over outputs, and their difference."""
+    truth = np.asarray(missing_as_nan(y)).reshape(predictions.shape[0], -1)
+    deviation = truth.std(axis=0)
+    unit = np.where(deviation > 0, deviation, 1.0)  # in which the R2 over all outputs is the mean of theirs
+    model, tree = (
+        replace(r2_measure(truth / unit, values / unit), value=float(r2_score(truth, values)))
+        for values in (predictions, outputs)
     )
-
-
-def clopper_pearson(hits: float, n: float, level: float = LEVEL) -> tuple[float, float]:
-    """Exact binomial interval (Clopper and Pearson, 1934) for hits of n, which need not be whole."""
-    tail, misses = (1.0 - level) / 2.0, n - hits
-    low = 0.0 if hits <= 0 else float(beta.ppf(tail, hits, misses + 1.0))
-    high = 1.0 if misses <= 1e-9 * n else float(beta.ppf(1.0 - tail, hits + 1.0, misses))
-    return low, high
-
-
-def r2_with_error(
-    predictions: Floats, outputs: Floats, variance_inflation: float = 1.0, weights: Floats | None = None
-) -> tuple[float, float]:
-    """R2 over all outputs and its standard error by the delta method; 1 and 0 if nothing varies."""
-    residual = ((outputs - predictions) ** 2).sum(axis=1)
-    total = ((predictions - np.average(predictions, axis=0, weights=weights)) ** 2).sum(axis=1)
-    mean_total = weighted_mean(total, weights)
-    if mean_total <= 1e-24 * weighted_mean((predictions**2).sum(axis=1), weights) or not total.any():
-        return 1.0, 0.0
-    ratio = weighted_mean(residual, weights) / mean_total
-    influence = (residual - ratio * total) / mean_total
-    return float(1.0 - ratio), standard_error(influence, weights, variance_inflation)
+    difference = r2_difference(predictions / unit, outputs / unit, truth / unit)
+    difference = replace(difference, value=model.value - tree.value)
+    return {"accuracy_model": model, "accuracy_tree": tree, "accuracy_difference": difference}
 
 
 def kl_divergence(predictions: Floats, outputs: Floats) -> Floats:
@@ -167,24 +275,3 @@ def kl_divergence(predictions: Floats, outputs: Floats) -> Floats:
     floored = np.maximum(outputs, SMALLEST_PROBABILITY)
     normalized = floored / floored.sum(axis=1, keepdims=True)
     return rel_entr(np.maximum(predictions, 0.0), normalized).sum(axis=1)
-
-
-def weighted_mean(values: Floats, weights: Floats | None) -> float:
-    """Mean of values (n_rows,), weights None for equal ones."""
-    return float(values.mean()) if weights is None else float(np.average(values, weights=weights))
-
-
-def n_kish(n_rows: int, weights: Floats | None) -> float:
-    """Rows of equal weight that weighted rows are worth (Kish)."""
-    return float(n_rows) if weights is None else float(weights.sum() ** 2 / np.square(weights).sum())
-
-
-def standard_error(values: Floats, weights: Floats | None, variance_inflation: float = 1.0) -> float:
-    """Standard error of the weighted mean of values (n_rows,)."""
-    n = values.size
-    if n < 2:
-        return 0.0
-    if weights is None:
-        return float(np.sqrt(variance_inflation * values.var(ddof=1) / n))
-    influence = weights * (values - np.average(values, weights=weights)) / weights.sum()
-    return float(np.sqrt(variance_inflation * np.square(influence).sum() * n / (n - 1)))

@@ -1,23 +1,37 @@
-"""The fitted surrogate tree: what it was grown on, its fidelity by leaf and by size, and its stability."""
+"""The fitted surrogate tree: what it was grown on, its fidelity by leaf and by size."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import combinations
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from agnostix.core.typing import Codes, Floats
-from agnostix.surrogate_tree.contributions import PathContributions
-from agnostix.surrogate_tree.fidelity import Fidelity, clopper_pearson, n_kish, r2_with_error
+from agnostix.core.models.outputs import are_probabilities
+from agnostix.core.typing import Bools, Codes, Floats
+from agnostix.surrogate_tree.contributions import ClusterSums, PathContributions
+from agnostix.surrogate_tree.fidelity import Fidelity
 from agnostix.surrogate_tree.growth import GrownTree, TreeGrowth, with_nodes
+from agnostix.surrogate_tree.importances import Importances
+from agnostix.surrogate_tree.leaf_table import HeldOutResiduals, LeafPredictions, LeafTests, coverage_columns
+from agnostix.surrogate_tree.measures import n_kish
 from agnostix.surrogate_tree.pruning import weakest_links
 from agnostix.surrogate_tree.rule_tree import RuleTree
 from agnostix.surrogate_tree.training_rows import TrainingRows, Units
+
+N_FOLDS = 5
+
+
+@dataclass(frozen=True)
+class CrossFit:
+    """What trees grown without a row's fold expect of it."""
+
+    outputs: Floats  # (n_rows, n_outputs), of the rows that the tree was grown on
+    means: Floats  # (n_observed, n_outputs), of the predictions for observed rows in the same leaf
+    held_out: HeldOutResiduals  # by leaf of the tree
 
 
 @dataclass(frozen=True)
@@ -36,6 +50,7 @@ class FittedTree:
     path: tuple[tuple[int, float, Fidelity], ...]  # leaves, ccp_alpha and fidelity, largest tree first
     n_synthetic: int  # synthetic rows of all candidates and of this tree, each tree's counted
     units: Units  # of all predictions, outputs and losses above
+    fold_trees: tuple[RuleTree, ...] = ()  # grown without each fold, where all are held out in turn
 
     @property
     def tree(self) -> RuleTree:
@@ -52,10 +67,66 @@ class FittedTree:
         return replace(self.grown, tree=tree, estimator=with_nodes(estimator, nodes, values, tree.depth))
 
     @cached_property
+    def sums(self) -> ClusterSums:
+        """Sums over the rows that the tree was grown on, for standard errors."""
+        targets = self.growth.target_values(self.training, self.rows)
+        return ClusterSums.from_rows(self.tree, self.training, self.rows, targets, self._cross_fit.outputs)
+
+    @cached_property
     def contributions(self) -> PathContributions:
         """Contributions of the features at each leaf, in `units`."""
-        targets = self.growth.target_values(self.training, self.rows)
-        return PathContributions.from_rows(self.tree, self.training, self.rows, targets)
+        return PathContributions.from_sums(self.sums)
+
+    @cached_property
+    def importances(self) -> Importances:
+        """Importances of the features."""
+        return Importances.from_sums(self.sums)
+
+    @cached_property
+    def _cross_fit(self) -> CrossFit:
+        """What trees grown without a row's fold expect of it."""
+        training, n = self.training, self.training.n_observed
+        outputs = np.empty((self.rows.size, self.tree.values.shape[1]))
+        means = self._observed_means(self.tree, self.rows)  # of rows that the tree was not grown on
+        places = np.zeros(self.tree.n_nodes, dtype=np.intp)
+        places[self.tree.leaves] = np.arange(self.tree.leaves.size)
+        place, weights = places[self.tree.apply_encoded(training.encoded[:n])], training.weights(np.arange(n))
+        held_out = HeldOutResiduals.zero(self.tree.leaves.size, outputs.shape[1])
+        for is_inside, tree in self._trees_of_folds():
+            leaf = tree.apply_encoded(training.encoded)
+            outputs[is_inside] = tree.values[leaf[self.rows[is_inside]]]
+            inside, outside = (rows[rows < n] for rows in (self.rows[is_inside], self.rows[~is_inside]))
+            means[inside] = self._observed_means(tree, outside)[inside]
+            held_out = held_out.add(
+                (place[outside], leaf[outside], weights[outside]),
+                (leaf[inside], training.predictions[inside] - means[inside], weights[inside]),
+            )
+        return CrossFit(outputs, means, held_out)
+
+    def _trees_of_folds(self) -> Iterator[tuple[Bools, RuleTree]]:
+        """Which of `rows` (n,) are in each fold, and a tree grown without them."""
+        fold = self.training.fold[self.rows]
+        has_folds = bool((fold >= 0).all())  # those of a sampler of the user's belong to none
+        if has_folds and self.fold_trees:
+            yield from ((fold == k, tree) for k, tree in enumerate(self.fold_trees))
+            return
+        fold = np.where(fold < 0, np.arange(fold.size), fold)
+        if not self.fold_trees:  # many rows, of which halves will do
+            fold = fold % 2
+        for k in np.unique(fold % N_FOLDS):
+            yield fold % N_FOLDS == k, self.regrow(self.rows[fold % N_FOLDS != k])
+
+    def _observed_means(self, tree: RuleTree, rows: Codes) -> Floats:
+        """Mean predictions (n_observed, n_outputs) of those of some rows in the same leaf of a tree."""
+        n, training = self.training.n_observed, self.training
+        leaf, observed = tree.apply_encoded(training.encoded[:n]), rows[rows < n]
+        weights = training.weights(observed)
+        total = np.bincount(leaf[observed], weights, tree.n_nodes)
+        sums = [
+            np.bincount(leaf[observed], weights * column, tree.n_nodes)
+            for column in training.predictions[observed].T
+        ]
+        return (np.column_stack(sums) / np.where(total > 0, total, 1.0)[:, None])[leaf]
 
     def regrow(self, rows: Codes) -> RuleTree:
         """A tree grown on other rows (n,), possibly repeated, and pruned at the same `ccp_alpha`."""
@@ -65,29 +136,26 @@ class FittedTree:
     def leaves_frame(self, classes: Sequence[Any] | None) -> pd.DataFrame:
         """`leaves_` of MimicTree: one row per leaf, left to right; classes are None for regression."""
         tree, training = self.tree, self.training
-        leaves = tree.leaves
-        observed = tree.apply_encoded(training.encoded[: training.n_observed])
-        is_inside = [observed == leaf for leaf in leaves]
-        n_observed = np.array([inside.sum() for inside in is_inside])
-        weights = training.weights(np.arange(training.n_observed))
-        coverage = np.array([weights[inside].sum() for inside in is_inside])
+        leaves, n = tree.leaves, training.n_observed
+        observed = tree.apply_encoded(training.encoded[:n])
+        inside = [observed == leaf for leaf in leaves]
+        weights = training.weights(np.arange(n))
         n_synthetic = tree.n_synthetic[leaves]
         frame: dict[str, Any] = {
             "rule": [tree.rule(int(leaf)) for leaf in leaves],
-            "n_observed": n_observed,
-            "coverage": coverage / weights.sum(),
+            "n_observed": np.array([rows.sum() for rows in inside]),
+        }
+        frame |= coverage_columns(inside, weights)
+        frame |= {
             "n_synthetic": n_synthetic,
             "coverage_synthetic": n_synthetic / max(int(n_synthetic.sum()), 1),
         }
-        frame |= self._fidelity_by_leaf(leaves, classes is not None)
+        frame |= self._tests().columns(leaves, self.units, classes is not None)
         if classes is not None:
             frame["label"] = [classes[k] for k in tree.values[leaves].argmax(axis=1)]
-        parts = [np.flatnonzero(inside) for inside in is_inside]
-        moments = [_moments(training.predictions[part], training.observed_weights(part)) for part in parts]
-        means = self.units.decode(np.array([mean for mean, _ in moments]))
-        deviations = self.units.decode_differences(np.array([deviation for _, deviation in moments]))
-        for k, name in enumerate(tree.output_names):
-            frame[f"mean {name}"], frame[f"sd {name}"] = means[:, k], deviations[:, k]
+        fit, bounded = self._cross_fit, are_probabilities(training.predictions)
+        predictions = LeafPredictions(training.predictions[:n], fit.means, fit.held_out, weights, bounded)
+        frame |= predictions.columns([np.flatnonzero(rows) for rows in inside], tree.output_names, self.units)
         return pd.DataFrame(frame, index=pd.Index(leaves, name="leaf"))
 
     def pruning_path_frame(self, is_classifier: bool) -> pd.DataFrame:
@@ -103,106 +171,14 @@ class FittedTree:
                     "fidelity_high": fidelity.label_high,
                 }
             row |= {"r2": fidelity.r2, "r2_std_error": fidelity.r2_std_error}
+            row |= {"r2_low": fidelity.r2_low, "r2_high": fidelity.r2_high}
             frame.append(row | {"chosen": ccp_alpha == self.ccp_alpha})
         return pd.DataFrame(frame)
 
-    def _fidelity_by_leaf(self, leaves: Codes, is_classifier: bool) -> dict[str, Any]:
-        """Fidelity on the held-out rows in each leaf."""
-        training, n_nodes = self.training, self.tree.n_nodes
-        leaf = self.tree.apply_encoded(training.encoded[self.held_out])
-        predictions = training.predictions[self.held_out]
-        is_hit = predictions.argmax(axis=1) == self.outputs.argmax(axis=1)
-        weights = training.observed_weights(self.held_out)
-        own = np.ones(leaf.size) if weights is None else weights
-        n, squares, hits = (np.bincount(leaf, part, n_nodes)[leaves] for part in (own, own**2, own * is_hit))
-        errors = self.units.decode_root_mean_squares(predictions - self.outputs, leaf, n_nodes, own)
-        columns: dict[str, Any] = {"n_tested": np.bincount(leaf, minlength=n_nodes)[leaves]}
-        if is_classifier:
-            inflation = n_kish(leaf.size, weights) / self.fidelity.n_effective
-            n_or_nan = np.where(n > 0, n, np.nan)
-            fractions = hits / n_or_nan
-            n_effective = np.where(n > 0, n**2 / np.where(n > 0, squares, 1.0), 0.0) / inflation
-            pairs = zip(np.nan_to_num(fractions) * n_effective, n_effective, strict=True)
-            intervals = [clopper_pearson(leaf_hits, leaf_n) for leaf_hits, leaf_n in pairs]
-            columns["fidelity"] = fractions
-            columns["fidelity_low"], columns["fidelity_high"] = np.array(intervals).T
-        return columns | {"rmse": errors[leaves]}
-
-
-def _moments(predictions: Floats, weights: Floats | None) -> tuple[Floats, Floats]:
-    """Mean and standard deviation (n_outputs,) of predictions (n_rows, n_outputs)."""
-    if weights is None:
-        return predictions.mean(axis=0), predictions.std(axis=0)
-    mean = np.average(predictions, axis=0, weights=weights)
-    return mean, np.sqrt(np.average((predictions - mean) ** 2, axis=0, weights=weights))
-
-
-@dataclass(frozen=True)
-class Stability:
-    """Trees grown on bootstrap samples of the observed rows, compared pairwise on all of these.
-
-    Attributes
-    ----------
-    agreement, agreement_sd : float or None
-        Fraction of rows with the same label, mean and standard deviation over pairs; None for regression.
-    r2, r2_sd : float
-        R2 of one tree's outputs against the other's, mean and standard deviation over pairs.
-    jaccard : float
-        Features used by both trees, divided by those used by either, mean over pairs; 1 if none is used.
-    used : pandas.Series
-        For each feature the fraction of trees that use it.
-    leaves : ndarray of int of shape (n_refits,)
-        Number of leaves of each tree.
-    n_refits : int
-        Number of trees.
-    """
-
-    agreement: float | None
-    agreement_sd: float | None
-    r2: float
-    r2_sd: float
-    jaccard: float
-    used: pd.Series
-    leaves: Codes
-    n_refits: int
-
-
-def measure_stability(fitted: FittedTree, n_refits: int, seed: int) -> Stability:
-    """Grow trees on bootstrap samples and compare them; the model is not evaluated."""
-    trees = [fitted.regrow(_resample(fitted, seed, k)) for k in range(n_refits)]
-    training = fitted.training
-    encoded = training.encoded[: training.n_observed]
-    outputs = [tree.values[tree.apply_encoded(encoded)] for tree in trees]
-    used = [{int(feature) for feature in tree.feature if feature >= 0} for tree in trees]
-    pairs = list(combinations(range(n_refits), 2))
-    agreement = [float((outputs[a].argmax(1) == outputs[b].argmax(1)).mean()) for a, b in pairs]
-    r2 = [r2_with_error(outputs[a], outputs[b])[0] for a, b in pairs]
-    names = pd.Index([feature.name for feature in training.features], name="feature")
-    fractions = [
-        float(np.mean([position in features for features in used])) for position in range(len(names))
-    ]
-    return Stability(
-        agreement=float(np.mean(agreement)) if training.is_classifier else None,
-        agreement_sd=float(np.std(agreement)) if training.is_classifier else None,
-        r2=float(np.mean(r2)),
-        r2_sd=float(np.std(r2)),
-        jaccard=float(np.mean([_jaccard(used[a], used[b]) for a, b in pairs])),
-        used=pd.Series(fractions, index=names, name="fraction of trees"),
-        leaves=np.array([tree.leaves.size for tree in trees]),
-        n_refits=n_refits,
-    )
-
-
-def _resample(fitted: FittedTree, seed: int, k: int) -> Codes:
-    """Training rows of bootstrap sample k, each as often as its parent is sampled; once without a parent."""
-    rng = np.random.default_rng([seed, 3, k])
-    n_observed = fitted.training.n_observed
-    observed = np.unique(fitted.rows[fitted.rows < n_observed])
-    counts = np.bincount(rng.choice(observed, observed.size), minlength=n_observed + 1)
-    counts[-1] = 1  # where a parent of -1 points to
-    return np.repeat(fitted.rows, counts[fitted.training.parent[fitted.rows]])
-
-
-def _jaccard(one: set[int], other: set[int]) -> float:
-    either = one | other
-    return len(one & other) / len(either) if either else 1.0
+    def _tests(self) -> LeafTests:
+        """The held-out rows by leaf."""
+        training, rows = self.training, self.held_out
+        weights = training.observed_weights(rows)
+        inflation = n_kish(rows.size, weights) / self.fidelity.n_effective
+        leaf = self.tree.apply_encoded(training.encoded[rows])
+        return LeafTests(leaf, training.predictions[rows], self.outputs, weights, inflation)

@@ -17,7 +17,7 @@ from functools import cached_property
 import numpy as np
 
 from agnostix.core.typing import Bools, Codes, Floats
-from agnostix.surrogate_tree.fidelity import standard_error, weighted_mean
+from agnostix.surrogate_tree.measures import standard_error, weighted_mean
 from agnostix.surrogate_tree.rule_tree import NO_LEVELS, RuleTree
 from agnostix.surrogate_tree.training_rows import CONSTANT, TrainingRows
 

@@ -362,14 +362,11 @@ class Units:
         with np.errstate(over="ignore"):  # squares beyond the largest float are infinite
             return np.asarray(np.ldexp(values, 2 * self.exponent[0])) if is_single else values
 
-    def decode_root_mean_squares(self, differences: Floats, rows: Codes, n: int, weights: Floats) -> Floats:
-        """Root mean squares (n,) over columns and groups `rows` of differences (n_rows, n_columns)."""
+    def relative_squares(self, differences: Floats) -> tuple[Floats, int]:
+        """Mean squares (n_rows,) over columns of differences (n_rows, n_columns); their roots' exponent."""
         exponent = int(self.exponent.max())
         relative = np.ldexp(self.factor, self.exponent - exponent)
-        squares = np.bincount(rows, weights * ((differences * relative) ** 2).mean(axis=1), n)
-        counts = np.bincount(rows, weights, n)
-        means = squares / np.where(counts > 0, counts, np.nan)
-        return np.asarray(np.ldexp(np.sqrt(means), exponent))
+        return ((differences * relative) ** 2).mean(axis=1), exponent
 
 
 def to_common_spread(values: Floats) -> Floats:

@@ -80,7 +80,7 @@ def expected(explainer):
     names = ("check_ignored_feature", "check_constant_feature_is_zero")
     if isinstance(explainer, RiseExplainer):
         return dict.fromkeys(names, "a pixel has part of its neighbors' saliency")
-    if isinstance(explainer, MimicTree) or getattr(explainer, "surrogate", "") == "tree":
+    if getattr(explainer, "surrogate", "") == "tree":
         return {"check_exact_values": "errors are those of the tree that was grown"}
     of_baselines = (DeepLiftExplainer, IntegratedGradientsExplainer)
     if isinstance(explainer, of_baselines) and explainer.baseline != "data":

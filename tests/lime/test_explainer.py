@@ -332,7 +332,7 @@ def test_n_model_rows_counts_model_rows(sampling):
     np.testing.assert_array_equal(exp.values[1], exp.values[2])
 
 
-@pytest.mark.parametrize(("n_samples", "n_taken"), [(32, 32), (1000, 980), (5000, 4864)])
+@pytest.mark.parametrize(("n_samples", "n_taken"), [(32, 32), (1000, 960), (5000, 4864)])
 def test_n_samples_is_whole_blocks(n_samples, n_taken):
     exp = fitted(tangled, n_samples=n_samples, sampling=KernelSampling(3.0)).explain(TABLE[:1])
     assert exp.extras["n_samples"].array.tolist() == [n_taken]

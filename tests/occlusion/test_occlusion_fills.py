@@ -87,6 +87,9 @@ def test_windows_std_errors_of_linear_model_match_closed_form():
     spread = (others * WEIGHTS).sum(axis=-1).std(axis=0, ddof=1) / np.sqrt(5)
     spread *= np.sqrt(1.0 - 5 / len(IMAGES))
     np.testing.assert_allclose(exp.std_errors[..., 0], np.stack([spread, spread]), atol=1e-12)
+    mean = exp.aggregate(how="mean")  # both images share the draws, whose error does not average out
+    rows = (exp.values[0] - exp.values[1]) / 2
+    np.testing.assert_allclose(mean.std_errors, np.hypot(rows, spread[..., None]), atol=1e-12)
 
 
 def test_windows_with_fill_inpaint_match_loop():

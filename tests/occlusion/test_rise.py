@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from agnostix import RiseExplainer
 from agnostix.core.designs import Design
 from agnostix.core.evaluate import evaluate
 from agnostix.core.hypercubes import Independent, SlicedHalves
@@ -246,3 +247,15 @@ def test_compose_keeps_image_dtype(image, fill):
     expected = masks * image.astype(float) + (1 - masks) * fill
     assert (built.shape, built.dtype) == ((8, *image.shape), image.dtype)
     np.testing.assert_allclose(built, expected, atol=0.5 + 1e-9 if image.dtype == np.uint8 else 1e-6)
+
+
+def test_errors_of_masks_that_images_share_do_not_average_out():
+    """Of copies of one image, the mean map is the map itself, and no surer than it."""
+    images = np.repeat(np.random.default_rng(0).random((1, 6, 6)), 8, axis=0)
+    explainer = RiseExplainer(lambda X: X[:, 1, 2] + X[:, 4, 4] * X[:, 0, 0], n_masks=256, random_state=0)
+    exp = explainer.fit(images).explain(images)
+    total = exp.aggregate(how="mean")
+    np.testing.assert_allclose(total.values, exp.values[0], atol=1e-12)
+    np.testing.assert_allclose(total.std_errors, exp.std_errors[0], atol=1e-12)
+    apart = exp.difference(0, 1, dim="row")
+    np.testing.assert_allclose(apart.std_errors[0], 2 * exp.std_errors[0], atol=1e-12)  # signs unknown

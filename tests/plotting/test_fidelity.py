@@ -102,7 +102,7 @@ def test_fidelity_constant_model_is_not_poor() -> None:
 def test_fidelity_that_is_not_determined_is_poor_and_says_so() -> None:
     extras = {"determined": Detail(np.array([[False]]), ("row", "output"))}
     fidelity = _of(np.nan, np.nan, extras=extras)
-    assert fidelity.words == "R² not determined: no sample meets what the row has"
+    assert fidelity.words == "R² not determined: no sample is like the row"
     assert (fidelity.is_poor, fidelity.is_constant) == (True, False)
     assert describe_fidelity_over_rows(_one(np.nan, np.nan, extras=extras), 0) == (
         "R² not determined for all 1 rows"

@@ -147,8 +147,8 @@ def contributions(leaf, feature, left, right, means, n_features):
     return total
 
 
-def contribution_error(leaf, position, feature, left, right, leaf_of, targets, weights, cluster):
-    """Root of the summed squared influence of each cluster of rows."""
+def contribution_error(leaf, position, feature, left, right, leaf_of, targets, weights, cluster, expected):
+    """Root of the summed squared influence of clusters of rows, residuals being to what is expected."""
     path, nodes = path_to(leaf, left, right), []
     for k in range(len(path) - 1):
         if feature[path[k]] == position:
@@ -160,6 +160,42 @@ def contribution_error(leaf, position, feature, left, right, leaf_of, targets, w
         total_weight = math.fsum(weights[k] for k in rows)
         mean = math.fsum(weights[k] * targets[k] for k in rows) / total_weight
         for k in rows:
-            influence[cluster[k]] += sign * weights[k] * (targets[k] - mean) / total_weight
-    n = len(influence)
-    return math.sqrt(math.fsum(one**2 for one in influence.values()) * n / (n - 1))
+            mates = [m for m in rows if leaf_of[m] == leaf_of[k]]
+            of_leaf = math.fsum(weights[m] * targets[m] for m in mates) / math.fsum(weights[m] for m in mates)
+            change = (targets[k] - expected[k]) + (of_leaf - mean)
+            influence[cluster[k]] += sign * weights[k] * change / total_weight
+    squares = [one**2 for one in influence.values()]
+    n = len(squares)
+    return math.sqrt(math.fsum(squares) * n / (n - 1)), chi_square_dof(squares)
+
+
+def chi_square_dof(squares):
+    """Degrees of freedom of a chi-square with the mean and variance of a sum of squares, at most n - 1."""
+    n, total = len(squares), math.fsum(squares)
+    fourth = math.fsum(one**2 for one in squares)
+    if total == 0:
+        return math.inf
+    kurtosis = n * fourth / total**2
+    return n - 1 if kurtosis <= 1 + 1e-12 else min(2 * n / (kurtosis - 1), n - 1)
+
+
+def n_carrying(sizes):
+    """Kish's number of equal parts of a sum."""
+    return math.fsum(sizes) ** 2 / math.fsum(one**2 for one in sizes)
+
+
+def importances(leaves, feature, left, right, leaf_of, targets, weights, n_features):
+    """Fraction of the squared error that the splits on each feature take away, by loops over nodes."""
+    gains = [0.0] * n_features
+    for node in range(len(left)):
+        if left[node] < 0:
+            continue
+        sides = []
+        for child in (left[node], right[node]):
+            below = set(leaves_under(child, left, right, set()))
+            sides.append([k for k in range(len(leaf_of)) if leaf_of[k] in below])
+        gains[feature[node]] += squares(sides[0] + sides[1], targets, weights) - sum(
+            squares(side, targets, weights) for side in sides
+        )
+    total = math.fsum(gains)
+    return [gain / total for gain in gains]

@@ -16,6 +16,7 @@ from scipy.stats import norm
 
 from agnostix import Explanation, OcclusionExplainer, WhatIfReport, as_predictor
 from agnostix.core.base import AttributionExplainer
+from agnostix.core.explanation import Detail
 from agnostix.plotting import BarDisplay, WaterfallDisplay
 from agnostix.report.sentences_rows import (
     explanation_note,
@@ -109,6 +110,20 @@ class Nearby(AttributionExplainer):
 
 
 # Sentences
+
+
+def test_sentences_of_a_surrogate_that_is_not_determined() -> None:
+    extras = {
+        "determined": Detail(np.array([[False]]), ("row", "output")),
+        "interval_kind": Detail(np.array("undetermined"), ()),
+    }
+    view = _read(r2=np.nan, std_errors=np.full((1, 3, 1), np.nan), extras=extras)
+    assert fidelity_sentence(view) == (
+        "The model predicts 45.0\u202f% for the row, and no sample drawn near it meets what the row has: how "
+        "well a surrogate follows the model there, and the values, are not determined."
+    )
+    assert fidelity_warnings(view) == []
+    assert explanation_remarks(view)[0] == "Not determined: 28 < age <= 37, hours <= 40 and job = clerk."
 
 
 def test_fidelity_sentence_r2_and_both_predictions() -> None:

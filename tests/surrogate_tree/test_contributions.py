@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from agnostix.surrogate_tree.contributions import PathContributions
+from agnostix.surrogate_tree.contributions import ClusterSums, PathContributions
 from agnostix.surrogate_tree.growth import TreeGrowth
 from tests.reference import surrogate_tree as reference
 from tests.surrogate_tree.training import TABLES, training_rows
@@ -18,7 +18,9 @@ def test_contributions_match_reference(targets, n_observed, n):
     growth, rows = TreeGrowth(targets, 9, 1, ("a", "b")), np.arange(n)
     tree = growth.grow(training, rows).tree
     values = growth.target_values(training, rows)
-    contributions = PathContributions.from_rows(tree, training, rows, values)
+    expected_of = values[:, ::-1] * 0.7 + 0.1  # of trees grown without the row
+    sums = ClusterSums.from_rows(tree, training, rows, values, expected_of)
+    contributions = PathContributions.from_sums(sums)
     leaf_of, weights = tree.apply_encoded(training.encoded), training.weights(rows)
     cluster = [int(parent) if parent >= 0 else 1000 + k for k, parent in enumerate(training.parent)]
     for k, leaf in enumerate(tree.leaves):
@@ -29,30 +31,43 @@ def test_contributions_match_reference(targets, n_observed, n):
             np.testing.assert_allclose(contributions.values[k, :, j], expected, atol=1e-12)
             on_path = {int(tree.feature[node]) for node in tree.path(leaf)[:-1]}
             for position in range(8):
-                error = 0.0
+                error, dof = 0.0, np.inf
                 if position in on_path:
                     args = (tree.feature, tree.left, tree.right, leaf_of, values[:, j], weights, cluster)
-                    error = reference.contribution_error(leaf, position, *args)
+                    error, dof = reference.contribution_error(leaf, position, *args, expected_of[:, j])
                 np.testing.assert_allclose(contributions.std_errors[k, position, j], error, atol=1e-12)
+                np.testing.assert_allclose(contributions.degrees_of_freedom[k, position, j], dof)
 
 
 def test_contributions_sum_to_leaf_minus_root():
     training = training_rows(TABLES["pandas"](80))
     tree = TreeGrowth("soft", 10, 1, ("a", "b")).grow(training, np.arange(80)).tree
-    contributions = PathContributions.from_rows(tree, training, np.arange(80), training.predictions)
     leaves = tree.apply_encoded(training.encoded)
-    values, errors = contributions.at(leaves)
+    contributions = PathContributions.from_sums(
+        ClusterSums.from_rows(tree, training, np.arange(80), training.predictions, tree.values[leaves])
+    )
+    values, errors, dof = contributions.at(leaves)
     np.testing.assert_allclose(values.sum(axis=1), tree.values[leaves] - tree.values[0], atol=1e-12)
-    assert errors.shape == values.shape == (80, 8, 2)
+    assert errors.shape == dof.shape == values.shape == (80, 8, 2)
+    np.testing.assert_allclose(
+        contributions.base_std_errors, training.predictions.std(axis=0, ddof=1) / np.sqrt(80)
+    )
+    low, high = contributions.ends(0.9)
+    is_split = contributions.std_errors > 0
+    assert (low[is_split] < high[is_split]).all()
+    np.testing.assert_array_equal(low[~is_split], contributions.values[~is_split])
 
 
 def test_contributions_std_errors_match_bootstrap():
-    """Given the splits, standard errors match the spread over bootstrap samples."""
+    """With the leaves' own means expected, standard errors match the spread over bootstrap samples."""
     rng = np.random.default_rng(0)
     training = training_rows(TABLES["pandas"](400))
     tree = TreeGrowth("soft", 3, 1, ("a", "b")).grow(training, np.arange(400)).tree
-    contributions = PathContributions.from_rows(tree, training, np.arange(400), training.predictions)
-    leaf_of, root = tree.apply_encoded(training.encoded), int(tree.feature[0])
+    leaf_of = tree.apply_encoded(training.encoded)
+    contributions = PathContributions.from_sums(
+        ClusterSums.from_rows(tree, training, np.arange(400), training.predictions, tree.values[leaf_of])
+    )
+    root = int(tree.feature[0])
     is_left = np.isin(leaf_of, reference.leaves_under(int(tree.left[0]), tree.left, tree.right, set()))
     leaf = next(k for k, node in enumerate(tree.leaves) if tree.path(node)[1] == tree.left[0])
     if sum(tree.feature[node] == root for node in tree.path(tree.leaves[leaf])[:-1]) > 1:

@@ -6,9 +6,9 @@ import pytest
 
 from agnostix.surrogate_tree import cross_fitting
 from agnostix.surrogate_tree.cross_fitting import Candidate, CrossFitSplit, best_candidate, cross_fit
-from agnostix.surrogate_tree.fitted_tree import measure_stability
 from agnostix.surrogate_tree.growth import TreeGrowth
 from agnostix.surrogate_tree.pruning import FULL_TREE, RowScores
+from agnostix.surrogate_tree.stability import measure_stability
 from agnostix.surrogate_tree.training_rows import BootstrapQueries, NoQueries, TrainingRows
 from tests.reference import surrogate_tree as reference
 from tests.surrogate_tree.training import training_rows

@@ -65,7 +65,15 @@ def test_mimic_regressor_predicts_numbers():
     assert not hasattr(mimic, "classes_")
     assert mimic.fidelity_.label is None
     assert "fidelity" not in mimic.leaves_
-    assert list(mimic.pruning_path_.columns) == ["leaves", "ccp_alpha", "r2", "r2_std_error", "chosen"]
+    assert list(mimic.pruning_path_.columns) == [
+        "leaves",
+        "ccp_alpha",
+        "r2",
+        "r2_std_error",
+        "r2_low",
+        "r2_high",
+        "chosen",
+    ]
     fidelity = mimic.fidelity(X, y)
     assert fidelity.accuracy_model == r2_score(y, mimic.model.predict(X))
     assert fidelity.accuracy_tree == mimic.score(X, y)

@@ -3,13 +3,8 @@
 import numpy as np
 import pytest
 
-from agnostix.surrogate_tree.fidelity import (
-    SMALLEST_PROBABILITY,
-    clopper_pearson,
-    kl_divergence,
-    measure_fidelity,
-    r2_with_error,
-)
+from agnostix.surrogate_tree.fidelity import SMALLEST_PROBABILITY, kl_divergence, measure_fidelity
+from agnostix.surrogate_tree.measures import clopper_pearson, r2_measure
 from tests.reference import surrogate_tree as reference
 
 
@@ -46,11 +41,11 @@ def test_measure_fidelity_matches_reference(seed):
 def test_r2_std_error_matches_jackknife():
     predictions, outputs = random_probabilities(0, 400), random_probabilities(1, 400)
     kept = [np.delete(np.arange(400), k) for k in range(400)]
-    r2 = np.array([r2_with_error(predictions[rows], outputs[rows])[0] for rows in kept])
+    r2 = np.array([r2_measure(predictions[rows], outputs[rows]).value for rows in kept])
     jackknife = np.sqrt(399 / 400 * ((r2 - r2.mean()) ** 2).sum())
-    error = r2_with_error(predictions, outputs)[1]
+    error = r2_measure(predictions, outputs).std_error
     assert error == pytest.approx(jackknife, rel=0.02)
-    assert r2_with_error(predictions, outputs, 4.0)[1] == pytest.approx(2 * error)
+    assert r2_measure(predictions, outputs, 4.0).std_error == pytest.approx(2 * error)
 
 
 def test_measure_fidelity_variance_inflation_widens_intervals():
@@ -72,8 +67,10 @@ def test_measure_fidelity_regression_has_no_label_and_kl():
 
 
 @pytest.mark.parametrize("value", [0.0, 0.1, -7.0])
-def test_r2_of_constant_output_is_one(value):
-    assert r2_with_error(np.full((9, 1), value), np.full((9, 1), value * (1 + 1e-16))) == (1.0, 0.0)
+def test_r2_of_constant_output_is_one_and_undetermined(value):
+    measure = r2_measure(np.full((9, 1), value), np.full((9, 1), value * (1 + 1e-16)))
+    assert (measure.value, measure.status, measure.ends()) == (1.0, "constant", (-np.inf, 1.0))
+    assert np.isnan(measure.std_error)
 
 
 def test_measure_fidelity_scores_have_no_kl():

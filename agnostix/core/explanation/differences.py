@@ -23,6 +23,7 @@ from agnostix.core.explanation.row_means import (
     Means,
     Parts,
     check_how,
+    dof_of_parts,
     fields_of,
     summary,
 )
@@ -137,8 +138,7 @@ def _errors(explanation: Explanation, pair: Any) -> dict[str, Any]:
     design = np.zeros_like(errors) if detail is None else detail.array
     own = np.maximum(errors**2 - np.square(components).sum(axis=-1) - design**2, 0.0)
     dof = by_value(explanation, DEGREES_OF_FREEDOM, np.inf)
-    of_shared = by_value(explanation, SHARED_DEGREES_OF_FREEDOM, max(components.shape[-1] - 1.0, 1.0))
-    of_design = by_value(explanation, DESIGN_DEGREES_OF_FREEDOM, dof)
+    of_shared, of_design = dof_of_parts(explanation, components.shape[-1])
     apart, together = np.subtract(*pair(components)), np.add(*pair(design))
     least = [np.minimum(*pair(one)) for one in (of_shared, of_design)]
     variances = (*pair(own), np.square(apart).sum(axis=-1), together**2)

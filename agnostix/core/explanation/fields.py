@@ -24,7 +24,8 @@ DESIGN_ERRORS = "design_errors"
 """Key of the Detail with the part of the errors that comes from draws which all rows share, with an unknown
 correlation, shaped as values."""
 SHARED_DEGREES_OF_FREEDOM = "shared_degrees_of_freedom"
-"""Key of the Detail with the degrees of freedom of the shared errors; without it, components less one."""
+"""Key of the Detail with the degrees of freedom of the shared errors; without it, those of the values, or
+components less one where these are infinite."""
 DESIGN_DEGREES_OF_FREEDOM = "design_degrees_of_freedom"
 """Key of the Detail with the degrees of freedom of a design's errors; without it, those of the values."""
 BASE_VALUE_STD_ERRORS = "base_value_std_errors"

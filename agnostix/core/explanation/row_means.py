@@ -64,9 +64,7 @@ class Parts:
         )
         shared = _array(explanation, SHARED_ERRORS, np.zeros((*values.shape, 0), dtype=np.float32))
         design = _array(explanation, DESIGN_ERRORS, np.zeros_like(values))
-        shared_dof = by_value(explanation, SHARED_DEGREES_OF_FREEDOM, max(shared.shape[-1] - 1.0, 1.0))
-        own_dof = by_value(explanation, DEGREES_OF_FREEDOM, np.inf)
-        design_dof = by_value(explanation, DESIGN_DEGREES_OF_FREEDOM, own_dof)
+        shared_dof, design_dof = dof_of_parts(explanation, shared.shape[-1])
         kinds = by_value(explanation, INTERVAL_KIND, "student")
         values = np.where(kinds == UNDETERMINED, np.nan, values)
         # What no draw has met may be wrong by the same amount in each row.
@@ -172,6 +170,16 @@ def folding(values: Floats, errors: Floats) -> Floats:
     with np.errstate(invalid="ignore"):
         tail = np.where(np.isinf(ratio), 0.0, ratio * ndtr(-ratio))
     return np.asarray(errors * (np.sqrt(2.0 / np.pi) * np.exp(-0.5 * ratio**2) - 2.0 * tail))
+
+
+def dof_of_parts(explanation: Explanation, n_components: int) -> tuple[Floats, Floats]:
+    """Degrees of freedom, shaped as values, of shared errors and of a design's; else those of the values."""
+    own = by_value(explanation, DEGREES_OF_FREEDOM, np.inf)
+    else_shared = np.where(np.isposinf(own), max(n_components - 1.0, 1.0), own)
+    return (
+        by_value(explanation, SHARED_DEGREES_OF_FREEDOM, else_shared),
+        by_value(explanation, DESIGN_DEGREES_OF_FREEDOM, own),
+    )
 
 
 def _mean(numbers: Floats) -> Floats:

@@ -72,11 +72,12 @@ def _cell(value: Any) -> str:
 
 
 def _by_feature(explanation: Explanation) -> tuple[Floats, Floats]:
-    """Values and errors (n_features, n_outputs), NaN where an error is unknown."""
+    """Values and errors (n_features, n_outputs), NaN where unknown, infinite where not determined."""
     if _has_many_rows(explanation):
         explanation = explanation.aggregate()
     values, errors = explanation.values, explanation.std_errors
     errors = np.full(values.shape, np.nan) if errors is None else errors
+    errors = np.where(np.isinf(explanation.interval()[1]), np.inf, errors)
     return _table(values, explanation.dims), _table(errors, explanation.dims)
 
 
@@ -100,6 +101,8 @@ def _line(name: str, values: Floats, errors: Floats) -> str:
 def _number(value: float, error: float) -> str:
     if np.isnan(value):
         return "–"
+    if np.isinf(error):
+        return "not determined"
     return f"{value:.4g}" if np.isnan(error) else f"{value:.4g} ± {error:.2g}"
 
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.special import expit, logit, ndtr, ndtri
+from scipy.special import ndtr
 from scipy.stats import rankdata
 
+from agnostix.core.intervals import half_widths, interval_ends
 from agnostix.core.typing import Bools, Floats
 
 
@@ -44,12 +45,10 @@ class Areas:
         statistic. Part 2. Statistics in Medicine, 25. https://doi.org/10.1002/sim.2324: method 5.
         """
         area, variance = float(self.areas[place]), float(self.covariance[place, place])
-        z = float(ndtri(0.5 + 0.5 * level))
-        if 0 < area < 1 and variance > 0:
-            half = z * np.sqrt(variance) / (area * (1.0 - area))
-            return float(expit(logit(area) - half)), float(expit(logit(area) + half))
-        if area not in (0.0, 1.0):  # the same signal in all rows
-            return area, area
+        if 0 < area < 1:  # without variance where the signal is the same in all rows
+            low, high = interval_ends(area, np.sqrt(max(variance, 0.0)), level, np.inf, "logit")
+            return float(low), float(high)
+        z = float(half_widths(1.0, level))
         limit = brentq(lambda at: 1.0 - at - z * np.sqrt(self._variance_of_separated(at)), 0.0, 1.0 - 1e-12)
         return (limit, 1.0) if area == 1 else (0.0, 1.0 - limit)
 
@@ -70,7 +69,7 @@ class Areas:
         weights[other] -= 1.0
         difference = float(weights @ self.areas)
         variance = float(weights @ self.covariance @ weights)
-        half = float(ndtri(0.5 + 0.5 * level)) * np.sqrt(max(variance, 0.0))
+        half = float(half_widths(np.sqrt(max(variance, 0.0)), level))
         return difference, difference - half, difference + half, self._normal_p_value(difference, variance)
 
     def _normal_p_value(self, difference: float, variance: float) -> float:

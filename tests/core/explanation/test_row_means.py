@@ -227,6 +227,24 @@ def test_details_that_do_not_match_are_refused(key: str, detail: Any, facts: lis
         made(extras={key: detail})
 
 
+@pytest.mark.parametrize(
+    ("extras", "dof"),
+    [
+        ({}, 1.0),
+        ({"degrees_of_freedom": Detail(np.array([5.0, 8.0, 20.0]), ("feature",))}, 5.0),
+        ({"shared_degrees_of_freedom": Detail(np.array(3.0), ())}, 3.0),
+    ],
+)
+def test_degrees_of_freedom_of_what_is_shared(extras: dict[str, Any], dof: float) -> None:
+    """Of errors that are all shared, those of a mean over equal rows are those of what is shared."""
+    shared = Detail(np.ones((12, 3, 2, 2)), (*DIMS, "component"))
+    equal = {"values": np.ones((12, 3, 2)), "std_errors": np.full((12, 3, 2), 2**0.5)}
+    exp = made(**equal, extras={"shared_errors": shared, **extras})
+    total = exp.aggregate(how="mean")
+    np.testing.assert_allclose(total.std_errors, 2**0.5)
+    np.testing.assert_allclose(total.extras["degrees_of_freedom"].array[0], dof)
+
+
 def test_texts_keep_kinds_and_degrees_by_word() -> None:
     words = np.array([["good", "film", ""], ["film", "bad", "end"]])
     kinds = np.array([["student", "undetermined", "student"], ["rule_of_three", "student", "student"]])

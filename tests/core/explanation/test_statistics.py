@@ -165,6 +165,13 @@ def test_interval_of_what_is_not_determined_is_the_whole_line(std_errors: Any) -
     assert np.isfinite(low[:, 0]).all()
 
 
+def test_html_says_what_is_not_determined() -> None:
+    kinds = Detail(np.array(["student", "undetermined"]), ("feature",))
+    html = made(np.nan, interval_kind=kinds)[0]._repr_html_()
+    assert html.count("not determined") == 2  # of two outputs
+    assert "not determined" not in made()[0]._repr_html_()
+
+
 def test_frame_has_the_ends_of_a_level() -> None:
     kinds = Detail(np.array(["student", "undetermined"]), ("feature",))
     exp = made(degrees_of_freedom=Detail(np.array([3.0, 9.0]), ("output",)), interval_kind=kinds)
