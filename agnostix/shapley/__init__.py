@@ -13,8 +13,8 @@ Solver           All coalitions: `exact.exact_weights`. Pairs: `pair_regression`
                  Under a kernel of a row's own, its games are solved by themselves (`game_kriging`).
 Standard error   Coalitions: the variance of kriging, in units of a noise variance that leans on pilot rows
                  (`residual_noise.NoisePrior`, `estimation.PairOperator.game_variances`), or in what a
-                 `jackknife` says that learns the row's own kernel anew; without a kernel that of least squares
-                 under an `exchangeable_kernel`. Background: linear components of its error
+                 `jackknife` says that learns the row's own kernel anew; without a kernel that of least
+                 squares under an `exchangeable_kernel`. Background: linear components of its error
                  (`coalition_values.LinkedValues.components`).
 Background       Rows chosen in `fit`, `medoids` or all; with a masker its fill.
 Stopping         A row stops once its errors are within `tol`: `estimation.estimate_rows`.
