@@ -8,7 +8,14 @@ from typing import Any
 import numpy as np
 from scipy.special import stdtr
 
-from agnostix.core.intervals import check_level, half_widths, satterthwaite, wilson_ends
+from agnostix.core.intervals import (
+    check_level,
+    satterthwaite,
+    skewed_half_widths,
+    skewness_of_mean,
+    wilson_ends,
+    with_skewness,
+)
 from agnostix.core.typing import Floats
 
 KINDS = ("student", "wilson")
@@ -23,11 +30,7 @@ class MeanInterval:
     of those that all rows share is added. Of a single row only the error of its draws is known, and the
     interval speaks of that row alone.
 
-    Student's interval of few skewed scores misses the mean too often, on the side of the long tail. Each end
-    is the outer one of Student's and of Hall's, which corrects for skewness.
-
-    Hall, P. (1992). On the removal of skewness by transformation. Journal of the Royal Statistical Society B,
-    54. https://doi.org/10.1111/j.2517-6161.1992.tb01876.x
+    The ends are those of `core.intervals.skewed_half_widths`.
     """
 
     mean: Floats
@@ -59,7 +62,7 @@ class MeanInterval:
             error = np.sqrt(squares.sum(axis=0) / (n_used - 1.0) / n_used)
         dof = np.maximum(n_used - 1.0, 0.0)
         if scores.shape[0] > 1:
-            skewness = _skewness_of_mean(np.where(known, scores - mean, 0.0), n_used)
+            skewness = skewness_of_mean(np.where(known, scores - mean, 0.0), n_used)
             if shared_error is not None and n_draws > 1:
                 own = error
                 error, dof = add_errors(error, dof, shared_error, n_draws - 1.0)
@@ -74,10 +77,8 @@ class MeanInterval:
         check_level(level)
         if self.kind == "wilson" and self.source == "rows":
             return wilson_ends(self.mean, self.n_used, level)
-        half = half_widths(self.std_error, level, self.degrees_of_freedom)
-        error = np.where(self.std_error > 0, self.std_error, 1.0)
-        below, above = (error * without_skewness(sign * half / error, self.skewness) for sign in (1, -1))
-        return self.mean - np.maximum(half, below), self.mean + np.maximum(half, -above)
+        below, above = skewed_half_widths(self.std_error, level, self.degrees_of_freedom, self.skewness)
+        return self.mean - below, self.mean + above
 
     def p_value(self) -> Floats:
         """Two-sided p-values (n_outputs,) of a mean of 0: `ends` at level 1 - p reach it; NaN if unknown."""
@@ -86,27 +87,6 @@ class MeanInterval:
         least = np.minimum(np.abs(t), np.abs(with_skewness(t, self.skewness)))
         p = 2.0 * stdtr(np.where(is_known, self.degrees_of_freedom, 1.0), -least)
         return np.where(is_known, np.where(self.std_error > 0, p, self.mean == 0), np.nan)
-
-
-def _skewness_of_mean(centered: Floats, n: Any) -> Floats:
-    """Skewness (n_outputs,) of means of n rows, from deviations (n_rows, n_outputs), 0 where left out."""
-    two, three = (centered**2).sum(axis=0), (centered**3).sum(axis=0)
-    known = (two > 0) & (n > 2)
-    n = np.where(known, n, 3.0)
-    own = np.sqrt(n * (n - 1.0)) / (n - 2.0) * np.sqrt(n) * three / np.where(known, two, 1.0) ** 1.5
-    return np.asarray(np.where(known, own, 0.0) / np.sqrt(n))
-
-
-def with_skewness(t: Any, skewness: Any) -> Floats:
-    """Hall's transformation of t statistics of means: what is nearer to Student's distribution."""
-    return np.asarray(t + skewness * t**2 / 3.0 + skewness**2 * t**3 / 27.0 + skewness / 6.0)
-
-
-def without_skewness(z: Any, skewness: Any) -> Floats:
-    """The t statistics whose transformation is z."""
-    known = np.abs(skewness) > 1e-6
-    own = np.where(known, skewness, 1.0)
-    return np.asarray(np.where(known, 3.0 / own * (np.cbrt(1.0 + own * (z - own / 6.0)) - 1.0), z))
 
 
 def mean_known(values: Floats, axis: int = 0) -> Floats:

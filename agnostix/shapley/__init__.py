@@ -16,7 +16,7 @@ Standard error   Coalitions: the variance of kriging, in units of a noise varian
                  `jackknife` says that learns the row's own kernel anew; without a kernel that of least
                  squares under an `exchangeable_kernel`. Background: linear components of its error
                  (`coalition_values.LinkedValues.components`).
-Background       Rows chosen in `fit`, `medoids` or all; with a masker its fill.
+Background       Rows chosen in `fit`: `core.background`; with a masker its fill.
 Stopping         A row stops once its errors are within `tol`: `estimation.estimate_rows`.
 """
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from agnostix.core.background import Background, BackgroundError, BackgroundMeans, ErrorMap
+from agnostix.core.background import BACKGROUND_SIZE, BACKGROUNDS, BackgroundError, BackgroundMeans, ErrorMap
 from agnostix.core.base import Attribution, BackgroundExplainer, OutputSelection
 from agnostix.core.evaluate import ProgressBar, mask_cost
 from agnostix.core.explanation import Detail
@@ -23,12 +23,11 @@ from agnostix.core.row_sources import MaskedRowSource
 from agnostix.core.sklearn_compat import Interval, StrOptions
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
-from agnostix.shapley.coalition_values import LinkedValues, describe_outside
+from agnostix.shapley.coalition_values import LinkedValues, describe_outside, link_slope
 from agnostix.shapley.coalitions import CoalitionPlan, Coalitions, count_pairs, first_pairs, sample_pairs
 from agnostix.shapley.estimation import Operator, ShapleyResult, Stage, build_operator, estimate_rows
 from agnostix.shapley.exact import ExactOperator
 from agnostix.shapley.kriging import MAX_LEARNING_DOF, KernelParams, learn_kernel
-from agnostix.shapley.medoids import medoids
 
 MAX_EXACT_PLAYERS = 12
 """Features up to which budget="auto" evaluates all coalitions."""
@@ -72,11 +71,11 @@ class KernelShapExplainer(BackgroundExplainer):
         "row": learned for each row from its own coalition values. "none": least
         squares. "auto": "pooled" for tables up to 2,048 pairs of coalitions, "row"
         for other input up to 4,096, else "none".
-    background : {"sample", "medoids", "all"}, default="sample"
-        Background rows. "sample": drawn without replacement from the rows seen in
-        `fit`. "medoids": the central rows of clusters, weighted by cluster size.
-        "all": all rows seen in `fit`. Only "sample" has `background_std_errors`.
-    background_size : int, default=100
+    background : {"representative", "sample", "medoids", "all"}, default="representative"
+        Background rows, of those seen in `fit`. "representative": chosen and weighted
+        to be as the table is, see `representative_sample`. "sample": drawn without
+        replacement. "medoids": centers of clusters, weighted by their sizes. "all": all.
+    background_size : int, default=50
         Number of background rows; all if there are fewer.
     feature_groups : mapping from str to list of str, default=None
         Columns that are treated as one feature, such as the dummies of a category.
@@ -102,6 +101,8 @@ class KernelShapExplainer(BackgroundExplainer):
     ----------
     background_ : DataFrame or ndarray of shape (n_background, n_columns) or None
         Background rows; None for images and texts.
+    background_weights_ : ndarray of shape (n_background,) or None
+        Their weights, adding up to 1.
     base_values_ : ndarray of shape (n_outputs,) or None
         Mean prediction of the background, in model output units; None for images
         and texts.
@@ -166,7 +167,7 @@ class KernelShapExplainer(BackgroundExplainer):
         "budget": [StrOptions({"auto"}), Interval(Integral, 2, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="neither"), None],
         "kernel": [StrOptions({"auto", "pooled", "row", "none"})],
-        "background": [StrOptions({"sample", "medoids", "all"})],
+        "background": [StrOptions(set(BACKGROUNDS))],
         "background_size": [Interval(Integral, 1, None, closed="left")],
         "link": [StrOptions({"identity", "logit"})],
     }
@@ -178,8 +179,8 @@ class KernelShapExplainer(BackgroundExplainer):
         budget: int | str = "auto",
         tol: float | None = None,
         kernel: str = "auto",
-        background: str = "sample",
-        background_size: int = 100,
+        background: str = "representative",
+        background_size: int = BACKGROUND_SIZE,
         feature_groups: Mapping[str, Sequence[str]] | None = None,
         masker: Any = None,
         link: str = "identity",
@@ -255,6 +256,10 @@ class KernelShapExplainer(BackgroundExplainer):
     def _units(self) -> str:
         return "model output" if self.link == "identity" else "log-odds"
 
+    @property
+    def _slope(self) -> Any:
+        return link_slope(self.link, self.base_values_)
+
     def _attribute(self, rows: MaskedRows, selection: OutputSelection) -> Attribution:
         result = ShapleyResult.zeros(rows.present, len(self.output_names_), self._errors.n_components)
         first, which = rows.distinct()
@@ -288,13 +293,6 @@ class KernelShapExplainer(BackgroundExplainer):
     def _count_model_rows(self, rows: MaskedRows) -> int:
         plans = self._plan_by_pattern(rows, np.arange(len(rows)))
         return sum(row_indices.size * mask_cost(self._masker, plan.masks) for plan, row_indices in plans())
-
-    def _choose_background(self, table: Any, sample_weight: Any) -> Background:
-        if self.background == "all":
-            return Background.whole(table, sample_weight)
-        if self.background == "medoids":
-            return medoids(table, self.background_size, self._seed, sample_weight)
-        return Background.sample(table, self.background_size, self._seed, sample_weight)
 
     def _link_values(self) -> LinkedValues:
         predictions = self._background_predictions
@@ -419,11 +417,14 @@ class KernelShapExplainer(BackgroundExplainer):
         n_model_rows: int,
     ) -> Attribution:
         pick = partial(selection.pick, predictions=result.predictions)
-        of_coalitions, background = pick(result.coalition_variances), self._background_error(result, pick)
+        of_coalitions, background = (
+            pick(result.coalition_variances),
+            self._background_error(result, selection),
+        )
         of_background = np.moveaxis(background.variances, 0, 1)
         by_value, by_row = ("row", "feature", "output"), ("row",)
         size = self._size_to_halve_error(of_coalitions, of_background)
-        background_dof = background.degrees_of_freedom[:, None]
+        background_dof = np.moveaxis(background.degrees_of_freedom, 0, 1)
         dof = (pick(result.coalition_dof), background_dof)
         details: dict[str, Any] = {
             "coalition_std_errors": Detail(np.sqrt(of_coalitions), by_value),
@@ -453,10 +454,11 @@ class KernelShapExplainer(BackgroundExplainer):
             details=details,
         )
 
-    def _background_error(self, result: ShapleyResult, pick: Callable[..., Floats]) -> BackgroundError:
+    def _background_error(self, result: ShapleyResult, selection: OutputSelection) -> BackgroundError:
         """Of the selected values: components (n_features, n_shared, n_rows, n_selected)."""
-        components = pick(result.components)
-        return self._errors.error(np.moveaxis(components, 0, 2), np.arange(components.shape[1]))
+        components = selection.pick(result.components, result.predictions)
+        typical = self._typical_of(result.predictions, selection)
+        return self._errors.error(np.moveaxis(components, 0, 2), typical)
 
     def _shared_errors(
         self, result: ShapleyResult, background: BackgroundError, pick: Callable[..., Floats]

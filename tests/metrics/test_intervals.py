@@ -6,13 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from agnostix.core.intervals import with_skewness, without_skewness
 from agnostix.metrics import MetricResult
 from agnostix.metrics.intervals import (
     MeanInterval,
     add_errors,
     crossed,
-    with_skewness,
-    without_skewness,
 )
 from agnostix.metrics.sanity.verdicts import mean_ends
 from tests.reference import metrics_sanity as reference

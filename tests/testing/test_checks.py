@@ -371,7 +371,8 @@ def test_checks_for_image_explainer_leave_out_tables():
 
 
 def test_checks_list_every_check_function():
-    modules = (checks_errors, checks_estimator, checks_execution, checks_inputs, checks_values)
+    of_errors = (checks_errors, checks_intervals)
+    modules = (*of_errors, checks_estimator, checks_execution, checks_inputs, checks_values)
     defined = {
         thing
         for module in modules

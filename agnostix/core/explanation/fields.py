@@ -28,6 +28,8 @@ SHARED_DEGREES_OF_FREEDOM = "shared_degrees_of_freedom"
 components less one where these are infinite."""
 DESIGN_DEGREES_OF_FREEDOM = "design_degrees_of_freedom"
 """Key of the Detail with the degrees of freedom of a design's errors; without it, those of the values."""
+SKEWNESS = "skewness"
+"""Key of the Detail with the skewness of means over rows, whose intervals reach further on one side."""
 BASE_VALUE_STD_ERRORS = "base_value_std_errors"
 """Key of the Detail with the standard errors of the base values, dims "row" and "output"."""
 IS_SIGNED = "is_signed"
@@ -127,7 +129,13 @@ def _remap(pointers: np.ndarray, places: Codes) -> np.ndarray:
 def check_interval_details(extras: dict[str, Any], dims: tuple[str, ...]) -> None:
     """Refuse details of intervals that cannot be matched with the values."""
     shaped = {SHARED_ERRORS: (*dims, COMPONENT), DESIGN_ERRORS: dims}
-    free = (DEGREES_OF_FREEDOM, INTERVAL_KIND, SHARED_DEGREES_OF_FREEDOM, DESIGN_DEGREES_OF_FREEDOM)
+    free = (
+        DEGREES_OF_FREEDOM,
+        INTERVAL_KIND,
+        SHARED_DEGREES_OF_FREEDOM,
+        DESIGN_DEGREES_OF_FREEDOM,
+        SKEWNESS,
+    )
     for key in (*shaped, *free):
         detail = extras.get(key)
         if detail is None:

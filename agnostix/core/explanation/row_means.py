@@ -27,12 +27,13 @@ from agnostix.core.explanation.fields import (
     IS_SIGNED,
     SHARED_DEGREES_OF_FREEDOM,
     SHARED_ERRORS,
+    SKEWNESS,
     Detail,
 )
 from agnostix.core.explanation.selection import object_array
 from agnostix.core.explanation.statistics import by_value
 from agnostix.core.explanation.words import by_words
-from agnostix.core.intervals import UNDETERMINED, satterthwaite
+from agnostix.core.intervals import UNDETERMINED, satterthwaite, skewness_of_mean
 from agnostix.core.names import did_you_mean
 from agnostix.core.typing import Codes, Floats
 
@@ -127,8 +128,8 @@ class Means:
             design_dof,
         )
 
-    def errors(self) -> tuple[Floats, Floats]:
-        """Standard errors and their degrees of freedom; NaN where fewer than two rows have a value."""
+    def errors(self) -> tuple[Floats, Floats, Floats]:
+        """Standard errors, degrees of freedom and skewness; NaN where fewer than two rows have a value."""
         n = (~np.isnan(self.scores)).sum(axis=0)
         spread = self.scores - _mean(self.scores)
         squares = np.nansum(spread**2, axis=0)
@@ -137,7 +138,10 @@ class Means:
         dof = satterthwaite(variances, (n - 1.0, self.shared_dof, self.design_dof, np.inf))
         # Of rows alone, whether or not they differ, it is their number.
         alone = sum(variances[1:]) == 0
-        return np.sqrt(sum(variances)), np.where(alone | (n < 2), np.maximum(n - 1.0, 0.0), dof)
+        whole = np.sum(np.broadcast_arrays(*variances), axis=0)
+        share = np.divide(of_rows, whole, out=np.zeros(n.shape), where=whole > 0)
+        skewness = skewness_of_mean(np.nan_to_num(spread), n) * share**1.5  # what is shared has none
+        return np.sqrt(whole), np.where(alone | (n < 2), np.maximum(n - 1.0, 0.0), dof), skewness
 
 
 def _without_noise(values: Floats, errors: Floats) -> tuple[Floats, Floats]:
@@ -240,6 +244,7 @@ OF_ERRORS = {
     SHARED_DEGREES_OF_FREEDOM,
     DESIGN_ERRORS,
     DESIGN_DEGREES_OF_FREEDOM,
+    SKEWNESS,
 }
 
 
@@ -261,8 +266,8 @@ def _aggregate(parts: Parts, how: str) -> dict[str, Floats]:
 
 def fields_of(means: Means) -> dict[str, Floats]:
     """Values, errors and details of means, by the name of the field or of the extra."""
-    errors, dof = means.errors()
-    fields = {"values": means.values, "std_errors": errors, DEGREES_OF_FREEDOM: dof}
+    errors, dof, skewness = means.errors()
+    fields = {"values": means.values, "std_errors": errors, DEGREES_OF_FREEDOM: dof, SKEWNESS: skewness}
     if means.shared.shape[-1]:
         shared_dof = np.broadcast_to(means.shared_dof, means.values.shape)
         fields |= {SHARED_ERRORS: means.shared, SHARED_DEGREES_OF_FREEDOM: shared_dof}

@@ -6,8 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from agnostix.core.explanation.fields import COMPLETENESS, DEGREES_OF_FREEDOM, INTERVAL_KIND, Detail, expand
-from agnostix.core.intervals import check_level, interval_ends
+from agnostix.core.explanation.fields import (
+    COMPLETENESS,
+    DEGREES_OF_FREEDOM,
+    INTERVAL_KIND,
+    SKEWNESS,
+    Detail,
+    expand,
+)
+from agnostix.core.intervals import check_level, interval_ends, skewed_half_widths
 from agnostix.core.typing import Floats
 
 if TYPE_CHECKING:
@@ -23,9 +30,15 @@ def interval_of(explanation: Explanation, level: float) -> tuple[Floats, Floats]
     dof = by_value(explanation, DEGREES_OF_FREEDOM, np.inf)
     kinds = by_value(explanation, INTERVAL_KIND, "student") if INTERVAL_KIND in extras else None
     try:
-        return interval_ends(values, np.zeros_like(values) if errors is None else errors, level, dof, kinds)
+        ends = interval_ends(values, np.zeros_like(values) if errors is None else errors, level, dof, kinds)
     except ValueError as error:
         raise ValueError(f"extras[{INTERVAL_KIND!r}]: {error}") from None
+    if SKEWNESS not in extras or errors is None:
+        return ends
+    low, high = ends
+    below, above = skewed_half_widths(errors, level, dof, by_value(explanation, SKEWNESS, 0.0))
+    least = 0.0 if kinds is not None and (kinds == "nonnegative").any() else -np.inf
+    return np.minimum(low, np.maximum(values - below, least)), np.maximum(high, values + above)
 
 
 def by_value(explanation: Explanation, key: str, default: Any) -> np.ndarray:
