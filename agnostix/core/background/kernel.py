@@ -98,7 +98,7 @@ class TableKernel:
         return _center(between, _distances(own, others) @ self._reference_shares, self._joint_overall)
 
     def _places(self, rows: Codes) -> Floats:
-        """Numbers (n, n_numbers) of some rows: those of a whole large table with many labels take gigabytes."""
+        """Numbers (n, n_numbers) of some rows; those of a large table with many labels take gigabytes."""
         parts = [one.embedded(rows) for one in self.coordinates]
         return np.hstack(parts) if parts else np.zeros((rows.size, 1))
 
