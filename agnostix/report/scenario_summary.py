@@ -23,6 +23,7 @@ from agnostix.report.sentences_scenarios import (
     scenario_sentence,
     shift_sentence,
 )
+from agnostix.what_if.inference import FEW_EVENTS, HEAVY_TAILS
 
 _SHARES = ("proportion", "error rate", "selection rate", "true positive rate", "false positive rate")
 """Kinds of constraints whose values are shares."""
@@ -103,4 +104,6 @@ def result_of(row: dict[str, Any], data: ReportData) -> dict[str, Any]:
         if is_stated(low, high):
             text["interval"] = "as stated"
         text |= {"base": scale.value(row["base"]), "change": scale.change(row["change"])}
+    if row.get("status") in (FEW_EVENTS, HEAVY_TAILS):
+        text["interval"] += f" ({row['status']})"
     return row | {"text": text}

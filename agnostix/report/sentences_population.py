@@ -23,6 +23,7 @@ from agnostix.report.formatting import (
     number,
     percent,
 )
+from agnostix.report.sentences_reliability import reliability_sentences
 from agnostix.report.sentences_scenarios import instead, scenario_heading
 from agnostix.surrogate_tree import MimicTree
 from agnostix.surrogate_tree.fidelity import Fidelity
@@ -300,6 +301,11 @@ def caveats(data: ReportData) -> list[str]:
         *_correlations(data),
         *_unused(data),
         _thin_support(data),
+        *reliability_sentences(
+            [data.baseline, data.groups, data.ranking, data.error_ranking, data.curves.frame]
+            + [one.scenario.outcomes for one in data.scenarios if one.scenario is not None],
+            data.outcome_name,
+        ),
         f"Intervals have {percent(data.inputs.confidence_level)} confidence. They cover the sampling of the "
         "rows for this model, not the training of the model on other rows. In the findings and rankings they "
         "are simultaneous: they hold together for everything compared, and so do all words on curves: rises, "

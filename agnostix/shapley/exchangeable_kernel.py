@@ -44,9 +44,8 @@ class ExchangeableErrors:
         for k, gamma in enumerate(GAMMAS):
             scales = np.full(noise.size, gamma)
             spectra.append(Spectrum.from_regression(first, scales))
-            of_game, explained = _errors_of_kernel(regression, scales)
-            expected = 1.0 + RHOS[:, None] * explained
-            variances[k] = (RHOS[:, None] * of_game + noise) / expected
+            expected = 1.0 + RHOS[:, None] * spectra[k].eigenvalues.mean()
+            variances[k] = (RHOS[:, None] * _errors_of_kernel(regression, scales) + noise) / expected
         return cls(spectra, first.n_pairs, variances)
 
     def unscaled_variances(self, data: Floats) -> Floats:
@@ -57,14 +56,11 @@ class ExchangeableErrors:
         return _MISFIT * self.variances.reshape(-1, self.variances.shape[2])[best].T
 
 
-def _errors_of_kernel(regression: PairRegression, scales: Floats) -> tuple[Floats, float]:
-    """Variances (n_players,) that the kernel alone leads to, and the mean one of white contrasts."""
-    signs, plain, contrasts = regression.signs, regression.matrix, regression.contrasts
-    cross = shapley_covariances(signs > 0.0, scales)
-    variances, explained = shapley_variances(scales) - 2.0 * (cross * plain).sum(1), 0.0
+def _errors_of_kernel(regression: PairRegression, scales: Floats) -> Floats:
+    """Variances (n_players,) of the errors that a game of this covariance leads to, without noise."""
+    signs, plain = regression.signs, regression.matrix
+    variances = shapley_variances(scales) - 2.0 * (shapley_covariances(signs > 0.0, scales) * plain).sum(1)
     for start in range(0, len(signs), _BLOCK_ROWS):
         rows = slice(start, start + _BLOCK_ROWS)
-        kernel = pair_covariances(signs[rows], scales, signs)
-        variances += ((plain @ kernel.T) * plain[:, rows]).sum(1)
-        explained += float(((kernel @ contrasts) * contrasts[rows]).sum())
-    return np.maximum(variances, 0.0), explained / regression.dof
+        variances += ((plain @ pair_covariances(signs[rows], scales, signs).T) * plain[:, rows]).sum(1)
+    return np.maximum(variances, 0.0)

@@ -11,13 +11,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from agnostix.core.background import BACKGROUND_SIZE, BACKGROUNDS, BackgroundError, BackgroundMeans, ErrorMap
+from agnostix.core.background import BACKGROUND_SIZE, BACKGROUNDS, BackgroundMeans, ErrorMap
 from agnostix.core.base import Attribution, BackgroundExplainer, OutputSelection
 from agnostix.core.evaluate import ProgressBar, mask_cost
 from agnostix.core.explanation import Detail
-from agnostix.core.explanation.fields import DEGREES_OF_FREEDOM
 from agnostix.core.inputs import check_background
-from agnostix.core.intervals import satterthwaite
 from agnostix.core.masking import MaskedRows
 from agnostix.core.row_sources import MaskedRowSource
 from agnostix.core.sklearn_compat import Interval, StrOptions
@@ -25,6 +23,7 @@ from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
 from agnostix.shapley.coalition_values import LinkedValues, describe_outside, link_slope
 from agnostix.shapley.coalitions import CoalitionPlan, Coalitions, count_pairs, first_pairs, sample_pairs
+from agnostix.shapley.errors import ErrorParts
 from agnostix.shapley.estimation import Operator, ShapleyResult, Stage, build_operator, estimate_rows
 from agnostix.shapley.exact import ExactOperator
 from agnostix.shapley.kriging import MAX_LEARNING_DOF, KernelParams, learn_kernel
@@ -62,8 +61,9 @@ class KernelShapExplainer(BackgroundExplainer):
         If the budget covers all 2**d coalitions of d features, the values are
         exact. "auto": all for up to 12 features, else max(512, 8 * d).
     tol : float, default=None
-        Stop sampling coalitions for a row once none of its `coalition_std_errors`
-        exceeds this fraction of the range of its values. None spends the budget.
+        Stop sampling coalitions for a row, from 2 (d + 7) on, once its values are
+        known to 1.96 times this fraction of their range, with a confidence of 95 %
+        that all looks share. None spends the budget.
     kernel : {"auto", "pooled", "row", "none"}, default="auto"
         Covariance kernel of the interactions (not the Shapley kernel, which weights
         the regression). It improves on weighted least squares where coalitions are
@@ -132,7 +132,9 @@ class KernelShapExplainer(BackgroundExplainer):
     have are NaN, and `transform` is refused.
 
     ``extras`` of the result has the two parts of the error
-    (``coalition_std_errors``, ``background_std_errors``), the ``evaluations`` of
+    (``coalition_std_errors``, ``background_std_errors``), their
+    ``degrees_of_freedom``, what rows share of them (``shared_errors``,
+    ``design_errors``), ``base_value_std_errors``, the ``evaluations`` of
     each row, the ``forecast`` of those that `tol` needs, the ``kernel``,
     ``background_size``, ``background_size_to_halve_error``, for log-odds the
     model's own outputs (``raw_outputs``), and the segments or words of a masker.
@@ -417,61 +419,31 @@ class KernelShapExplainer(BackgroundExplainer):
         n_model_rows: int,
     ) -> Attribution:
         pick = partial(selection.pick, predictions=result.predictions)
-        of_coalitions, background = (
-            pick(result.coalition_variances),
-            self._background_error(result, selection),
-        )
-        of_background = np.moveaxis(background.variances, 0, 1)
-        by_value, by_row = ("row", "feature", "output"), ("row",)
-        size = self._size_to_halve_error(of_coalitions, of_background)
-        background_dof = np.moveaxis(background.degrees_of_freedom, 0, 1)
-        dof = (pick(result.coalition_dof), background_dof)
+        typical = self._typical_of(result.predictions, selection)
+        errors = ErrorParts.from_result(result, self._errors, typical, pick)
         details: dict[str, Any] = {
-            "coalition_std_errors": Detail(np.sqrt(of_coalitions), by_value),
-            "background_std_errors": Detail(np.sqrt(of_background), by_value),
-            DEGREES_OF_FREEDOM: Detail(satterthwaite((of_coalitions, of_background), dof), by_value),
-            "design_errors": Detail(np.sqrt(of_coalitions), by_value),
-            "evaluations": Detail(result.evaluations, by_row),
-            "forecast": Detail(result.forecast, by_row),
-            "kernel": self._used_kernel if self._masker.same_features else Detail(kernels, by_row),
-            "background_size_to_halve_error": Detail(size, by_row),
+            "evaluations": Detail(result.evaluations, ("row",)),
+            "forecast": Detail(result.forecast, ("row",)),
+            "kernel": self._used_kernel if self._masker.same_features else Detail(kernels, ("row",)),
         }
-        details |= self._shared_errors(result, background, pick) | rows.details()
+        details |= errors.details(self._masker.weights.size) | rows.details()
         if self.link != "identity":
             details["raw_outputs"] = Detail(pick(result.predictions), ("row", "output"))
-        values, errors = pick(result.values), np.sqrt(of_coalitions + of_background)
+        values, std_errors = pick(result.values), errors.std_errors
         outputs, lacking = pick(result.outputs), self._lack_log_odds(pick(result.outside), selection)
         if lacking.any():
-            values, errors = (np.where(lacking[:, None], np.nan, array) for array in (values, errors))
+            values = np.where(lacking[:, None], np.nan, values)
+            std_errors = np.where(lacking[:, None], np.nan, std_errors)
             outputs = np.where(lacking, np.nan, outputs)
         return Attribution(
             values=values,
-            std_errors=errors,
+            std_errors=std_errors,
             base_values=pick(result.base_values),
             predictions=result.predictions,
             outputs=outputs,
             n_model_rows=n_model_rows,
             details=details,
         )
-
-    def _background_error(self, result: ShapleyResult, selection: OutputSelection) -> BackgroundError:
-        """Of the selected values: components (n_features, n_shared, n_rows, n_selected)."""
-        components = selection.pick(result.components, result.predictions)
-        typical = self._typical_of(result.predictions, selection)
-        return self._errors.error(np.moveaxis(components, 0, 2), typical)
-
-    def _shared_errors(
-        self, result: ShapleyResult, background: BackgroundError, pick: Callable[..., Floats]
-    ) -> dict[str, Detail]:
-        """What all rows share of their errors, and the errors of base values; nothing without a sample."""
-        if not self._errors.n_components:
-            return {}
-        components = background.components.transpose(2, 0, 3, 1).astype(np.float32)
-        base = self._errors.error(np.moveaxis(pick(result.base_components), 1, 0)[None])
-        return {
-            "shared_errors": Detail(components, ("row", "feature", "output", "component")),
-            "base_value_std_errors": Detail(np.sqrt(base.variances[0]), ("row", "output")),
-        }
 
     def _lack_log_odds(self, outside: Floats, selection: OutputSelection) -> Bools:
         """Rows and outputs (n_rows, n_selected) with a mean outside (0, 1); DataError if all rows."""
@@ -490,11 +462,3 @@ class KernelShapExplainer(BackgroundExplainer):
             stacklevel=4,
         )
         return lacking
-
-    def _size_to_halve_error(self, of_coalitions: Floats, of_background: Floats) -> Floats:
-        """Background rows (n_rows,) at which the error of each row is half as large; inf if never."""
-        coalitions, background = of_coalitions.sum(axis=(1, 2)), of_background.sum(axis=(1, 2))
-        remaining = (coalitions + background) / 4.0 - coalitions
-        unreachable = np.full(remaining.shape, np.inf)
-        factor = np.divide(background, remaining, out=unreachable, where=remaining > 0.0)
-        return np.ceil(self._masker.weights.size * factor)

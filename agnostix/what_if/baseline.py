@@ -8,13 +8,14 @@ import numpy as np
 import pandas as pd
 
 from agnostix.core.typing import Floats
-from agnostix.what_if.inference import Influence, assign_blocks, interval, jackknife
+from agnostix.what_if.evidence import evidence_of
+from agnostix.what_if.inference import Evidence, Influence, assign_blocks, interval, jackknife
 from agnostix.what_if.inference.batch import DrawSolver
 from agnostix.what_if.metrics import BlockQuantity, MeanQuantity, Quantity, SmoothQuantity
 from agnostix.what_if.sample import ProjectionConfig, Sample, groups_of, iter_groups
 from agnostix.what_if.scenario_draws import ScenarioDraws, ScenarioStatistics
 
-_NAMES = ["group", "quantity", "output", "value", "std_error", "low", "high", "n_rows"]
+_NAMES = ["group", "quantity", "output", "value", "std_error", "low", "high", "n_rows", "status"]
 
 
 def measure_baseline(sample: Sample, config: ProjectionConfig, by: str | None = None) -> pd.DataFrame:
@@ -32,15 +33,23 @@ def _measure_group(sample: Sample, group: Any, config: ProjectionConfig) -> list
     )
     pairs = [_value_and_error(sample, quantity, influence) for quantity in sample.quantities]
     values, errors = (np.array([pair[i] for pair in pairs]) for i in (0, 1))
-    errors, low, high = _ends(sample, values, errors, influence, config)
+    evidence = [one[0] for one in evidence_of(sample, influence)]
+    errors, low, high = _ends(sample, values, errors, influence, config, evidence)
     return [
-        (group, quantity.name, quantity.output, *numbers, sample.base.size)
-        for quantity, *numbers in zip(sample.quantities, values, errors, low, high, strict=True)
+        (group, quantity.name, quantity.output, *numbers, sample.base.size, own.status()[0])
+        for quantity, own, *numbers in zip(
+            sample.quantities, evidence, values, errors, low, high, strict=True
+        )
     ]
 
 
 def _ends(
-    sample: Sample, values: Floats, errors: Floats, influence: Influence, config: ProjectionConfig
+    sample: Sample,
+    values: Floats,
+    errors: Floats,
+    influence: Influence,
+    config: ProjectionConfig,
+    evidence: list[Evidence],
 ) -> tuple[Floats, Floats, Floats]:
     """Standard errors and ends of intervals, each (n_quantities,)."""
     if config.std_errors == "bootstrap":
@@ -50,17 +59,24 @@ def _ends(
         draws = ScenarioDraws.from_statistics(statistics, sample.base_ess, config)
         return draws.ends(0, values, errors, sample.quantities)
     ends = [
-        _interval(sample, quantity, j, values, errors, config) for j, quantity in enumerate(sample.quantities)
+        _interval(sample, quantity, values[[j]], errors[[j]], config, evidence[j])
+        for j, quantity in enumerate(sample.quantities)
     ]
     return errors, np.array([low for low, _ in ends]), np.array([high for _, high in ends])
 
 
 def _interval(
-    sample: Sample, quantity: Quantity, j: int, values: Floats, errors: Floats, config: ProjectionConfig
+    sample: Sample,
+    quantity: Quantity,
+    values: Floats,
+    errors: Floats,
+    config: ProjectionConfig,
+    evidence: Evidence,
 ) -> tuple[float, float]:
     low, high = interval(
-        *(values[[j]], errors[[j]], np.array([sample.base_ess]), config.confidence_level, quantity.bounds),
-        counts=quantity.counts,
+        *(values, errors, np.array([sample.base_ess]), config.confidence_level, quantity.bounds),
+        kind=quantity.kind,
+        evidence=evidence,
         most_degrees=sample.most_degrees,
         groups=groups_of(quantity, sample, sample.base),
     )

@@ -384,7 +384,8 @@ class EntropicProjection(PopulationExplainer):
         Returns
         -------
         DataFrame
-            Columns group, quantity, output, value, std_error, low, high, n_rows.
+            Columns group, quantity, output, value, std_error, low, high, n_rows,
+            status ("ok", or "few events" or "heavy tails": no interval holds).
         """
         check_is_fitted(self, "n_features_in_")
         if by is not None:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from agnostix.core.typing import Floats
 from agnostix.what_if.calibration import Projection, project
+from agnostix.what_if.evidence import evidence_of
 from agnostix.what_if.inference import Influence, WeightDiagnostics, interval
 from agnostix.what_if.inference.batch import DrawSolver
 from agnostix.what_if.metrics import MeanQuantity
@@ -85,11 +86,13 @@ def _cell(
         draws = ScenarioDraws.from_statistics(statistics, diagnostics.ess, config)
         errors, low, high = draws.ends(0, values, errors, sample.quantities)
     else:
+        evidence = [one[0] for one in evidence_of(sample, influence)]
         ess, level = np.array([diagnostics.ess]), config.confidence_level
         ends = [
             interval(
                 *(values[[j]], errors[[j]], ess, level, q.bounds),
-                counts=q.counts,
+                kind=q.kind,
+                evidence=evidence[j],
                 most_degrees=sample.most_degrees,
             )
             for j, q in enumerate(means)

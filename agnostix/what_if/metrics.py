@@ -17,6 +17,8 @@ from sklearn.metrics import get_scorer, get_scorer_names
 
 from agnostix.core.typing import Bools, Floats
 from agnostix.exceptions import DataError
+from agnostix.what_if.event_metrics import average_precision, of_decisions, rarest
+from agnostix.what_if.inference import DIFFERENCE
 from agnostix.what_if.predictions import Predictions
 from agnostix.what_if.table import Table
 
@@ -35,6 +37,13 @@ class MeanQuantity:
     rows: Floats  # (n_rows,), what is averaged
     bounds: tuple[float, float] = ANY  # of its values, by definition
     counts: bool = False  # whether it is a share of rows, each of which is either 0 or 1
+    scale: str = "student"  # kind of its intervals in `inference.interval`
+    events: tuple[Floats, Floats] | None = None  # (n_rows,) each: seen where, and how large it would be
+
+    @property
+    def kind(self) -> str:
+        """Kind of its intervals."""
+        return "wilson" if self.counts else self.scale
 
 
 @dataclass(frozen=True)
@@ -47,6 +56,10 @@ class SmoothQuantity:
     output: None = None
     counts: bool = False
     groups: Callable[[Floats], Floats] | None = None  # `groups` of `inference.interval` under weights
+    kind: str = "student"  # of its intervals in `inference.interval`
+    carriers: Callable[[Floats], float] | None = (
+        None  # effective rows that it is a share of, or of a rare kind
+    )
 
     def groups_at(self, weights: Floats) -> Floats | None:
         """What `inference.interval` takes of its groups at weights (n_rows,), (n_groups, 2)."""
@@ -62,6 +75,7 @@ class BlockQuantity:
     bounds: tuple[float, float] = ANY
     output: None = None
     counts: bool = False
+    kind: str = "student"
 
 
 @runtime_checkable
@@ -109,7 +123,7 @@ def r2(predictions: Predictions) -> SmoothQuantity:
             return np.nan, np.full(y.size, np.nan)
         return float(1.0 - left / all_), -squared / all_ + left * around / all_**2
 
-    return SmoothQuantity("r2", measure, (-np.inf, 1.0))
+    return SmoothQuantity("r2", measure, (-np.inf, 1.0), kind="log_complement")
 
 
 def root_mean_squared_error(predictions: Predictions) -> SmoothQuantity:
@@ -123,7 +137,7 @@ def root_mean_squared_error(predictions: Predictions) -> SmoothQuantity:
         root = float(np.sqrt(mean))
         return root, (squared - mean) / (2.0 * total * root) if root > 0 else np.zeros(squared.size)
 
-    return SmoothQuantity("root_mean_squared_error", measure, POSITIVE)
+    return SmoothQuantity("root_mean_squared_error", measure, POSITIVE, kind="log")
 
 
 def roc_auc(predictions: Predictions) -> SmoothQuantity:
@@ -147,7 +161,21 @@ def roc_auc(predictions: Predictions) -> SmoothQuantity:
         psi = np.where(positive, (below[rank] - area) / all_up, (above[rank] - area) / all_down)
         return area, psi
 
-    return SmoothQuantity("roc_auc", measure, UNIT)
+    def carriers(weights: Floats) -> float:
+        return rarest(positive, weights)
+
+    return SmoothQuantity("roc_auc", measure, UNIT, kind="logit", carriers=carriers)
+
+
+def of_positives(name: str, predictions: Predictions) -> SmoothQuantity:
+    """F1, precision, recall or average precision of the class 1, with its influence function."""
+    assert predictions.truth is not None
+    positive = np.asarray(predictions.truth) == 1
+    if name == "average_precision":
+        measure, carriers = average_precision(positive, predictions.class_scores[:, 1])
+        return SmoothQuantity(name, measure, UNIT, kind="logit", carriers=carriers)
+    measure, carriers = of_decisions(name, positive, predictions.predicted_class == 1)
+    return SmoothQuantity(name, measure, UNIT, kind="wilson", carriers=carriers)
 
 
 def quantities_for(
@@ -228,6 +256,8 @@ def _resolve(metric: Metric | None, predictions: Predictions) -> list[Quantity]:
         if plain != "roc_auc" or predictions.class_scores.shape[1] == 2:
             quantity = _SMOOTH[plain](predictions) if plain in _SMOOTH else _mean_loss(plain, predictions)
             return [quantity if sign > 0 else _negated(quantity)]
+    if metric in _OF_POSITIVES and _has_positives(predictions):
+        return [of_positives(metric, predictions)]
     if metric in get_scorer_names():
         return [_from_scorer(metric, predictions)]
     own = ", ".join(_CLASSIFICATION + _REGRESSION)
@@ -235,6 +265,12 @@ def _resolve(metric: Metric | None, predictions: Predictions) -> list[Quantity]:
         f"There is no metric {metric!r}. Known: {own}, every scorer of sklearn.metrics.get_scorer_names() "
         "with sample_weight, or a function f(y_true, y_pred, sample_weight)."
     )
+
+
+def _has_positives(predictions: Predictions) -> bool:
+    """Whether the classes are 0 and 1 (or booleans), of which scikit-learn's scorers know the positive."""
+    classes = predictions.classes
+    return predictions.task == "classification" and classes is not None and list(classes) == [0, 1]
 
 
 def _check_measurable(metric: Metric, predictions: Predictions) -> None:
@@ -270,30 +306,36 @@ def _mean_loss(name: str, predictions: Predictions) -> MeanQuantity:
         right = (predictions.predicted_class == truth).astype(float)
         return MeanQuantity(name, None, right if name == "accuracy" else 1.0 - right, UNIT, counts=True)
     if name == "mean_absolute_error":
-        return MeanQuantity(name, None, np.abs(truth - predictions.values[:, 0]), POSITIVE)
+        return MeanQuantity(name, None, np.abs(truth - predictions.values[:, 0]), POSITIVE, scale="log")
     if name == "mean_squared_error":
-        return MeanQuantity(name, None, (truth - predictions.values[:, 0]) ** 2, POSITIVE)
+        return MeanQuantity(name, None, (truth - predictions.values[:, 0]) ** 2, POSITIVE, scale="log")
     p = predictions.class_scores
     if name == "log_loss":
-        chosen = p[np.arange(p.shape[0]), truth] / p.sum(1)
         eps = np.finfo(float).eps
-        return MeanQuantity(name, None, -np.log(np.clip(chosen, eps, 1.0 - eps)), POSITIVE)
-    gaps = ((p - np.eye(p.shape[1])[truth]) ** 2).sum(1)
-    return MeanQuantity(name, None, 0.5 * gaps if p.shape[1] == 2 else gaps, POSITIVE)
+        losses = -np.log(np.clip(p / p.sum(1, keepdims=True), eps, 1.0 - eps))
+    else:
+        losses = ((p**2).sum(1, keepdims=True) - 2.0 * p + 1.0) * (0.5 if p.shape[1] == 2 else 1.0)
+    own = losses[np.arange(truth.size), truth]
+    # What a row adds if its class is not the predicted one, but the next most probable.
+    wrong = (predictions.predicted_class != truth).astype(float)
+    ordered = np.partition(losses, 1, axis=1) if losses.shape[1] > 1 else np.hstack([losses, losses])
+    added = ordered[:, 1] - ordered[:, 0]
+    return MeanQuantity(name, None, own, POSITIVE, scale="log", events=(wrong, added))
 
 
 def _negated(quantity: MeanQuantity | SmoothQuantity) -> Quantity:
     bounds = (-quantity.bounds[1], -quantity.bounds[0])
     name = f"neg_{quantity.name}"
+    kind = "-" + quantity.kind
     if isinstance(quantity, MeanQuantity):
-        return MeanQuantity(name, None, -quantity.rows, bounds)
+        return MeanQuantity(name, None, -quantity.rows, bounds, scale=kind)
     measure = quantity.measure
 
     def negated(weights: Floats) -> tuple[float, Floats]:
         value, psi = measure(weights)
         return -value, -psi
 
-    return SmoothQuantity(name, negated, bounds)
+    return SmoothQuantity(name, negated, bounds, kind=kind, carriers=quantity.carriers)
 
 
 def _from_function(metric: Callable[..., float], predictions: Predictions) -> BlockQuantity:
@@ -399,10 +441,18 @@ class _RecordedRegressor(RegressorMixin, _Recorded):
 Quantity: TypeAlias = MeanQuantity | SmoothQuantity | BlockQuantity
 
 
+def kind_of_changes(quantity: Quantity) -> str:
+    """Kind of the intervals of a quantity's changes in `inference.interval`."""
+    return DIFFERENCE if quantity.kind in ("wilson", "logit") else "student"
+
+
 _CLASSIFICATION = ("accuracy", "error_rate", "log_loss", "brier_score", "roc_auc")
 
 
 _REGRESSION = ("mean_absolute_error", "mean_squared_error", "root_mean_squared_error", "r2")
+
+
+_OF_POSITIVES = ("f1", "precision", "recall", "average_precision")
 
 
 _SMOOTH: dict[str, Callable[[Predictions], SmoothQuantity]] = {

@@ -9,8 +9,15 @@ import numpy as np
 import pandas as pd
 
 from agnostix.core.typing import Floats
-from agnostix.what_if.inference import AnyInfluence, assign_blocks, interval, jackknife
-from agnostix.what_if.metrics import BlockQuantity, MeanQuantity, Quantity, SmoothQuantity
+from agnostix.what_if.evidence import evidence_of, worse
+from agnostix.what_if.inference import AnyInfluence, Evidence, assign_blocks, interval, jackknife
+from agnostix.what_if.metrics import (
+    BlockQuantity,
+    MeanQuantity,
+    Quantity,
+    SmoothQuantity,
+    kind_of_changes,
+)
 from agnostix.what_if.sample import ProjectionConfig, Sample, groups_of
 
 Resolve: TypeAlias = Callable[[Floats], Floats | None]
@@ -26,9 +33,10 @@ def compute_outcomes(
 ) -> pd.DataFrame:
     """Frame of each quantity before and after; `resolve` solves again for other base weights (n_rows,)."""
     rows = []
+    evidence = evidence_of(sample, influence)
     means = influence.errors(sample.outcomes)
     j = 0
-    for quantity in sample.quantities:
+    for quantity, own in zip(sample.quantities, evidence, strict=True):
         if isinstance(quantity, MeanQuantity):
             center, unit = sample.centers[j], sample.scales[j]
             value = center + unit * float(influence.weights @ sample.outcomes[:, j])
@@ -37,7 +45,7 @@ def compute_outcomes(
         else:
             parts = _metric_values(sample, quantity, resolve, influence)
         groups = groups_of(quantity, sample, influence.weights)
-        rows.append(_outcome(quantity, parts, ess, config, sample.most_degrees, groups))
+        rows.append(_outcome(quantity, parts, ess, config, sample.most_degrees, groups, own))
     names = pd.Series([row.pop("output") for row in rows], dtype=object)
     frame = pd.DataFrame(rows)
     frame.insert(1, "output", names)
@@ -67,19 +75,26 @@ def _outcome(
     config: ProjectionConfig,
     most: float,
     groups: Floats | None,
+    evidence: tuple[Evidence, Evidence],
 ) -> dict[str, object]:
     base, value, error, change_error = parts
     level = config.confidence_level
     values, errors, rows = (np.array([part]) for part in (value, error, ess))
     low, high = interval(
         *(values, errors, rows, level, quantity.bounds),
-        counts=quantity.counts,
+        kind=quantity.kind,
+        evidence=evidence[0],
         most_degrees=most,
         groups=groups,
     )
     change_low, change_high = interval(
-        *(values - base, np.array([change_error]), rows, level), most_degrees=most, groups=groups
+        *(values - base, np.array([change_error]), rows, level),
+        kind=kind_of_changes(quantity),
+        evidence=evidence[1],
+        most_degrees=most,
+        groups=groups,
     )
+    status = worse(evidence)[0]
     return {
         "quantity": quantity.name,
         "output": quantity.output,
@@ -92,6 +107,7 @@ def _outcome(
         "change_std_error": change_error,
         "change_low": change_low[0],
         "change_high": change_high[0],
+        "status": status,
     }
 
 

@@ -8,6 +8,7 @@ the rows (`curve_influences`), and those of the bootstrap come from draws (`curv
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 
@@ -23,7 +24,9 @@ from agnostix.what_if.curve_influences import (
     tilted_weights,
 )
 from agnostix.what_if.distinct_values import DistinctValues, collapse
+from agnostix.what_if.evidence import between, evidence_of, stack, worse
 from agnostix.what_if.inference import (
+    Evidence,
     assign_blocks,
     classify_support,
     compute_gain_ess,
@@ -33,7 +36,13 @@ from agnostix.what_if.inference import (
 )
 from agnostix.what_if.inference.bands import pointwise_level
 from agnostix.what_if.inference.bootstrap import Replicates, replicate
-from agnostix.what_if.metrics import BlockQuantity, MeanQuantity, Quantity, SmoothQuantity
+from agnostix.what_if.metrics import (
+    BlockQuantity,
+    MeanQuantity,
+    Quantity,
+    SmoothQuantity,
+    kind_of_changes,
+)
 from agnostix.what_if.moments import MomentStatistic
 from agnostix.what_if.responses import Responses, compute_responses
 from agnostix.what_if.sample import ProjectionConfig
@@ -47,6 +56,14 @@ from agnostix.what_if.tilting import (
 )
 
 _TRUSTED = 1e-11
+_FEW_ROWS = 20_000
+_EXACT_PLACES, _FEW_PLACES = 9, 5
+"""Targets of a curve at which what its intervals rest on is taken from the rows: few or many of them."""
+
+
+def _unknown() -> tuple[Evidence, Evidence]:
+    """Before it is known."""
+    return Evidence.unknown(1), Evidence.unknown(1)
 
 
 @dataclass(frozen=True)
@@ -60,6 +77,7 @@ class QuantityCurve:
     slopes: Floats  # (n_targets,), derivatives by the target in the column's units
     change_errors: Floats  # (n_targets,), of the difference to the base value
     slope_errors: Floats  # (n_targets,), NaN where the quantity has no known derivative
+    evidence: tuple[Evidence, Evidence] = dataclasses.field(default_factory=_unknown)  # of values and changes
     draws: tuple[Replicates, Replicates] | None = None  # of values and changes, if errors are the bootstrap's
     together: float = np.nan  # level of each interval at which all of the curve hold together
     groups: Floats | None = None  # (n_targets, n_groups, 2), `groups` of `inference.interval`
@@ -110,15 +128,21 @@ class ResponseCurve:
     def slope_interval(self, part: QuantityCurve, confidence_level: float) -> tuple[Floats, Floats]:
         """Confidence interval of a quantity's slope at each target, NaN where its error is not known."""
         most = self.moment.sample.most_degrees
-        return interval(part.slopes, part.slope_errors, self.ess, confidence_level, most_degrees=most)
+        own = (part.slopes, part.slope_errors, self.ess, confidence_level)
+        return interval(*own, evidence=part.evidence[0].of_degrees, most_degrees=most)
+
+    def status_of(self, part: QuantityCurve) -> np.ndarray:
+        """Status of a quantity at each target: that of the weights, or why no interval can be trusted."""
+        return np.where(self.status == "ok", worse(part.evidence), self.status)
 
     def _ends(self, part: QuantityCurve, values: Floats, level: float, which: int) -> tuple[Floats, Floats]:
         """Ends of intervals of its values (which 0) or changes (1)."""
         quantity, errors = part.quantity, (part.std_errors, part.change_errors)[which]
-        bounds, counts = (quantity.bounds, quantity.counts) if which == 0 else ((-np.inf, np.inf), False)
+        bounds = quantity.bounds if which == 0 else (-np.inf, np.inf)
         low, high = interval(
             *(values, part.shown_errors[which], self.ess, level, bounds),
-            counts=counts,
+            kind=quantity.kind if which == 0 else kind_of_changes(quantity),
+            evidence=part.evidence[which],
             most_degrees=self.moment.sample.most_degrees,
             groups=part.groups,
         )
@@ -156,8 +180,26 @@ def measure_curve(
         responses.ess,
         responses.max_weight * sample.base.size,
         status,
-        tuple(_with_draws(moment, tilts, _measure_all(moment, tilts, responses), config)),
+        tuple(_with_draws(moment, tilts, _with_evidence(moment, tilts, responses), config)),
     )
+
+
+def _with_evidence(
+    moment: MomentStatistic, tilts: ExponentialTilts, responses: Responses
+) -> list[QuantityCurve]:
+    """All quantities, and what their intervals rest on: at some targets of a curve, linear between them."""
+    curves = _measure_all(moment, tilts, responses)
+    known, n = np.flatnonzero(~tilts.infeasible), tilts.xi.size
+    if not known.size:
+        return [replace(curve, evidence=(Evidence.unknown(n),) * 2) for curve in curves]
+    most = _EXACT_PLACES if moment.sample.base.size <= _FEW_ROWS else _FEW_PLACES
+    places = known[np.unique(np.round(np.linspace(0, known.size - 1, most)).astype(np.intp))]
+    at = [evidence_of(moment.sample, *influence_at(moment, tilts, j)) for j in places.tolist()]
+    out = []
+    for q, curve in enumerate(curves):
+        value, change = (between(stack([one[q][i] for one in at]), places, n) for i in (0, 1))
+        out.append(replace(curve, evidence=(value, change)))
+    return out
 
 
 def _with_draws(

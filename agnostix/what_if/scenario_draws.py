@@ -327,11 +327,10 @@ def draw_ends(
     low, high = replicates.studentized(values, errors, level)
     for j, quantity in enumerate(quantities):
         bounds = _ANY if quantity is None else quantity.bounds
-        counts = quantity is not None and quantity.counts
         at = slice(j, j + 1)
         ends = interval(
             *(values[at], own[at], ess[at], level, bounds),
-            counts=counts,
+            kind="student" if quantity is None else quantity.kind,
             most_degrees=most_degrees,
             groups=groups[j],
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -10,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from agnostix.core.typing import Bools, Floats
-from agnostix.what_if.inference import AnyInfluence, CellInfluence, Influence, interval
+from agnostix.what_if.inference import AnyInfluence, CellInfluence, Design, Evidence, Influence, interval
+from agnostix.what_if.inference.carried import degrees_of_shares, trusted_degrees
 from agnostix.what_if.sample import Sample, Statistic
 from agnostix.what_if.scenario_draws import Part, PartShifts
 from agnostix.what_if.table import Column
@@ -35,10 +37,10 @@ def compute_shifts(
         levels.append(level)
         are_stated.append((feature, type(level), level) in stated)
         numbers.append(own)
-    before, after, shift, error = np.array(numbers).reshape(-1, 4).T
-    low, high = interval(
-        shift, error, np.full(shift.size, ess), confidence_level, most_degrees=sample.most_degrees
-    )
+    before, after, shift, error, degrees = np.array(numbers).reshape(-1, 5).T
+    evidence = replace(Evidence.unknown(shift.size), degrees=degrees)
+    parts = (shift, error, np.full(shift.size, ess), confidence_level)
+    low, high = interval(*parts, evidence=evidence, most_degrees=sample.most_degrees)
     return pd.DataFrame(
         {
             "feature": pd.Series(features, dtype=object),
@@ -56,7 +58,7 @@ def compute_shifts(
 
 
 def _iter_shifts(sample: Sample, influence: AnyInfluence) -> Iterator[tuple[str, Any, Floats]]:
-    """Column, level, and before, after, shift and its standard error (4,), of each average and proportion."""
+    """Column, level, and `_shifts_of` (5,), of each average and proportion."""
     if isinstance(influence, Influence):
         for part in iter_parts(sample):
             for (statistic, _), own in zip(part, _shifts_of(part, influence), strict=True):
@@ -71,7 +73,8 @@ def _iter_shifts(sample: Sample, influence: AnyInfluence) -> Iterator[tuple[str,
             before, after, errors = influence.shifts_of_levels(codes, len(column.levels))
             scale = np.sqrt(before * (1.0 - before))
             scale = np.where(scale > 0.0, scale, 1.0)
-            own = np.column_stack([before, after, (after - before) / scale, errors / scale])
+            degrees = degrees_of_shares(np.minimum(before, after), influence.base.size)
+            own = np.column_stack([before, after, (after - before) / scale, errors / scale, degrees])
             yield from ((name, level, row) for level, row in zip(column.levels, own, strict=True))
             continue
         for one in _iter_column(sample, column):
@@ -127,9 +130,21 @@ def _statistic(column: Column, level: Any, there: Bools, base: Floats) -> Statis
 
 
 def _shifts_of(part: Part, influence: AnyInfluence) -> Floats:
-    """Before, after, shift and its standard error, shape (n_statistics, 4)."""
+    """Before, after, shift, its standard error and degrees of freedom, shape (n_statistics, 5)."""
     shifts = PartShifts.from_part(part, influence.base.size)
     shift = shifts.means(influence.weights)
-    _, errors = influence.errors(*shifts.influences(influence))
+    psi = shifts.influences(influence)
+    _, errors = influence.errors(*psi)
+    design = None if isinstance(influence, CellInfluence) else influence.design
+    degrees = _trusted_shifts(influence.parts(*psi)[1], design)
     means, scales = (np.array([getattr(s, name) for s, _ in part]) for name in ("mean", "scale"))
-    return np.column_stack([means, means + scales * shift, shift, errors])
+    return np.column_stack([means, means + scales * shift, shift, errors, degrees])
+
+
+def _trusted_shifts(influences: Floats, design: Design | None) -> Floats:
+    """Degrees of freedom (n_statistics,) by influences of the rows, NaN where these are not known."""
+    own = influences if design is None else design.centered(influences)
+    known = np.isfinite(own).all(0)
+    degrees = np.full(known.size, np.nan)
+    degrees[known] = trusted_degrees(own[:, known], design=design)[0]
+    return degrees

@@ -163,7 +163,7 @@ class _FrameBlocks:
             block |= {"slope": part.slopes, "slope_std_error": part.slope_errors}
             ends = curve.slope_interval(part, config.confidence_level)
             block |= dict(zip(("slope_low", "slope_high"), ends, strict=True))
-            block |= {"max_weight": curve.max_weight}
+            block |= {"max_weight": curve.max_weight, "status": curve.status_of(part)}
             if config.simultaneous:
                 block |= dict(zip(_BAND_COLUMNS, curve.band(part, config.confidence_level), strict=True))
             self._add(block, taus.size)
@@ -175,6 +175,7 @@ class _FrameBlocks:
             change_low, change_high = curve.change_interval(part, config.confidence_level)
             block = self._shared(curve, group)
             block |= {"direction": _DIRECTIONS, "start": curve.moment.statistic.mean}
+            block |= {"status": curve.status_of(part)}
             block |= {"quantity": part.quantity.name, "output": part.quantity.output, "base": part.base}
             block |= {"value": part.values, "low": low, "high": high, "change": change}
             block |= {"std_error": part.shown_errors[1], "change_low": change_low, "change_high": change_high}
@@ -208,7 +209,7 @@ class _FrameBlocks:
         statistic = curve.moment.statistic
         named = {"feature": statistic.feature, "level": statistic.level, "group": group}
         named |= {"n_rows": curve.moment.sample.base.size}
-        return named | {"target": curve.targets, "kl": curve.kl, "ess": curve.ess, "status": curve.status}
+        return named | {"target": curve.targets, "kl": curve.kl, "ess": curve.ess}
 
     def _add(self, block: dict[str, Any], size: int) -> None:
         self._blocks.append(block)

@@ -18,7 +18,7 @@ from scipy.special import ndtr, stdtrit
 from agnostix.core.typing import Codes, Floats
 from agnostix.what_if.curve_influences import row_influences
 from agnostix.what_if.inference.bands import critical_value
-from agnostix.what_if.inference.carried import carried_degrees
+from agnostix.what_if.inference.carried import trusted_degrees
 from agnostix.what_if.metrics import MeanQuantity
 from agnostix.what_if.moments import MomentStatistic, iter_moments
 from agnostix.what_if.responses import compute_responses
@@ -33,9 +33,6 @@ _MOST_UNITS = 512
 _OF_ENDS, _OF_TURNS = 0.85, 0.7
 """Weights of differences to the ends of a curve, which few rows carry, so that errors tell less of chance,
 and of those that only tell a turn, looked for in several places: both have to be clearer."""
-_OF_CARRIED = 1.0 / 3.0
-"""Degrees of freedom for each that the influences have: in samples they look less heavy-tailed than they are.
-Measured in `benchmarks/what_if_words.py`."""
 _ENDS, _INNER = (0, 4), (1, 3)
 _TURN_PAIRS = ((0, 1), (0, 2), (0, 3), (1, 4), (2, 4), (3, 4))
 
@@ -78,7 +75,7 @@ class _Differences:
         influences = np.where(np.isfinite(influences).all(0), influences, 0.0)
         design = sample.design
         own = influences if design is None else design.centered(influences)
-        degrees = np.clip(_OF_CARRIED * carried_degrees(own), 1.0, sample.most_degrees)
+        degrees = np.minimum(trusted_degrees(own, design=design)[0], sample.most_degrees)
         if design is None:
             own = np.column_stack([sample.expand(column) for column in own.T])
         errors = np.sqrt((own**2).sum(0))

@@ -248,7 +248,7 @@ def test_rows_shapley_values_equal_explanation(shapley: WhatIfReport) -> None:
     assert f"with 40 background rows and {2**n} coalitions of this row's features, by" in part["note"]
     assert "Why row 7, by KernelShapExplainer" in shapley.html()
     more = explainer.n_model_rows_ + exp.n_model_rows + 1
-    assert_states(dict(shapley.summary["metadata"])["Cost"], f", {more} more")
+    assert_states(dict(shapley.summary["metadata"])["Cost"], f", {more:_} more".replace("_", "\u202f"))
 
 
 def test_cost_leaves_out_earlier_fit(binary: WhatIfReport) -> None:
@@ -257,7 +257,7 @@ def test_cost_leaves_out_earlier_fit(binary: WhatIfReport) -> None:
     explainer = KernelShapExplainer(inputs.model, background_size=40, random_state=0).fit(used)
     report = WhatIfReport(inputs.model, inputs.X, rows=[7], explainers=[explainer])
     more = explainer.explain(used.iloc[[7]]).n_model_rows + 1
-    assert_states(dict(report.summary["metadata"])["Cost"], f", {more} more")
+    assert_states(dict(report.summary["metadata"])["Cost"], f", {more:_} more".replace("_", "\u202f"))
 
 
 def test_rows_log_odds_are_named(binary: WhatIfReport) -> None:

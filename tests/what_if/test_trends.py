@@ -9,7 +9,6 @@ from scipy.stats import t as student
 from agnostix import EntropicProjection
 from agnostix.what_if import Sample, read_trends
 from agnostix.what_if.inference.bands import critical_value
-from agnostix.what_if.inference.carried import carried_degrees
 from agnostix.what_if.metrics import prediction_means
 from tests.reference.what_if import standardize
 from tests.reference.what_if_inference import tilt_to
@@ -152,20 +151,6 @@ def test_trends_are_the_same_for_any_order_and_mirrored_for_a_mirrored_outcome(s
     assert {name: one.direction for name, one in trends.items()} == {
         name: -one.direction for name, one in mirrored.items()
     }
-
-
-def test_carried_degrees_are_those_of_a_chi_square():
-    rng = np.random.default_rng(0)
-    assert carried_degrees(rng.normal(size=(4_000, 1)))[0] == pytest.approx(4_000, rel=0.15)
-    few = np.zeros((4_000, 1))
-    few[:20] = rng.normal(size=(20, 1))
-    square = (few**2).sum()
-    assert carried_degrees(few)[0] == pytest.approx(2.0 * square**2 / ((few**4).sum() - square**2 / 4_000))
-    one = np.zeros((50, 2))
-    one[0] = 1.0
-    assert (carried_degrees(one) >= 1.0).all()
-    assert carried_degrees(np.zeros((5, 1)))[0] == 4.0
-    assert carried_degrees(np.ones((5, 1)))[0] == 4.0
 
 
 def test_critical_value_with_shares_is_that_of_the_weighted_largest():

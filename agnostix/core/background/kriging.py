@@ -29,6 +29,7 @@ from agnostix.core.background.error_map import (
     with_typical,
 )
 from agnostix.core.background.kernel import TableKernel
+from agnostix.core.reproducibility import multiply, one_blas_thread
 from agnostix.core.typing import Codes, Floats
 
 NUGGETS = (0.01, 0.1, 1.0)
@@ -49,7 +50,7 @@ MOST_ROWS = 400
 class Covariance:
     """One covariance of what rows contribute, and the error that follows."""
 
-    components: Floats  # (n_kept, n): from what is kept to the components of the error
+    components: Floats  # (n, n_kept): from what is kept to the components of the error
     whitened: Floats  # (n_kept, n_kept): to independent numbers of one variance
     log_determinant: float  # of the covariance of what is kept
     relative: float  # variance of a mean, relative to that of what single rows contribute
@@ -63,7 +64,7 @@ class KrigingErrors(ErrorMap):
     """Errors of chosen rows: all contrasts of their contributions are kept, as `functionals`."""
 
     covariances: tuple[Covariance, ...] = ()
-    signs: Floats | None = None  # (n, 50) for more than 50 rows: which components are added up
+    signs: Floats | None = None  # (50, n) for more than 50 rows: which components are added up
     columns: tuple[tuple[int, ...], ...] = ()  # of each feature, if its values depend on them alone
 
     def alone(self, columns: Sequence[Sequence[int]]) -> ErrorMap:
@@ -72,39 +73,41 @@ class KrigingErrors(ErrorMap):
 
     def error(self, components: Floats, typical: Floats | None = None) -> BackgroundError:
         """Errors of the values of some features, as in `ErrorMap`."""
-        n_features = len(components)
+        shape = (components.shape[0], *components.shape[2:])
         largest = np.abs(components).max(axis=1)
-        unit = np.where(largest > 0.0, largest, 1.0)[:, None]
-        kept = np.moveaxis(components / unit, 1, -1)  # (n_features, ..., n_kept)
-        of_each, variances, likelihoods = [], [], []
+        unit = np.where(largest > 0.0, largest, 1.0)
+        kept = np.moveaxis(components / unit[:, None], 1, 0).reshape(components.shape[1], -1)
+        of_each, variances, likelihoods, relative = [], [], [], []
         for one in self.covariances:
-            own = kept @ one.components * self._factors(one, n_features, kept.ndim - 2)
+            factors = self._factors(one, shape)
+            own = multiply(one.components, kept).reshape(-1, *shape) * np.sqrt(factors)
+            fit = np.maximum(sum_of_squares(multiply(one.whitened, kept), 0), np.finfo(float).tiny)
             of_each.append(own)
-            variances.append(sum_of_squares(own, -1))
-            fit = np.maximum(sum_of_squares(kept @ one.whitened, -1), np.finfo(float).tiny)
-            likelihoods.append(-0.5 * (one.log_determinant + kept.shape[-1] * np.log(fit)))
+            variances.append(sum_of_squares(own, 0))
+            likelihoods.append(-0.5 * (one.log_determinant + len(kept) * np.log(fit.reshape(shape))))
+            relative.append(one.relative * factors)
         powers = EVIDENCE * (np.array(likelihoods) - np.max(likelihoods, axis=0))
         shares = np.exp(powers) / np.exp(powers).sum(axis=0)
-        variance = (shares * np.array(variances)).sum(axis=0)
-        first = shares.argmax(axis=0)
-        own = np.take_along_axis(np.array(of_each), first[None, ..., None], axis=0)[0]
-        dof = moment_dof(np.moveaxis(own, -1, 1), self.degrees_of_freedom)
-        relative = (shares * np.array(self._relative(n_features, kept.ndim - 2))).sum(axis=0)
-        joined = np.moveaxis(_scaled(own if self.signs is None else own @ self.signs, variance), -1, 1) * unit
-        error = BackgroundError(joined, dof)
-        return error if typical is None else with_typical(error, relative * typical, leans=True)
+        first = np.take_along_axis(np.array(of_each), shares.argmax(axis=0)[None, None], axis=0)[0]
+        joined = first
+        if self.signs is not None:
+            joined = multiply(self.signs, first.reshape(len(first), -1)).reshape(-1, *shape)
+        joined = _scaled(joined, (shares * np.array(variances)).sum(axis=0)) * unit
+        dof = moment_dof(np.moveaxis(first, 0, 1), self.degrees_of_freedom)
+        error = BackgroundError(np.moveaxis(joined, 0, 1), dof)
+        if typical is None:
+            return error
+        return with_typical(error, (shares * np.array(relative)).sum(axis=0) * typical, leans=True)
 
-    def _factors(self, one: Covariance, n_features: int, n_axes: int) -> Floats:
-        """Roots of how much smaller variances are, (n_features, 1, ...)."""
-        factors = np.ones(n_features)
+    def _factors(self, one: Covariance, shape: tuple[int, ...]) -> Floats:
+        """How much smaller variances are, as an array for values of this shape."""
+        factors = np.ones(shape[0])
         if self.columns:
             factors = np.array([one.of_columns[list(own)].max() for own in self.columns])
-        return np.sqrt(factors).reshape(-1, *[1] * (n_axes + 1))
-
-    def _relative(self, n_features: int, n_axes: int) -> list[Floats]:
-        return [self._factors(one, n_features, n_axes - 1) ** 2 * one.relative for one in self.covariances]
+        return np.broadcast_to(factors.reshape(-1, *[1] * (len(shape) - 1)), shape)
 
 
+@one_blas_thread
 def kriging_map(
     table: TableKernel, rows: Codes, weights: Floats, n_columns: int, rng: np.random.Generator
 ) -> ErrorMap:
@@ -125,8 +128,9 @@ def kriging_map(
     for nugget in NUGGETS:
         own = nugget * size
         root = np.linalg.cholesky(contrasts.T @ (kernel + own * np.eye(n)) @ contrasts)
-        whitened = solve_triangular(root, np.eye(n - 1), lower=True).T
-        inner = (contrasts @ whitened) @ (contrasts @ whitened).T
+        whitened = np.ascontiguousarray(solve_triangular(root, np.eye(n - 1), lower=True))
+        half = contrasts @ whitened.T
+        inner = half @ half.T
         factor = max(float(left + own * own_left), 0.0) / np.sum(np.square(weights) / np.diag(inner))
         components = inner / np.diag(inner) * weights * np.sqrt(factor)
         of_columns = np.ones(n_columns)
@@ -134,12 +138,12 @@ def kriging_map(
             of_columns[one.column] = one.relative_to(components)
         relative = max(float(left + own * own_left), 0.0) / (size + table.size_of_means + own)
         log_determinant = 2.0 * float(np.log(np.diag(root)).sum())
-        kept = contrasts.T @ components
+        kept = np.ascontiguousarray((contrasts.T @ components).T)
         covariances.append(Covariance(kept, whitened, log_determinant, float(relative), of_columns))
     signs = _signs(n, rng)
     if n > MOST_ROWS:
         middle = covariances[len(covariances) // 2]
-        functionals = contrasts @ middle.components @ signs
+        functionals = contrasts @ middle.components.T @ signs.T
         return ErrorMap(functionals, n - 1.0, relative=middle.relative)
     return KrigingErrors(
         contrasts, n - 1.0, covariances=tuple(covariances), signs=signs if n > MOST_COMPONENTS else None
@@ -172,13 +176,13 @@ class _Column:
 
 
 def _signs(n: int, rng: np.random.Generator) -> Floats:
-    """Matrix (n, 50) that adds up components in 50 groups with random signs."""
+    """Matrix (50, n) that adds up components in 50 groups with random signs."""
     groups = np.argsort(rng.permutation(n)) % MOST_COMPONENTS
-    return rng.choice([-1.0, 1.0], n)[:, None] * (groups[:, None] == np.arange(MOST_COMPONENTS))
+    return np.asarray((groups == np.arange(MOST_COMPONENTS)[:, None]) * rng.choice([-1.0, 1.0], n))
 
 
 def _scaled(components: Floats, variance: Floats) -> Floats:
-    """Components (..., n) whose squares sum to the variance (...)."""
-    own = sum_of_squares(components, -1)
+    """Components (n, ...) whose squares sum to the variance (...)."""
+    own = sum_of_squares(components, 0)
     factor = np.sqrt(np.divide(variance, own, out=np.zeros_like(own), where=own > 0.0))
-    return np.asarray(components * factor[..., None])
+    return np.asarray(components * factor)

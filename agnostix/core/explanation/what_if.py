@@ -38,8 +38,10 @@ class WhatIfCurves:
     ----------
     frame : DataFrame
         One row for each target and quantity: feature, level, group, tau,
-        target, quantity, output, value, std_error, low, high, slope, kl, ess,
-        max_weight, status, n_rows (those with a value of the feature). Values in
+        target, quantity, output, value, std_error, low, high, slope,
+        slope_std_error, slope_low, slope_high, kl, ess, max_weight, status
+        (also "few events" or "heavy tails", where no interval of the quantity
+        holds), n_rows (those with a value of the feature). Values in
         model output units, targets in the column's units, slopes in output
         units per unit of the column.
     skipped : tuple of (feature, group, reason)

@@ -33,7 +33,7 @@
     byId("whatif-change").textContent = i === curve.observed_index
       ? `${summary.outcome.name}, in the observed data.`
       : `${summary.outcome.name}, instead of ${outcome(curve.value[curve.observed_index])} in the observed data at ${start}.`;
-    const support = { ok: "", thin: " Support is thin: the interval may be too narrow.", boundary: " On the boundary of the data.", infeasible: " No reweighting reaches this." }[curve.status[i]];
+    const support = { ok: "", thin: " Support is thin: the interval may be too narrow.", boundary: " On the boundary of the data.", infeasible: " No reweighting reaches this.", "few events": " Few events: no interval holds.", "heavy tails": " Heavy tails: no interval holds." }[curve.status[i]];
     byId("whatif-weights").textContent = curve.ess_fraction[i] === null ? support.trim()
       : `Effective sample size ${percent(curve.ess_fraction[i])}; the largest weight is ${significant(curve.max_weight[i], 2)} times the average.${support}`;
     const shifts = curve.correlated_shifts[i].map(([name, by]) => `${name} ${by > 0 ? "+" : "\u2212"}${Math.abs(by).toFixed(2)}`);

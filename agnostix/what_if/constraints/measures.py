@@ -68,7 +68,12 @@ def rate_quantity(name: str, decisions: Numbers, member: Bools | None) -> Quanti
         return MeanQuantity(name, None, np.asarray(decisions, dtype=np.float64), UNIT, counts=True)
     share = GroupShare(decisions, member)
     return SmoothQuantity(
-        name, lambda weights: (share.value(weights), share.derivative(weights)), UNIT, groups=share.groups
+        name,
+        lambda weights: (share.value(weights), share.derivative(weights)),
+        UNIT,
+        groups=share.groups,
+        kind="wilson",
+        carriers=share.effective_rows,
     )
 
 

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.stats import chi2
 
+from agnostix.core.intervals import satterthwaite
 from agnostix.core.typing import Floats
 from agnostix.what_if.drift.density import CovariateShift, DensityRatio
 from agnostix.what_if.drift.influence import Game, GameResult
 from agnostix.what_if.drift.margins import Left, Margin
 from agnostix.what_if.drift.tables import Side
-from agnostix.what_if.inference import Design, Influence, WeightDiagnostics, interval, unit_errors
+from agnostix.what_if.inference import (
+    Design,
+    Evidence,
+    Influence,
+    WeightDiagnostics,
+    interval,
+    unit_errors,
+)
+from agnostix.what_if.inference.carried import trusted_degrees
 from agnostix.what_if.scenario_influence import off_target
 
 NOT_DETERMINED = "not determined"
@@ -46,6 +55,18 @@ class Estimate:
         pairs = zip((self.psi_a, self.psi_b), self.designs, strict=True)
         errors = [float(unit_errors(psi[:, None], design)[0]) for psi, design in pairs]
         return float(np.linalg.norm([*errors, self.sampling_error]))
+
+    @property
+    def degrees(self) -> float:
+        """Degrees of freedom by the rows of both samples that carry the error, infinite if there is none."""
+        variances, degrees = [], []
+        for psi, design in zip((self.psi_a, self.psi_b), self.designs, strict=True):
+            if not np.isfinite(psi).all():
+                return np.nan
+            own = psi[:, None] if design is None else design.centered(psi[:, None])
+            variances.append(float((own**2).sum()))
+            degrees.append(float(trusted_degrees(own, design=design)[0][0]))
+        return float(satterthwaite(variances, degrees))
 
 
 @dataclass(frozen=True)
@@ -199,7 +220,8 @@ def build_frame(lines: Sequence[Line], game: Game, confidence_level: float) -> p
     rows = []
     for line, has_moved in zip(ordered, moved, strict=True):
         value, error = line.estimate.value, line.estimate.error
-        low, high = _ends(value, error, min(line.ess, game.b.base_ess), game.degrees, confidence_level)
+        ess = min(line.ess, game.b.base_ess)
+        low, high = _ends(line.estimate, ess, game.degrees, confidence_level)
         rows.append(
             {
                 "part": f"margin of {line.column}" if line.kind == "margin" else _WORDS[line.kind],
@@ -236,18 +258,17 @@ def build_totals(game: Game, level: float) -> pd.DataFrame:
         ("B", in_b, b.base_ess, b.degrees),
         ("gap", in_b - in_a, min(a.base_ess, b.base_ess), game.degrees),
     ):
-        own = {"bounds": a.quantity.bounds, "counts": a.quantity.counts} if name != "gap" else {}
-        low, high = _ends(estimate.value, estimate.error, ess, degrees, level, **own)
+        own = {"bounds": a.quantity.bounds, "kind": a.quantity.kind} if name != "gap" else {}
+        low, high = _ends(estimate, ess, degrees, level, **own)
         lines[name] = {"value": estimate.value, "std_error": estimate.error, "low": low, "high": high}
     return pd.DataFrame.from_dict(lines, orient="index")
 
 
-def _ends(
-    value: float, error: float, ess: float, degrees: float, level: float, **metric: Any
-) -> tuple[float, float]:
-    """Student's interval."""
-    values, errors, rows = (np.array([one]) for one in (value, error, ess))
-    low, high = interval(values, errors, rows, level, **metric, most_degrees=degrees)
+def _ends(estimate: Estimate, ess: float, degrees: float, level: float, **metric: Any) -> tuple[float, float]:
+    """Ends of the interval of a part or total."""
+    values, errors, rows = (np.array([one]) for one in (estimate.value, estimate.error, ess))
+    evidence = replace(Evidence.unknown(1), degrees=np.array([estimate.degrees]))
+    low, high = interval(values, errors, rows, level, **metric, evidence=evidence, most_degrees=degrees)
     return float(low[0]), float(high[0])
 
 

@@ -29,13 +29,13 @@ class RateQuantity:
     denominator: Floats  # (n_rows,)
     of_covariates: bool  # whether it is a function of the columns alone, as predictions are
     bounds: tuple[float, float] = ANY
-    counts: bool = False  # whether it is a proportion of rows
+    kind: str = "student"  # of its intervals in `inference.interval`
 
     def take(self, rows: Bools) -> RateQuantity:
         """The same on some rows (n_rows,)."""
         numerator, denominator = self.numerator[rows], self.denominator[rows]
         return RateQuantity(
-            self.name, self.output, numerator, denominator, self.of_covariates, self.bounds, self.counts
+            self.name, self.output, numerator, denominator, self.of_covariates, self.bounds, self.kind
         )
 
     @property
@@ -78,7 +78,7 @@ def rate_quantity(
     ones = np.ones(quantity.rows.size)
     is_prediction = quantity.name == "prediction"
     return RateQuantity(
-        quantity.name, quantity.output, quantity.rows, ones, is_prediction, quantity.bounds, quantity.counts
+        quantity.name, quantity.output, quantity.rows, ones, is_prediction, quantity.bounds, quantity.kind
     )
 
 
@@ -98,7 +98,7 @@ def _decision_rate(name: str, context: Context, positive: Any, threshold: float 
         raise DataError(f"The metric {name!r} needs predictions: pass a model, or predictions to fit.")
     selected = decide(context, positive, threshold, "positive")
     if name == "selection_rate":
-        return RateQuantity(name, None, selected, np.ones(selected.size), True, UNIT, True)
+        return RateQuantity(name, None, selected, np.ones(selected.size), True, UNIT, "wilson")
     is_positive = is_of_class(context, positive, "positive")
     among = (is_positive if name == "true_positive_rate" else ~is_positive).astype(float)
-    return RateQuantity(name, None, selected * among, among, False, UNIT, True)
+    return RateQuantity(name, None, selected * among, among, False, UNIT, "wilson")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,8 +21,9 @@ from agnostix.what_if.constraints.fairness import StatisticalParity
 from agnostix.what_if.constraints.measures import GroupShare, RatePair, comparison_quantity, rate_quantity
 from agnostix.what_if.constraints.rates import FalsePositiveRate, SelectionRate, TruePositiveRate
 from agnostix.what_if.explainer import EntropicProjection
-from agnostix.what_if.inference import Influence, interval
+from agnostix.what_if.inference import Evidence, Influence, interval
 from agnostix.what_if.inference.bands import pointwise_level
+from agnostix.what_if.inference.carried import trusted_degrees
 from agnostix.what_if.inference.support import MIN_GAIN_ESS
 from agnostix.what_if.metrics import SmoothQuantity
 from agnostix.what_if.sample import Sample
@@ -95,10 +96,11 @@ def measure_fairness(
     -----
     A rate is a ratio of sums and has the influence function 1_G (d - r) / P(G);
     those of ratios and differences follow, and standard errors are by the delta
-    method, with Student's distribution of a third of the effective rows of the
-    smallest group as degrees of freedom. A rate of 0 or 1 has the binomial
-    bound. The simultaneous intervals are sup-t [1]_: the quantile of the
-    largest of the correlated errors. The error rate is that of the decision:
+    method, with Student's distribution by the rows that carry the error, at
+    most a third of the effective rows of the smallest group. Rates have
+    Wilson's interval, and one of 0 or 1 the binomial bound.
+    The simultaneous intervals are sup-t [1]_: the quantile of the largest of
+    the correlated errors. The error rate is that of the decision:
     favorable for a row of another class, or not for a row of the class.
     Equalized odds are the larger of the differences in true and false positive
     rates, in absolute value; near parity their interval is too short, as there
@@ -243,12 +245,18 @@ def _frame(lines: Sequence[Line], sample: Sample, level: float) -> pd.DataFrame:
     psi = np.column_stack([derivative for _, derivative in measured])
     errors, _ = influence.errors(psi)
     own = influence.of_rows(psi)
-    together = _levels_together(own if design is None else design.centered(own), errors, level)
+    own = own if design is None else design.centered(own)
+    together = _levels_together(own, errors, level)
+    degrees = trusted_degrees(np.where(np.isfinite(own), own, 0.0), is_bounded=True, design=design)[0]
     rows = []
-    for line, (value, _), error, joint in zip(lines, measured, errors.tolist(), together, strict=True):
+    for j, (line, (value, _), error, joint) in enumerate(
+        zip(lines, measured, errors.tolist(), together, strict=True)
+    ):
         groups = line.quantity.groups_at(base)
         assert groups is not None
-        ends = [_ends(line.quantity, value, error, groups, sample.most_degrees, at) for at in (level, joint)]
+        evidence = replace(Evidence.unknown(1), degrees=degrees[[j]])
+        parts = (line.quantity, value, error, groups, sample.most_degrees, evidence)
+        ends = [_ends(*parts, at) for at in (level, joint)]
         ess = float(groups[:, 0].min())
         status = "ok" if ess >= MIN_GAIN_ESS else "thin"
         n_rows = min(int(member.sum()) for member in line.members)
@@ -275,10 +283,18 @@ def _levels_together(influences: Floats, errors: Floats, level: float) -> Floats
 
 
 def _ends(
-    quantity: SmoothQuantity, value: float, error: float, groups: Floats, most_degrees: float, level: float
+    quantity: SmoothQuantity,
+    value: float,
+    error: float,
+    groups: Floats,
+    most_degrees: float,
+    evidence: Evidence,
+    level: float,
 ) -> tuple[float, float]:
     low, high = interval(
         *(np.array([value]), np.array([error]), groups[:, 0].min(keepdims=True), level, quantity.bounds),
+        kind=quantity.kind,
+        evidence=evidence,
         most_degrees=most_degrees,
         groups=groups[None],
     )

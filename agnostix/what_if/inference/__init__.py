@@ -12,15 +12,28 @@ from agnostix.what_if.inference.influence import (
     Influence,
     unit_errors,
 )
-from agnostix.what_if.inference.intervals import assign_blocks, degrees_of_freedom, interval, jackknife
+from agnostix.what_if.inference.intervals import (
+    DIFFERENCE,
+    FEW_EVENTS,
+    HEAVY_TAILS,
+    Evidence,
+    assign_blocks,
+    degrees_of_freedom,
+    interval,
+    jackknife,
+)
 from agnostix.what_if.inference.support import WeightDiagnostics, classify_support, compute_gain_ess
 
 __all__ = [
+    "DIFFERENCE",
+    "FEW_EVENTS",
+    "HEAVY_TAILS",
     "MAX_LEVERAGE",
     "MIN_CARRIED_WEIGHT",
     "AnyInfluence",
     "CellInfluence",
     "Design",
+    "Evidence",
     "Influence",
     "WeightDiagnostics",
     "assign_blocks",

@@ -1,10 +1,17 @@
-"""How many degrees of freedom an error has, from the rows that carry it."""
+"""How many degrees of freedom an error has, from the rows that carry it, and how heavy their tails are."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from agnostix.core.typing import Floats
+from agnostix.what_if.inference.design import Design
+
+_OF_CARRIED = 1.0 / 3.0
+"""Degrees of freedom for each that squares of influences have: samples look too light-tailed."""
+_HEAVY = 1.5
+"""Tail index of influences below which degrees of freedom follow it; below 2 there is no variance."""
+_ABOVE_INDEX = 0.7
 
 
 def carried_degrees(influences: Floats) -> Floats:
@@ -15,9 +22,62 @@ def carried_degrees(influences: Floats) -> Floats:
     as there are rows, those of a label in 20 rows some 20. At least 1.
     """
     n = len(influences)
-    square = np.square(influences)
+    square = np.square(_in_parts_of_the_largest(influences))
     total, fourth = square.sum(0), (square * square).sum(0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        spread = fourth / total**2 - 1.0 / n
-        degrees = np.where(total > 0.0, 2.0 / np.maximum(spread, 2.0 / n / n), n - 1.0)
+    spread = fourth / np.where(total > 0.0, total, 1.0) ** 2 - 1.0 / n
+    degrees = np.where(total > 0.0, 2.0 / np.maximum(spread, 2.0 / n / n), n - 1.0)
     return np.clip(degrees, 1.0, max(n - 1.0, 1.0))
+
+
+def _in_parts_of_the_largest(influences: Floats) -> Floats:
+    """Influences (n_units, n_outcomes) whose powers neither overflow nor vanish."""
+    largest = np.abs(influences).max(0, initial=0.0)
+    return np.asarray(influences / np.where(largest > 0.0, largest, 1.0), dtype=np.float64)
+
+
+def tail_index(influences: Floats) -> Floats:
+    """Hill's estimate of the tail index of sizes (n_units, n_outcomes), infinite if unseen; (n_outcomes,).
+
+    Of the largest root of n, at most of half of the units that carry the sum, and of three or more.
+
+    Hill, B. M. (1975). A simple general approach to inference about the tail of a distribution. Annals of
+    Statistics, 3(5), 1163-1174. https://doi.org/10.1214/aos/1176343247
+    """
+    n = len(influences)
+    most = int(np.sqrt(n))
+    out = np.full(influences.shape[1], np.inf)
+    if most < 3:
+        return out
+    sizes = _in_parts_of_the_largest(np.abs(influences))
+    top = -np.sort(-np.partition(sizes, n - 1 - most, axis=0)[n - 1 - most :], axis=0)
+    for j, own in enumerate(top.T):
+        total, square = float(sizes[:, j].sum()), float(sizes[:, j] @ sizes[:, j])
+        k = max(min(most, int(0.5 * total**2 / square)), 3) if square > 0.0 else 0
+        if k and own[k] > 0.0:
+            mean = float(np.log(own[:k] / own[k]).mean())
+            out[j] = 1.0 / mean if mean > 0.0 else np.inf
+    return out
+
+
+def trusted_degrees(
+    influences: Floats, is_bounded: bool = False, design: Design | None = None
+) -> tuple[Floats, Floats]:
+    """Degrees of freedom (n_outcomes,) that intervals hold with, and the tail index.
+
+    A third of those that the squares have, and few where tails are so heavy that there is no variance: then
+    one more row like the largest would move the value by more than its error. What is bounded has no tail. Of
+    clusters in a design, whose sums are nearer to normal, all degrees count, up to clusters minus strata.
+    """
+    whole = design is not None and design.n_clusters < design.cluster.size
+    degrees = np.maximum((1.0 if whole else _OF_CARRIED) * carried_degrees(influences), 1.0)
+    if is_bounded:
+        return degrees, np.full(degrees.size, np.inf)
+    index = tail_index(influences)
+    return np.where(index < _HEAVY, np.minimum(degrees, index + _ABOVE_INDEX), degrees), index
+
+
+def degrees_of_shares(shares: Floats, n: float) -> Floats:
+    """Degrees of freedom of the errors of shares of n rows: `trusted_degrees` of their indicators."""
+    spread = np.maximum(shares * (1.0 - shares), 1.0 / n)
+    kurtosis = (1.0 - 3.0 * spread) / spread
+    return np.clip(_OF_CARRIED * 2.0 * n / np.maximum(kurtosis - 1.0, 2.0 / n), 1.0, n - 1.0)

@@ -47,21 +47,28 @@ class CellInfluence:
         if self.one_row_dominates:
             unknown = np.full(psi.shape[1], np.inf)
             return unknown, unknown
-        pairs = [
-            self._errors(psi[:, j], psi[:, j] if psi_base is None else psi_base[:, j])
-            for j in range(psi.shape[1])
-        ]
-        own, change = np.array(pairs).reshape(-1, 2).T
+        own, change = self.parts(psi, psi_base)
+        return np.sqrt((own**2).sum(0)), np.sqrt((change**2).sum(0))
+
+    def parts(
+        self, psi: Floats, psi_base: Floats | None = None, drift: Floats | None = None
+    ) -> tuple[Floats, Floats]:
+        """Influence (n_rows, n_outcomes) of each row on weighted means, and on their differences."""
+        assert drift is None  # margins are stated, not a divergence
+        psi_base = psi if psi_base is None else psi_base
+        own, change = np.empty_like(psi, order="F"), np.empty_like(psi, order="F")
+        for j in range(psi.shape[1]):
+            own[:, j] = self._of_rows(psi[:, j])
+            change[:, j] = own[:, j] - (psi_base[:, j] - self.base @ psi_base[:, j]) * self.base
         return own, change
 
-    def _errors(self, psi: Floats, psi_base: Floats) -> tuple[float, float]:
+    def _of_rows(self, psi: Floats) -> Floats:
         residual = psi - self.weights @ psi
         sums = np.bincount(self.cells.code, self.weights * residual, len(self.centered))
         slopes = self.inverse @ (self.centered.T @ sums)
         residual -= (self.centered @ slopes)[self.cells.code]
         residual *= self.inflated
-        change = residual - (psi_base - self.base @ psi_base) * self.base
-        return float(np.sqrt(residual @ residual)), float(np.sqrt(change @ change))
+        return residual
 
     def shifts_of_levels(self, codes: Codes, n_levels: int) -> tuple[Floats, Floats, Floats]:
         """Shares of levels (n_levels,) before and after, and standard errors of the differences."""

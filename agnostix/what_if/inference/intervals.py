@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-import numpy as np
-from scipy.special import stdtrit
+from dataclasses import dataclass, replace
 
+import numpy as np
+from scipy.special import ndtri, stdtrit
+
+from agnostix.core.intervals import interval_ends, wilson_ends
 from agnostix.core.typing import Codes, Floats
 from agnostix.what_if.inference.design import Design
 
 N_BLOCKS = 30
 """Blocks of the jackknife, for metrics without a known derivative."""
+DIFFERENCE = "difference"
+"""Kind of intervals of differences of proportions: Student's, the binomial bound where no spread was seen."""
+FEW_EVENTS = "few events"
+HEAVY_TAILS = "heavy tails"
 _NONE = 1e-9
+_RARE = 10.0
+"""Effective events below which their number, not the spread, decides."""
+_FEWEST = 1.99
+"""Effective events below which no interval is trusted."""
+_NO_MEAN = 0.8
+"""Tail index of influences below which there is no mean."""
 _DEGREES_PER_ROW = 1.0 / 3.0
 """Degrees of freedom per effective row: with it nominal 90 % covers .86 to .94 down to 20 % of the rows."""
 
@@ -44,28 +57,121 @@ def interval(
     confidence_level: float,
     bounds: tuple[float, float] = (-np.inf, np.inf),
     *,
-    counts: bool = False,
+    kind: str = "student",
+    evidence: Evidence | None = None,
     most_degrees: float = np.inf,
     groups: Floats | None = None,
 ) -> tuple[Floats, Floats]:
-    """Student's t intervals (n_targets,); degrees of freedom are a third of the effective sample size.
+    """Ends of intervals (n_targets,) of a kind of `core.intervals`, with "-" before it for its negative.
 
-    `groups` (n_targets, n_groups, 2) are the effective rows of the groups that the values are proportions of,
-    and how the values move with a proportion that is 0 or 1, 0 for those between.
+    Degrees of freedom are a third of the effective rows, and at most those that the rows which carry the
+    error have. `groups` (n_targets, n_groups, 2) are the effective rows of the groups that the values are
+    proportions of, and how the values move with a proportion that is 0 or 1, 0 for those between.
     """
-    # A proportion of 0 or 1 has no spread; there the binomial bound for the effective sample size is used.
+    if kind.startswith("-"):
+        mirrored = (-bounds[1], -bounds[0])
+        own = {"kind": kind[1:], "evidence": evidence, "most_degrees": most_degrees}
+        low, high = interval(-values, errors, ess, confidence_level, mirrored, **own)  # type: ignore[arg-type]
+        return -high, -low
     ess = ess if groups is None else groups[..., 0].min(-1)
-    half = stdtrit(degrees_of_freedom(ess, most_degrees), 0.5 + 0.5 * confidence_level) * errors
-    down = up = half
-    if groups is not None:
-        moved = groups[..., 1] * _binomial_bound(groups[..., 0], confidence_level, most_degrees)
-        down, up = (np.sqrt(half**2 + (np.maximum(side, 0.0) ** 2).sum(-1)) for side in (-moved, moved))
-    low, high = np.clip(values - down, *bounds), np.clip(values + up, *bounds)
-    if counts:
-        far = _binomial_bound(ess, confidence_level, most_degrees)
-        high = np.where(values <= _NONE, np.maximum(high, far), high)
-        low = np.where(values >= 1.0 - _NONE, np.minimum(low, 1.0 - far), low)
-    return low, high
+    of_rows = degrees_of_freedom(ess, most_degrees)
+    degrees = of_rows if evidence is None else np.fmax(np.fmin(of_rows, evidence.degrees), 1.0)
+    n = np.minimum(ess, most_degrees + 1.0)
+    n = n if evidence is None else np.fmin(n, evidence.carriers)
+    if kind == "wilson":
+        low, high = _proportion(values, errors, n, of_rows, confidence_level)
+    elif kind == "logit":
+        low, high = interval_ends(values, errors, confidence_level, degrees, kind)
+        low, high = _at_bounds(values, low, high, n, confidence_level)
+    elif kind not in ("student", DIFFERENCE):
+        low, high = interval_ends(values, errors, confidence_level, degrees, kind)
+    elif kind == DIFFERENCE:
+        half = stdtrit(degrees, 0.5 + 0.5 * confidence_level) * errors
+        half = np.where(errors <= _NONE, np.fmax(half, _binomial_bound(n, confidence_level, np.inf)), half)
+        low, high = values - half, values + half
+    else:
+        # A proportion of 0 or 1 has no spread; there the binomial bound of the effective rows is used.
+        half = stdtrit(degrees, 0.5 + 0.5 * confidence_level) * errors
+        down = up = half
+        if groups is not None:
+            moved = groups[..., 1] * _binomial_bound(groups[..., 0], confidence_level, most_degrees)
+            down, up = (np.sqrt(half**2 + (np.maximum(side, 0.0) ** 2).sum(-1)) for side in (-moved, moved))
+        low, high = values - down, values + up
+    low, high = (np.where(np.isinf(errors), end, own) for end, own in zip(bounds, (low, high), strict=True))
+    if evidence is not None:
+        below, above = evidence.reach(confidence_level, n)
+        low, high = np.fmin(low, values - below), np.fmax(high, values + above)
+    return np.clip(low, *bounds), np.clip(high, *bounds)
+
+
+def _proportion(
+    values: Floats, errors: Floats, n: Floats, degrees: Floats, confidence_level: float
+) -> tuple[Floats, Floats]:
+    """Wilson's interval of proportions, by the effective sample size of their errors."""
+    # Korn, E. L. and Graubard, B. I. (1998). Confidence intervals for proportions with small expected number
+    # of positive counts estimated from survey data. survey methodology 24, 193-201.
+    tail = 0.5 + 0.5 * confidence_level
+    with np.errstate(divide="ignore", invalid="ignore"):
+        effective = values * (1.0 - values) / errors**2
+        rare = np.minimum(values, 1.0 - values) * n < _RARE
+        effective = np.where(rare, np.minimum(effective, n), effective)
+        effective = effective * (ndtri(tail) / stdtrit(degrees, tail)) ** 2
+        low, high = wilson_ends(values, effective, confidence_level)
+    exact = (errors == 0.0) | np.isinf(effective)
+    low, high = np.where(exact, values, low), np.where(exact, values, high)
+    return _at_bounds(values, low, high, n, confidence_level)
+
+
+def _at_bounds(
+    values: Floats, low: Floats, high: Floats, n: Floats, confidence_level: float
+) -> tuple[Floats, Floats]:
+    """Ends where a proportion is 0 or 1: the binomial bound of n effective rows."""
+    far = _binomial_bound(n, confidence_level, np.inf)
+    high = np.where(values <= _NONE, np.fmax(high, far), high)
+    return np.where(values >= 1.0 - _NONE, np.fmin(low, 1.0 - far), low), high
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What intervals of one quantity rest on besides its error, each (n_targets,); NaN where not known."""
+
+    degrees: Floats  # of freedom, by the rows that carry the error
+    tails: Floats  # tail index of the influences
+    carriers: Floats  # effective number of rows that the quantity is a share of, or that its rarest kind has
+    event_share: Floats  # share of the rows where a rare event was seen, that moves the quantity upwards
+    event_size: Floats  # how far the quantity moves with that share
+    base_share: Floats  # of changes: the same in the data
+    base_size: Floats
+
+    @classmethod
+    def unknown(cls, n: int) -> Evidence:
+        """Of n targets of which nothing is known."""
+        return cls(*np.full((7, n), np.nan))
+
+    @property
+    def of_degrees(self) -> Evidence:
+        """The degrees of freedom alone."""
+        return replace(Evidence.unknown(self.degrees.size), degrees=self.degrees)
+
+    def reach(self, confidence_level: float, n: Floats) -> tuple[Floats, Floats]:
+        """How far values may lie below and above for events of which few, or none, were seen."""
+        up, down = (
+            np.where(
+                np.nan_to_num(share, nan=1.0) * n < _RARE, size * _more_of(share, n, confidence_level), 0.0
+            )
+            for share, size in ((self.event_share, self.event_size), (self.base_share, self.base_size))
+        )
+        return np.nan_to_num(down), np.nan_to_num(up)
+
+    def status(self) -> np.ndarray:
+        """Whether all is "ok", or why no interval can be trusted, (n_targets,)."""
+        few, heavy = self.carriers < _FEWEST, self.tails < _NO_MEAN
+        return np.select([few, heavy], [FEW_EVENTS, HEAVY_TAILS], "ok").astype(object)
+
+
+def _more_of(share: Floats, n: Floats, confidence_level: float) -> Floats:
+    """How much larger a share of n rows may be."""
+    return wilson_ends(share, np.maximum(n, 1.0), confidence_level)[1] - share
 
 
 def _binomial_bound(ess: Floats, confidence_level: float, most_degrees: float) -> Floats:

@@ -209,8 +209,10 @@ def test_bootstrap_keeps_the_binomial_bound_of_a_rate_without_spread():
 def test_few_effective_rows_of_a_group_make_its_interval_wider():
     where = {"where": {"g": "a"}}
     line = few(4).baseline(metric=SelectionRate(**where)).iloc[0]
-    half = line["high"] - line["value"]
-    assert half / line["std_error"] == pytest.approx(2.7764451, abs=1e-6)  # Student's t, 12 / 3 degrees
+    value, high = line["value"], line["high"]
+    # Wilson's end by Student's quantile of 12 / 3 degrees, of no more rows than the group has
+    n = min(value * (1.0 - value) / line["std_error"] ** 2, 12.0)
+    assert high - value == pytest.approx(2.7764451 * np.sqrt(high * (1.0 - high) / n), rel=1e-6)
 
 
 def test_rows_without_a_value_are_in_no_group():
