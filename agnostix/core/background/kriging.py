@@ -73,38 +73,38 @@ class KrigingErrors(ErrorMap):
 
     def error(self, components: Floats, typical: Floats | None = None) -> BackgroundError:
         """Errors of the values of some features, as in `ErrorMap`."""
+        n_shared = len(self.functionals) if self.signs is None else len(self.signs)
         shape = (components.shape[0], *components.shape[2:])
-        largest = np.abs(components).max(axis=1)
+        joined = np.empty((shape[0], n_shared, *shape[1:]))
+        dof, relative = np.empty(shape), np.empty(shape)
+        for feature, own in enumerate(components):
+            columns = self.columns[feature] if self.columns else ()
+            joined[feature], dof[feature], relative[feature] = self._of_feature(own, columns)
+        error = BackgroundError(joined, dof)
+        return error if typical is None else with_typical(error, relative * typical, leans=True)
+
+    def _of_feature(self, components: Floats, columns: tuple[int, ...]) -> tuple[Floats, Floats, Floats]:
+        """Components (n_shared, ...), degrees of freedom and relative variances of a feature's values."""
+        shape = components.shape[1:]
+        largest = np.abs(components).max(axis=0)
         unit = np.where(largest > 0.0, largest, 1.0)
-        kept = np.moveaxis(components / unit[:, None], 1, 0).reshape(components.shape[1], -1)
+        kept = (components / unit).reshape(len(components), -1)
         of_each, variances, likelihoods, relative = [], [], [], []
         for one in self.covariances:
-            factors = self._factors(one, shape)
-            own = multiply(one.components, kept).reshape(-1, *shape) * np.sqrt(factors)
+            factor = one.of_columns[list(columns)].max() if columns else 1.0
+            of_each.append(multiply(one.components, kept) * np.sqrt(factor))
+            variances.append(sum_of_squares(of_each[-1], 0))
             fit = np.maximum(sum_of_squares(multiply(one.whitened, kept), 0), np.finfo(float).tiny)
-            of_each.append(own)
-            variances.append(sum_of_squares(own, 0))
-            likelihoods.append(-0.5 * (one.log_determinant + len(kept) * np.log(fit.reshape(shape))))
-            relative.append(one.relative * factors)
+            likelihoods.append(-0.5 * (one.log_determinant + len(kept) * np.log(fit)))
+            relative.append(one.relative * factor)
         powers = EVIDENCE * (np.array(likelihoods) - np.max(likelihoods, axis=0))
         shares = np.exp(powers) / np.exp(powers).sum(axis=0)
         first = np.take_along_axis(np.array(of_each), shares.argmax(axis=0)[None, None], axis=0)[0]
-        joined = first
-        if self.signs is not None:
-            joined = multiply(self.signs, first.reshape(len(first), -1)).reshape(-1, *shape)
-        joined = _scaled(joined, (shares * np.array(variances)).sum(axis=0)) * unit
-        dof = moment_dof(np.moveaxis(first, 0, 1), self.degrees_of_freedom)
-        error = BackgroundError(np.moveaxis(joined, 0, 1), dof)
-        if typical is None:
-            return error
-        return with_typical(error, (shares * np.array(relative)).sum(axis=0) * typical, leans=True)
-
-    def _factors(self, one: Covariance, shape: tuple[int, ...]) -> Floats:
-        """How much smaller variances are, as an array for values of this shape."""
-        factors = np.ones(shape[0])
-        if self.columns:
-            factors = np.array([one.of_columns[list(own)].max() for own in self.columns])
-        return np.broadcast_to(factors.reshape(-1, *[1] * (len(shape) - 1)), shape)
+        added = first if self.signs is None else multiply(self.signs, first)
+        joined = _scaled(added, (shares * np.array(variances)).sum(axis=0)) * unit.ravel()
+        dof = moment_dof(first[None], self.degrees_of_freedom)[0]
+        means = (shares * np.array(relative)[:, None]).sum(axis=0)
+        return joined.reshape(-1, *shape), dof.reshape(shape), means.reshape(shape)
 
 
 @one_blas_thread
@@ -119,6 +119,7 @@ def kriging_map(
         return ErrorMap(np.full((1, 1), np.nan), 0.0)
     size = table.size or 1.0  # where nothing tells rows apart, each has its own
     contrasts = np.linalg.qr(np.column_stack([np.ones(n), np.eye(n)[:, 1:]]))[0][:, 1:]
+    contrasts = np.ascontiguousarray(contrasts)
     own_left = float(np.square(weights - table.weights[rows]).sum())
     own_left += float(np.square(np.delete(table.weights, rows)).sum())
     kernel = table.of_rows(rows) + table.of_means(rows)
