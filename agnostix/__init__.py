@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from agnostix.core.background import RepresentativeSample, representative_sample
     from agnostix.core.explanation import (
         Explanation,
         FairnessStress,
@@ -91,6 +92,7 @@ __all__ = [
     "Prediction",
     "Proportion",
     "Quantile",
+    "RepresentativeSample",
     "RiseExplainer",
     "SaliencyExplainer",
     "Scenario",
@@ -104,6 +106,7 @@ __all__ = [
     "explain_gap",
     "guided_grad_cam",
     "measure_fairness",
+    "representative_sample",
     "stress_fairness",
     "submodular_pick",
 ]
@@ -141,6 +144,7 @@ _MODULES = {
     "Prediction": "what_if",
     "Proportion": "what_if",
     "Quantile": "what_if",
+    "RepresentativeSample": "core.background",
     "RiseExplainer": "occlusion",
     "SaliencyExplainer": "neural",
     "Scenario": "core.explanation",
@@ -154,6 +158,7 @@ _MODULES = {
     "explain_gap": "what_if",
     "guided_grad_cam": "neural",
     "measure_fairness": "what_if",
+    "representative_sample": "core.background",
     "stress_fairness": "what_if",
     "submodular_pick": "lime",
 }

@@ -190,6 +190,8 @@ def _leaves(trial: Trial, **_: Any) -> dict[str, Intervals]:
             low, high = (row[f"{what}_{end} {output}".strip()] for end in ("low", "high"))
             if np.isnan(row[column]):
                 continue
+            if not np.isfinite(high):  # one row was tested, or two
+                low = high = np.nan
             error = row.get(f"{what}_std_error {output}".strip(), (high - low) / 3.92)
             cells[f"leaves' {what}"].append((row[column], truth, low, high, error))
     worst = [(row, None) for row in cells["leaves' fidelity"]]

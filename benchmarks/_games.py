@@ -15,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from agnostix.core.masking.masker import all_masks
+from agnostix.shapley.coalition_values import CoalitionValues
 from agnostix.shapley.exact import exact_weights
 
 MAX_LISTED = 14
@@ -28,6 +29,12 @@ class Games:
     n_players: int
     value: Callable[[np.ndarray], np.ndarray]
     truth: np.ndarray
+
+    def coalition_values(self, masks: np.ndarray) -> CoalitionValues:
+        """Values of both sides of pairs."""
+        ends = self.value(np.array([[False] * self.n_players, [True] * self.n_players]))
+        rest = np.stack([self.value(masks), self.value(~masks)], axis=1)
+        return CoalitionValues(ends[1], ends[0], rest.reshape(-1, rest.shape[2]))
 
     def differences(self, masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Differences of pairs of complements, and Delta."""

@@ -1,14 +1,13 @@
-"""Estimators of Shapley values: ours, other people's, and two written plainly."""
+"""Estimators of Shapley values: ours, other people's, and those of `_plain_shapley`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import combinations
-from math import comb
 from typing import Any
 
 import numpy as np
 import shap
+from _plain_shapley import leverage_pairs, permutations
 from _shapley_games import Game, Setting
 from shapiq import KernelSHAP
 
@@ -74,91 +73,6 @@ def shapiq_pairs(game: Game, budget: int, seed: int) -> np.ndarray:
 def _shapiq(game: Game, budget: int, seed: int, *, pairing_trick: bool) -> np.ndarray:
     estimator = KernelSHAP(n=game.n_players, pairing_trick=pairing_trick, random_state=seed)
     return estimator.approximate(budget=budget, game=game).get_n_order_values(1)
-
-
-def permutations(game: Game, budget: int, seed: int) -> np.ndarray:
-    """Means of marginal contributions over permutations and their reverses; as many as are paid for."""
-    d, rng = game.n_players, np.random.default_rng(seed)
-    n_passes = max(1, (budget - 2) // (2 * (d - 1)))
-    total = np.zeros(d)
-    for _ in range(n_passes):
-        order = rng.permutation(d)
-        total += _contributions(game, order) + _contributions(game, order[::-1])
-    return total / (2 * n_passes)
-
-
-def _contributions(game: Game, order: np.ndarray) -> np.ndarray:
-    d = order.size
-    masks = np.zeros((d + 1, d), dtype=bool)
-    for k, player in enumerate(order):
-        masks[k + 1 :, player] = True
-    values = np.empty(d)
-    values[order] = np.diff(game(masks))
-    return values
-
-
-# Leverage pairs (Musco and Witter 2025, https://arxiv.org/abs/2410.01917) -------------------------
-
-
-def leverage_pairs(game: Game, budget: int, seed: int) -> np.ndarray:
-    """Pairs of coalition and complement without replacement, sizes alike, and least squares on them."""
-    d, rng = game.n_players, np.random.default_rng(seed)
-    counts = pair_counts(d, (budget - 2) // 2, rng)
-    masks = np.concatenate([_draw(d, size, int(n), rng) for size, n in counts.items() if n])
-    sizes = masks.sum(axis=1)
-    # each size keeps its kernel weight, spread over the sampled pairs
-    weights = np.array([1.0 / (s * (d - s) * counts[s] * (2 if 2 * s == d else 1)) for s in sizes])
-    empty, full = game(np.array([[False] * d, [True] * d]))
-    y = game(masks) - game(~masks)
-    x = 2.0 * masks - 1.0
-    centered = x - x.mean(axis=1, keepdims=True)
-    rest = y - x.sum(axis=1) * (full - empty) / d
-    root = np.sqrt(weights)
-    values = np.linalg.lstsq(centered * root[:, None], rest * root, rcond=None)[0]
-    return values - values.mean() + (full - empty) / d
-
-
-def pair_counts(d: int, n_pairs: int, rng: np.random.Generator) -> dict[int, int]:
-    """How many pairs of each size up to half: the same for every size as far as there are so many."""
-    sizes = np.arange(1, d // 2 + 1)
-    middle = 2 * sizes == d
-    there = [comb(d, int(s)) // (2 if m else 1) for s, m in zip(sizes, middle, strict=True)]
-    n_pairs = min(n_pairs, sum(there))
-    most = np.array([min(n, n_pairs) for n in there], dtype=float)
-    rate = np.where(middle, 0.5, 1.0)
-    low, high = 0.0, 2.0 * n_pairs
-    for _ in range(100):
-        level = (low + high) / 2
-        low, high = (level, high) if np.minimum(most, level * rate).sum() < n_pairs else (low, level)
-    wanted = np.minimum(most, high * rate)
-    counts = np.floor(wanted + 1e-9)
-    left = n_pairs - int(counts.sum())
-    if left > 0:
-        part = np.where(counts < most, wanted - counts + 1e-9, 0.0)
-        counts[rng.choice(sizes.size, left, replace=False, p=part / part.sum())] += 1
-    return {int(s): int(n) for s, n in zip(sizes, counts, strict=True)}
-
-
-def _draw(d: int, size: int, n: int, rng: np.random.Generator) -> np.ndarray:
-    """So many different coalitions of a size; of the middle size those that hold the first player."""
-    middle = 2 * size == d
-    among = comb(d, size) // (2 if middle else 1)
-    if 2 * n > among:
-        members = np.array(list(combinations(range(d), size))[:among])  # in order: those of the first player
-        members = members[rng.permutation(among)[:n]]
-    else:
-        members = _distinct(d, size, n, middle, rng)
-    masks = np.zeros((n, d), dtype=bool)
-    masks[np.arange(n)[:, None], members] = True
-    return masks
-
-
-def _distinct(d: int, size: int, n: int, middle: bool, rng: np.random.Generator) -> np.ndarray:
-    members: dict[tuple[int, ...], None] = {}
-    while len(members) < n:
-        rest = 1 + rng.permutation(d - 1)[: size - 1] if middle else rng.permutation(d)[:size]
-        members[tuple(sorted([0, *rest] if middle else rest))] = None
-    return np.array(list(members))
 
 
 PEERS: dict[str, Estimator] = {

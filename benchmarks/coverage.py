@@ -11,6 +11,9 @@ import argparse
 import importlib
 from pathlib import Path
 
+if __name__ != "__main__":  # numba asks for the package of this name, which scripts here would find first
+    raise ImportError("benchmarks/coverage.py is a script.")
+
 from _clock import print_table
 from _coverage import HEADER, line
 

@@ -11,6 +11,7 @@ errors over players divided by that of squared true values.
 - memory: 784 columns and 100 background rows, in fresh processes.
 - frame: model rows that a frame of strings and numbers takes, duplicates merged.
 - coverage: intervals about the coalition part over independent designs.
+- budgets: games of one row (digits, sentences, votes), errors by budget at default settings.
 - background: the background part beside the spread over redrawn backgrounds.
 
 One thread; times are medians of rounds in which each side takes its turn; nothing is asserted.
@@ -23,6 +24,7 @@ from argparse import ArgumentParser
 import _one_thread  # noqa: F401
 from _data import add_adult_argument
 from _shapley_accuracy import adult, baseline, smallest
+from _shapley_budgets import budgets
 from _shapley_cost import frame, memory, speed
 from _shapley_coverage import background, coverage
 
@@ -35,6 +37,7 @@ _TABLES = {
     "frame": frame,
     "coverage": coverage,
     "background": background,
+    "budgets": budgets,
 }
 
 

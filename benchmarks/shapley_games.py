@@ -21,10 +21,12 @@ from _clock import print_table, seconds, shown
 from _games import Games, all_games
 from scipy.stats import t as student
 
+from agnostix.shapley.coalition_values import CoalitionValues
 from agnostix.shapley.coalitions import Coalitions, count_pairs, count_pairs_of_size, sample_pairs
-from agnostix.shapley.estimation import PairOperator, build_operator
+from agnostix.shapley.estimation import Operator, build_operator, learn_operator
 from agnostix.shapley.kriging import learn_kernel
 from agnostix.shapley.pair_regression import PairRegression
+from agnostix.shapley.residual_noise import Spread
 
 N_PILOTS, N_ROWS = 16, 56
 OWN = range(N_PILOTS, N_ROWS, 5)
@@ -66,33 +68,38 @@ def _measure(games: Games, n_designs: int) -> tuple[Errors, Cover]:
     for seed in range(n_designs):
         n_all = count_pairs(d)
         longest = sample_pairs(d, min(16 * d - 1, n_all - 1), seed)
-        data = games.differences(longest.masks)
+        data = games.coalition_values(longest.masks)
         for times in TIMES:
             n = times * d // 2 - 1
             if n > min(n_all - 1, longest.n_pairs):
                 continue
-            part = (longest.prefix(n), data[0][:n], data[1])
+            part = longest.prefix(n), CoalitionValues(data.full, data.empty, data.rest[: 2 * n])
             _measure_ours(games, times, part, errors, covered)
             _measure_plain(games, times, n, seed, errors)
     return errors, covered
 
 
 def _measure_ours(
-    games: Games, times: int, part: tuple[Coalitions, np.ndarray, np.ndarray], errors: Errors, covered: Cover
+    games: Games, times: int, part: tuple[Coalitions, CoalitionValues], errors: Errors, covered: Cover
 ) -> None:
-    design, y, delta = part
+    design, values = part
     tested = slice(N_PILOTS, None)
+    y, delta = values.differences()
     off = PairRegression.from_coalitions(design).matrix @ np.vstack([y, delta])
     errors["pairs", times] += _normalized(off, games.truth, tested)
     params = learn_kernel(design, y[:, :N_PILOTS], delta[:N_PILOTS])
     operator = build_operator(design, params)
     errors["learned", times] += _normalized(operator.game_values(y, delta), games.truth, tested)
-    covered["learned", times].append(_covered(operator, y[:, tested], delta[tested], games.truth[:, tested]))
+    covered["learned", times].append(_covered(operator, _some(values, tested), games.truth[:, tested]))
     for j in OWN:
-        one = (y[:, [j]], delta[[j]])
-        operator = build_operator(design, learn_kernel(design, *one), same_games=True)
-        errors["own", times] += _normalized(operator.game_values(*one), games.truth[:, [j]])
-        covered["own", times].append(_covered(operator, *one, games.truth[:, [j]]))
+        one = _some(values, slice(j, j + 1))
+        operator = learn_operator(design, one)
+        errors["own", times] += _normalized(operator.apply(one), games.truth[:, [j]])
+        covered["own", times].append(_covered(operator, one, games.truth[:, [j]]))
+
+
+def _some(values: CoalitionValues, games: slice) -> CoalitionValues:
+    return CoalitionValues(values.full[games], values.empty[games], values.rest[:, games])
 
 
 def _measure_plain(games: Games, times: int, n: int, seed: int, errors: Errors) -> None:
@@ -150,12 +157,10 @@ def _normalized(values: np.ndarray, truth: np.ndarray, part: slice = slice(None)
     return [float(error) for error in off[part]]
 
 
-def _covered(
-    operator: PairOperator, y: np.ndarray, delta: np.ndarray, truth: np.ndarray
-) -> tuple[int, int, int]:
+def _covered(operator: Operator, values: CoalitionValues, truth: np.ndarray) -> tuple[int, int, int]:
     """Values inside their intervals, values that count, and values that are exact."""
-    off = np.abs(operator.game_values(y, delta) - truth)
-    half = student.ppf(0.975, operator.dof) * np.sqrt(operator.game_variances(y, delta))
+    found, variances, dof = operator.solve(values)
+    off, half = np.abs(found - truth), student.ppf(0.975, dof) * np.sqrt(variances)
     counts = off > 1e-9 * np.ptp(truth, axis=0)
     return int((off <= half)[counts].sum()), int(counts.sum()), int((~counts).sum())
 
@@ -200,12 +205,13 @@ def _speed() -> None:
         params = learn_kernel(design, y, delta)
         operator = build_operator(design, params)
         many = (rng.normal(size=(n, 3000)), rng.normal(size=3000))
+        spread = Spread(np.ones(3000), np.ones(3000))
         calls = [
             lambda d=d, n=n: sample_pairs(d, n, 0),
             lambda design=design, y=y, delta=delta: learn_kernel(design, y, delta),
             lambda design=design, params=params: build_operator(design, params),
             lambda operator=operator, many=many: operator.game_values(*many),
-            lambda operator=operator, many=many: operator.game_variances(*many),
+            lambda operator=operator, many=many, spread=spread: operator.game_variances(*many, spread),
         ]
         rows.append([f"{d} players, {n} pairs", *(shown(min(map(seconds, [c] * 3))) for c in calls)])
     heads = ["", "design", "learn from 48 games", "operator", "3,000 values", "3,000 variances"]

@@ -35,8 +35,8 @@ def delay(X):
 
 
 # %%
-# One train, against 20 of the others: every value has an interval, and so has the
-# base value, which is a mean over the same 20. A frame has the ends for any level.
+# One train, against 20 that are chosen to stand for all: every value has an interval,
+# and so has the base value, a mean over the same 20. A frame has the ends for any level.
 explainer = KernelShapExplainer(delay, background_size=20, random_state=0).fit(trains)
 some = trains.head(300)
 exp = explainer.explain(some)
@@ -48,20 +48,26 @@ print(exp[4].to_frame(level=0.9).round(2).to_string(index=False))
 BarDisplay.from_explanation(exp).plot()
 
 # %%
-# The error of the background is the same for all rows, and does not average out:
-# with ten times as many rows, intervals of means are hardly shorter.
-for n_rows in (30, 300):
-    mean = exp[:n_rows].aggregate(how="mean")
-    print(f"{n_rows} rows, standard errors: {mean.std_errors[:, 0].round(2).tolist()}")
-many = KernelShapExplainer(delay, background_size=200, random_state=0).fit(trains).explain(some)
-print(f"200 background rows: {many.aggregate(how='mean').std_errors[:, 0].round(2).tolist()}")
+# The error of the background is the same for all rows, and does not average out. With
+# 20 rows drawn at random it is most of the error of a mean over 300 rows; with 20
+# chosen ones it is not.
+for background in ("sample", "representative"):
+    explainer = KernelShapExplainer(delay, background=background, background_size=20, random_state=0)
+    both = explainer.fit(trains).explain(some)
+    for n_rows in (30, 300):
+        errors = both[:n_rows].aggregate(how="mean").std_errors[:, 0]
+        print(f"{background}, mean over {n_rows} rows: standard errors {errors.round(2).tolist()}")
 
 # %%
 # What is shared cancels in differences. Of two trains the background's part is the
 # same wherever their other columns do not matter.
 apart = exp.difference(0, 1, dim="row")
-both = np.hypot(*exp.std_errors[:2, :, 0])
-columns = {"difference": apart.values[0, :, 0], "error": apart.std_errors[0, :, 0], "if independent": both}
+independent = np.hypot(*exp.std_errors[:2, :, 0])
+columns = {
+    "difference": apart.values[0, :, 0],
+    "error": apart.std_errors[0, :, 0],
+    "if independent": independent,
+}
 print(pd.DataFrame(columns, index=exp.feature_names).round(2).to_string())
 
 # %%

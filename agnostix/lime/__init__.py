@@ -14,8 +14,8 @@ Kernel           pi_x: `sampling.Kernel`; its width is a parameter of the sampli
 Surrogate        g: `surrogates` (ridge, a tree, any linear regressor), fitted by `SurrogateSpec.fit` in
                  `neighborhood` to a `weighted_regression`.
 K features       `max_features`: `selection`, with S-LIME's test of its stability.
-Standard error   The spread between independent blocks of samples: `weighted_regression.standard_error`, of
-                 first-order influences (`WeightedRegression.coefficient_influences`).
+Standard error   The spread of first-order influences of samples, which also tell R2 of samples left out:
+                 `influences`; of trees and regressors, that of fits: `tree_surrogate`, `regressor_surrogate`.
 Unseen levels    Levels that no sample has, or too few: `unseen_levels`.
 Exact limits     Infinitely many samples: `exact_limits`, from the moments of additive models and trees.
 SP-LIME          `submodular_pick`.

@@ -24,9 +24,11 @@ from agnostix.lime.exact_additive import AdditiveModel
 from agnostix.lime.exact_moments import ModelMoments, row_frequencies, tilt
 from agnostix.lime.exact_trees import tree_moments
 from agnostix.lime.features import BinnedFeature
+from agnostix.lime.influences import N_COMPONENTS
+from agnostix.lime.local_fits import LocalFits
 from agnostix.lime.neighborhood import TabularNeighborhood
 from agnostix.lime.sampling import TiltedSampling
-from agnostix.lime.surrogates import RIDGE, LocalFits
+from agnostix.lime.surrogates import RIDGE
 
 _TINY = 1e-200
 """Lower bound of a divisor, so that a variance or weight of 0 gives no NaN."""
@@ -146,12 +148,19 @@ def _fit_limits(
     return LocalFits(
         coefficients=coefficients,
         std_errors=np.zeros_like(coefficients),
+        dof=np.full(coefficients.shape, np.inf),
+        is_unused=np.zeros(coefficients.shape, dtype=bool),
+        shared=np.zeros((*coefficients.shape, N_COMPONENTS)),
         row_design=np.ones(bins.shape),
         predictions=predictions,
         surrogate_outputs=exact.outputs + correction.sum(axis=1),
         surrogate_std_errors=by_output,
+        base_std_errors=by_output,
+        output_dof=np.full_like(predictions, np.inf),
         r2=np.full_like(predictions, np.nan) if exact.r2 is None else exact.r2,
         r2_std_errors=by_output,
+        r2_dof=np.full_like(predictions, np.inf),
+        is_determined=np.ones(predictions.shape, dtype=bool),
         selected=np.ones(coefficients.shape, dtype=bool),
         margin=np.full_like(predictions, np.inf),
         effective_samples=np.full(len(bins), np.inf),

@@ -15,31 +15,35 @@ from agnostix.core.base import Attribution, AttributionExplainer, OutputSelectio
 from agnostix.core.base.explainer import take_examples
 from agnostix.core.designs import Design
 from agnostix.core.explanation import Detail, Explanation
+from agnostix.core.explanation.fields import DEGREES_OF_FREEDOM, INTERVAL_KIND
 from agnostix.core.frames import as_table, checked_weights, missing_as_nan, take_rows
+from agnostix.core.intervals import UNDETERMINED
 from agnostix.core.masking import MaskerConstraint, read_rows
 from agnostix.core.row_order import check_row_order
 from agnostix.core.sklearn_compat import HasMethods, Interval, StrOptions
 from agnostix.core.typing import Numbers
 from agnostix.exceptions import DataError
 from agnostix.lime.discretizer import Discretizer
+from agnostix.lime.local_fits import LocalFits
 from agnostix.lime.masked_samples import MaskedNeighborhood
 from agnostix.lime.neighborhood import Neighborhood, SurrogateSpec, TabularNeighborhood
 from agnostix.lime.sampling import (
     MASK_WIDTH,
+    N_SAMPLES,
     SAMPLINGS,
     WIDTH_PER_ROOT,
     KernelSampling,
     LocalSampling,
     TiltedSampling,
+    check_n_samples,
     check_no_discretizer,
+    resolve_n_samples,
     resolve_sampling,
 )
 from agnostix.lime.selection import SELECTIONS
-from agnostix.lime.surrogates import LocalFits, resolve_surrogate
+from agnostix.lime.surrogates import resolve_surrogate
 from agnostix.lime.tabular_samples import RowSampler, TabularSampler
 
-N_SAMPLES, N_MASKS = 5000, 1000
-"""Samples near a row of a table, and masks of an image or text."""
 MAX_SAMPLES = 2**30
 """Samples that are numbered."""
 N_TRIAL_ROWS = 2
@@ -49,13 +53,13 @@ N_TRIAL_ROWS = 2
 class LimeExplainer(AttributionExplainer):
     """Local linear model of any model near each row, with a standard error for each coefficient.
 
-    LIME perturbs a row feature by feature, evaluates the model on the samples, and
-    fits a simple model, the surrogate, to the predictions. In a table, it regresses
-    them on whether each feature is in the row's own bin (quartiles of numbers, levels
-    of categories); samples that share more bins with the row have a higher weight.
-    The value of a feature is its coefficient: by how much the prediction changes on
-    average when the feature enters the row's bin. In images and texts, features are
-    segments and words that are kept or hidden.
+    LIME perturbs a row, evaluates the model on the samples, and fits a simple model,
+    the surrogate, to the predictions. In a table, it regresses them on whether each
+    feature is in the row's own bin (quartiles of numbers, levels of categories);
+    samples that share more bins with the row have a higher weight. The value of a
+    feature is its coefficient: by how much the prediction changes on average when the
+    feature enters the row's bin. In images and texts, features are segments and words
+    that are kept or hidden.
 
     Parameters
     ----------
@@ -73,9 +77,9 @@ LocalSampling, default="kernel"
         bins; a small radius gives the gradient.
     surrogate : {"ridge", "klasso", "tree"} or regressor, default="ridge"
         "ridge": linear, with a penalty of 1. "klasso": `max_features` selected by the
-        lasso, fitted by least squares. "tree": a regression tree of 8 leaves, whose
-        splits along the row's path are summed by feature. Or a linear regressor with
-        ``coef_`` that takes weights; it is fitted at least 17 times for each row.
+        lasso, fitted by least squares. "tree": the mean of regression trees of 8 leaves,
+        whose splits along the row's path are summed by feature. Or a linear regressor
+        with ``coef_`` that takes weights; it is fitted 31 times for each row.
     max_features : int, default=None
         Maximum number of features the surrogate uses, selected for each output. None:
         all.
@@ -85,8 +89,8 @@ default="auto"
         features, else "highest_weights".
     stability : float, default=None
         Confidence, above 0.5 and below 1, with which each selected feature must lead
-        the next best one. Samples are doubled, up to four times, for rows where it
-        does not. Needs `max_features` and KernelSampling.
+        the next best one; else samples are doubled, up to four times. Needs
+        `max_features` and KernelSampling.
     values : {"coef_x", "coef"}, default="coef_x"
         "coef_x": coefficient times the row's own value, so that values sum to the
         surrogate's prediction. "coef": the coefficient, for standardized numbers per
@@ -95,8 +99,8 @@ default="auto"
         Columns that are one feature, sampled together from observed rows, such as the
         dummy columns of one category.
     masker : SegmentMasker, TextMasker or other Masker, default=None
-        For images and texts: which features are hidden, and by what fill. Where there
-        are at most `n_samples` masks, all are evaluated and standard errors are 0.
+        For images and texts: what is hidden, and by what fill. At most `n_samples`
+        masks in all: each is evaluated, and standard errors are 0.
     outputs : None, "predicted", name, index or list of these, default=None
         Outputs to explain. None: all up to 20, else the predicted one.
     n_jobs : int, default=None
@@ -128,19 +132,20 @@ default="auto"
     Values have completeness "surrogate": with the default ``values="coef_x"`` they sum
     to ``extras["surrogate_outputs"]`` less ``base_values``, the surrogate's prediction
     with no feature in the row's bin, or all numbers at their mean. ``fidelity["r2"]``
-    is the weighted R2 of the surrogate on the samples.
+    is the weighted R2 of predictions for samples that the surrogate was not fitted to.
 
-    Standard errors are the spread between blocks of samples. They exclude
-    the lack of fit, the selection of features, and shrinkage by the ridge penalty,
-    which matters for rare bins: with n effective samples in the bin, a coefficient
-    shrinks by n / (1 + n). Levels that would shrink by more than half, and levels that
-    no sample has, are not in the regression (``extras["contrasted"]``). Their effect,
-    in addition to `max_features`, is the mean difference of predictions with the level
-    put into some of the samples.
+    Standard errors are those of the samples, trees and all. With `max_features`, one
+    half of the samples selects and the other estimates: intervals of the selected
+    features hold, and are wider by sqrt(2). They exclude lack of fit and shrinkage by
+    the ridge penalty, n / (1 + n) with n effective samples in the bin. Levels that
+    would shrink by half and levels that no sample has are not in the regression
+    (``extras["contrasted"]``), but the mean difference of predictions with the level
+    put in. Where no sample is like the row, errors and R2 are NaN and
+    ``extras["determined"]`` is False.
 
     Other ``extras``: ``surrogate_std_errors``, ``r2_std_errors``, the ``conditions``
     that define the row's bins, ``unseen`` values, ``n_samples``,
-    ``effective_samples``, ``kernel_width``; with `max_features` ``selected``; with
+    ``effective_samples``, ``kernel_width``, ``shared_errors``; with `max_features` ``selected``; with
     `stability` ``margin`` (in standard errors) and ``stable``; without bins the
     ``coefficients`` per standard deviation and ``coefficient_std_errors``.
 
@@ -248,9 +253,8 @@ default="auto"
         """Explain rows of a table in closed form: the limit of `explain` for infinitely many samples.
 
         For additive models (sums of functions of single features) and scikit-learn's
-        decision trees and forests (sums of boxes). The ridge penalty is that of the
-        explainer's own number of samples, so `explain` differs by its standard errors
-        alone.
+        trees and forests (sums of boxes). The ridge penalty is that of the explainer's
+        own number of samples, so `explain` differs by its standard errors alone.
 
         Parameters
         ----------
@@ -395,10 +399,9 @@ default="auto"
         self._check_max_features()
         self.kernel_width_ = float(self.sampling_.width or MASK_WIDTH)
         self._try_model(predictor, unmasked[:N_TRIAL_ROWS])
-        n_samples = N_MASKS if self.n_samples == "auto" else int(self.n_samples)
         is_tilted = isinstance(self.sampling_, TiltedSampling)
         return MaskedNeighborhood(
-            self.masker, self.features_, self.kernel_width_, n_samples, is_tilted, self._seed
+            self.masker, self.features_, self.kernel_width_, self.n_samples, is_tilted, self._seed
         )
 
     def _learn_sampler(self, table: Any, y: Any, sample_weight: Any) -> TabularSampler:
@@ -412,8 +415,10 @@ default="auto"
         features = discretizer.learn_features(self.features_)
         if isinstance(self.sampling_, LocalSampling):
             self.sampling_._check_radius(features)
-        n_samples = N_SAMPLES if self.n_samples == "auto" else int(self.n_samples)
+        n_varying = sum(feature.varies for feature in features)
+        n_samples = resolve_n_samples(self.n_samples, n_varying, N_SAMPLES)
         points = Design.from_n_points(len(features), n_samples, self._seed)
+        check_n_samples(points.n_points, n_varying, "")
         return TabularSampler(take_examples(observed), tuple(features), points)
 
     def _spec(self) -> SurrogateSpec:
@@ -443,8 +448,9 @@ default="auto"
         values, errors = fits.coefficients, fits.std_errors
         if self.values == "coef_x":
             values, errors = contributions, errors * np.abs(fits.row_design)[:, :, None]
+        is_there = self._neighborhood.present(rows)[:, :, None]
         return Attribution(
-            values=pick(np.where(self._neighborhood.present(rows)[:, :, None], values, np.nan)),
+            values=pick(np.where(is_there, values, np.nan)),
             std_errors=pick(errors),
             base_values=pick(fits.surrogate_outputs - total),
             predictions=fits.predictions,
@@ -459,9 +465,23 @@ default="auto"
         by_output: dict[str, Numbers] = {
             "surrogate_outputs": fits.surrogate_outputs,
             "surrogate_std_errors": fits.surrogate_std_errors,
+            "surrogate_degrees_of_freedom": fits.output_dof,
+            "base_value_std_errors": fits.base_std_errors,
+            "base_value_degrees_of_freedom": fits.output_dof,
             "r2_std_errors": fits.r2_std_errors,
+            "r2_degrees_of_freedom": fits.r2_dof,
         }
-        by_value: dict[str, Numbers] = {}
+        kinds = np.where(fits.is_unused, "rule_of_three", "student")
+        kinds = np.where(fits.is_determined[:, None], kinds, UNDETERMINED)
+        by_value: dict[str, Numbers] = {
+            DEGREES_OF_FREEDOM: fits.dof,
+            INTERVAL_KIND: kinds,
+            "shared_degrees_of_freedom": fits.dof,
+        }
+        scale = fits.row_design[:, :, None, None] if self.values == "coef_x" else 1.0
+        shared = np.moveaxis(pick(np.moveaxis(fits.shared * scale, 3, 1)), 1, 3)
+        if not fits.is_determined.all():
+            by_output["determined"] = fits.is_determined
         if self.max_features is not None:
             by_value["selected"] = fits.selected
         if self.stability is not None:
@@ -475,4 +495,5 @@ default="auto"
             "kernel_width": self.kernel_width_,
             **{name: Detail(pick(array), ("row", "output")) for name, array in by_output.items()},
             **{name: Detail(pick(array), ("row", "feature", "output")) for name, array in by_value.items()},
+            "shared_errors": Detail(shared, ("row", "feature", "output", "component")),
         }

@@ -16,16 +16,18 @@ import numpy as np
 from agnostix.core.designs import Design
 from agnostix.core.evaluate import ProgressBar
 from agnostix.core.explanation import Detail
-from agnostix.core.explanation.fields import DEGREES_OF_FREEDOM
 from agnostix.core.masking import Features, MaskBlock, MaskedRows, Masker, read_rows
 from agnostix.core.masking.masker import MaskDistribution, all_masks
 from agnostix.core.reproducibility import one_blas_thread
 from agnostix.core.row_sources import MaskedRowSource
 from agnostix.core.typing import Bools, Codes, Floats
+from agnostix.lime.local_fits import LocalFits
 from agnostix.lime.neighborhood import Evaluate, SurrogateSpec
-from agnostix.lime.sampling import mask_size_probabilities
-from agnostix.lime.surrogates import LocalFits
+from agnostix.lime.sampling import check_n_samples, mask_size_probabilities, resolve_n_samples
 from agnostix.lime.weighted_regression import WeightedRegression
+
+N_MASKS = 1000
+"""Masks of an image or text; more if it has many features."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ class MaskedNeighborhood:
         Features of the rows seen in fit.
     width : float
         Of the kernel, on cosine distances.
-    n_samples : int
+    n_samples : int or "auto"
         Masks of a row at most.
     is_tilted : bool
         Whether masks are sampled as the kernel would weight them.
@@ -119,7 +121,7 @@ class MaskedNeighborhood:
     masker: Masker
     features: Features
     width: float
-    n_samples: int
+    n_samples: int | str
     is_tilted: bool
     seed: int
 
@@ -141,7 +143,8 @@ class MaskedNeighborhood:
 
     def cost(self, rows: MaskedRows) -> int:
         return sum(
-            (1 + self._sample_masks(int(varying.sum())).masks.shape[0]) * row_indices.size
+            (1 + self._sample_masks(int(varying.sum()), int(row_indices[0])).masks.shape[0])
+            * row_indices.size
             for varying, row_indices in self._patterns(rows)
         )
 
@@ -149,18 +152,17 @@ class MaskedNeighborhood:
         self, evaluate: Evaluate, spec: SurrogateSpec, rows: MaskedRows
     ) -> tuple[LocalFits, dict[str, Detail], int]:
         """Fits near the rows, together those in which the same features vary; details; model rows."""
-        n_rows, n_features = rows.present.shape
+        n_features = rows.present.shape[1]
         patterns = list(self._patterns(rows))
         n_evaluations = sum(
-            row_indices.size * (1 + min(self.n_samples, 2 ** int(varying.sum())))
+            row_indices.size * (1 + min(self._most(int(varying.sum())), 2 ** int(varying.sum())))
             for varying, row_indices in patterns
         )
         by_pattern: list[LocalFits] = []
         n_model_rows = 0
-        dof = np.full(n_rows, np.inf)
         with ProgressBar(n_evaluations, spec.verbose) as bar:
             for varying, row_indices in patterns:
-                samples = self._sample_masks(int(varying.sum()))
+                samples = self._sample_masks(int(varying.sum()), int(row_indices[0]))
                 masks = np.ones((1 + samples.masks.shape[0], n_features), dtype=bool)
                 masks[1:, varying] = samples.masks
                 reducer = _FitReducer(spec, samples, _weigh(spec, samples, int(row_indices[0])), varying)
@@ -168,12 +170,9 @@ class MaskedNeighborhood:
                 arrays, n = evaluate(source, reducer, verbose=bar)
                 by_pattern.append(LocalFits(*arrays))
                 n_model_rows += n
-                if samples.points is not None:  # enumerated masks have no error
-                    dof[row_indices] = samples.points.degrees_of_freedom
         order = np.argsort(np.concatenate([row_indices for _, row_indices in patterns]))
         fits = LocalFits(*(np.concatenate(arrays)[order] for arrays in zip(*by_pattern, strict=True)))
-        details = rows.details() | {DEGREES_OF_FREEDOM: Detail(dof, ("row",))}
-        return fits, details, n_model_rows
+        return fits, rows.details(), n_model_rows
 
     def _patterns(self, rows: MaskedRows) -> Iterator[tuple[Bools, Codes]]:
         """Features that vary together, and the rows in which they do."""
@@ -181,14 +180,24 @@ class MaskedNeighborhood:
         for number, varying in enumerate(patterns):
             yield varying, np.flatnonzero(which.ravel() == number)
 
-    def _sample_masks(self, n_features: int) -> MaskSamples:
+    def _sample_masks(self, n_features: int, row: int) -> MaskSamples:
+        """Masks of so many features; DataError, which names the row, if they are too few."""
         if n_features == 0:
             return MaskSamples(np.ones((1, 0), dtype=bool), np.ones(1))
         distribution = self.masker.mask_distribution
+        n_samples = self._most(n_features)
         if not self.is_tilted:
-            return MaskSamples.sample(n_features, self.n_samples, distribution, self.seed)
-        probabilities = mask_size_probabilities(n_features, self.width, distribution)
-        return MaskSamples.sample_sizes(n_features, self.n_samples, probabilities, self.seed)
+            samples = MaskSamples.sample(n_features, n_samples, distribution, self.seed)
+        else:
+            probabilities = mask_size_probabilities(n_features, self.width, distribution)
+            samples = MaskSamples.sample_sizes(n_features, n_samples, probabilities, self.seed)
+        if samples.n_blocks:
+            check_n_samples(samples.masks.shape[0], n_features, f" near row {row}")
+        return samples
+
+    def _most(self, n_features: int) -> int:
+        """Most masks of so many features."""
+        return resolve_n_samples(self.n_samples, n_features, N_MASKS)
 
 
 def _weigh(spec: SurrogateSpec, samples: MaskSamples, row: int) -> Floats:

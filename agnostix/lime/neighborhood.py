@@ -8,7 +8,7 @@ samples over all rows, or samples near each row.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from itertools import chain
 from typing import Any, Protocol
@@ -19,20 +19,21 @@ from scipy.stats import t as student
 from agnostix.core.designs import Design
 from agnostix.core.evaluate import WorkerProgress, run_in_shares
 from agnostix.core.explanation import Detail
-from agnostix.core.explanation.fields import DEGREES_OF_FREEDOM
 from agnostix.core.features import distinct_rows, read_like
 from agnostix.core.frames import take_rows
+from agnostix.core.intervals import satterthwaite
 from agnostix.core.masking import Features
 from agnostix.core.reproducibility import one_blas_thread
 from agnostix.core.row_sources import RowSource, TableRows
 from agnostix.core.typing import Bools, Codes, Floats, Numbers
 from agnostix.exceptions import DataError
-from agnostix.lime.features import FeatureSamples
+from agnostix.lime.features import BinnedFeature, FeatureSamples
+from agnostix.lime.local_fits import LocalFits
 from agnostix.lime.sampling import AMPLE_VARIATION, MIN_VARIATION, Kernel
-from agnostix.lime.surrogates import LocalFits, Surrogate
+from agnostix.lime.surrogates import Surrogate
 from agnostix.lime.tabular_samples import InterpretableSamples, RowSampler, SharedSamples, TabularSampler
-from agnostix.lime.unseen_levels import UnseenLevelEffects, count_effect_rows
-from agnostix.lime.weighted_regression import WeightedRegression
+from agnostix.lime.unseen_levels import LevelEffect, UnseenLevelEffects, count_effect_rows
+from agnostix.lime.weighted_regression import WeightedRegression, split_points
 
 MAX_DOUBLINGS = 4
 """Times that the samples are doubled at most while the selection of features is not stable."""
@@ -82,18 +83,22 @@ class EncodedRows:
         Features in the regression: those in which some samples differ from the row and others do not.
     row_indices : int (n_rows,)
         Of the rows in the table that is explained, for messages.
+    weights : (n_rows,)
+        Weights that samples in the place of the rows would have.
+    effects : (n_rows, n_outputs)
+        Effects of values that no sample has, in the predictions.
     """
 
     encoded: Floats
     predictions: Floats
     is_fitted: Bools
     row_indices: Codes
+    weights: Floats
+    effects: Floats
 
     def take(self, rows: Codes) -> EncodedRows:
         """Some rows."""
-        return EncodedRows(
-            self.encoded[rows], self.predictions[rows], self.is_fitted[rows], self.row_indices[rows]
-        )
+        return EncodedRows(*(getattr(self, one.name)[rows] for one in fields(self)))
 
 
 @dataclass(frozen=True)
@@ -150,6 +155,8 @@ class SurrogateSpec:
             (origin / scale)[is_fitted],
             points,
             np.flatnonzero(is_fitted),
+            row_weight=float(rows.weights[row]),
+            row_effects=rows.effects[row],
         )
         fit = self.surrogate.fit(regression, self.max_features, self.with_margin)
         whole = fit.insert_features(is_fitted)
@@ -304,8 +311,6 @@ class TabularNeighborhood:
         encoded = self.sampler.encode(distinct)
         fits, n_sampled = self._fit_distinct(evaluate, spec, distinct, encoded, predictions, first)
         details = {name: detail.take("row", which) for name, detail in self.details(encoded).items()}
-        dof = self._degrees_of_freedom(fits)[which]
-        details[DEGREES_OF_FREEDOM] = Detail(dof, ("row",))
         if self.stability is not None:
             details["stable"] = Detail(self._is_stable(fits)[which], ("row",))
         return fits.take(which), details, first.size + n_sampled
@@ -362,7 +367,16 @@ class TabularNeighborhood:
     ) -> tuple[LocalFits, int]:
         """Fits near distinct rows, and the model rows that they took."""
         contrasted = self.is_contrasted(encoded)
-        rows = EncodedRows(encoded, predictions, self.sampler.varies & ~contrasted, row_indices)
+        levels = UnseenLevelEffects.from_flags(
+            spec.kernel, self.sampler, self.row_sampler, X, encoded, contrasted, row_indices
+        )
+        effects, n_effect_rows = levels.estimate(evaluate) if contrasted.any() else ([], 0)
+        in_rows = np.zeros_like(predictions)
+        for (row, _), effect in zip(levels.pairs, effects, strict=True):
+            in_rows[row] += effect.value
+        is_fitted = self.sampler.varies & ~contrasted
+        weights = self._row_weights(encoded, is_fitted)
+        rows = EncodedRows(encoded, predictions, is_fitted, row_indices, weights, in_rows)
         if self.row_sampler is None:
             fits, n_model_rows = self._fit_shared(evaluate, spec, rows)
         else:
@@ -371,14 +385,16 @@ class TabularNeighborhood:
             source = RowSamples(spec, self.row_sampler, rows)
             each, n_model_rows = evaluate(source, RowSamples.fit_row)
             fits = LocalFits.stack(each)
-        if contrasted.any():
-            levels = UnseenLevelEffects.from_flags(
-                spec.kernel, self.sampler, self.row_sampler, X, encoded, contrasted, row_indices
-            )
-            effects, n_more = evaluate(levels, UnseenLevelEffects.estimate_effect)
-            _insert_effects(fits, levels.pairs, effects)
-            n_model_rows += n_more
-        return fits, n_model_rows
+        _insert_effects(fits, levels.pairs, effects)
+        return fits, n_model_rows + n_effect_rows
+
+    def _row_weights(self, encoded: Floats, is_fitted: Bools) -> Floats:
+        """Weights (n_rows,) that samples in the place of encoded rows would have, at distance 0."""
+        weights = np.zeros(len(encoded))
+        for feature, codes, fitted in zip(self.sampler.features, encoded.T, is_fitted.T, strict=True):
+            if self.row_sampler is None and isinstance(feature, BinnedFeature):
+                weights[fitted] += feature.log_weights(codes[fitted].astype(np.intp))
+        return np.exp(weights)
 
     def _fit_shared(
         self, evaluate: Evaluate, spec: SurrogateSpec, rows: EncodedRows
@@ -401,21 +417,20 @@ class TabularNeighborhood:
 
     def _is_stable(self, fits: LocalFits) -> Bools:
         """Rows (n_rows,) whose selected features lead the others with the required confidence."""
-        least = student.ppf(self.stability, self._degrees_of_freedom(fits))
+        counts, which = np.unique(fits.n_samples, return_inverse=True)
+        n_blocks = np.array([split_points(self.sampler.points.first(int(n)))[2] for n in counts])
+        least = student.ppf(self.stability, n_blocks - 1.0)[which.ravel()]
         return ~(fits.margin.min(axis=1) < least)
 
-    def _degrees_of_freedom(self, fits: LocalFits) -> Floats:
-        """Of the errors near each row (n_rows,), which may have more samples than others."""
-        counts, which = np.unique(fits.n_samples, return_inverse=True)
-        dof = [self.sampler.points.first(int(n)).degrees_of_freedom for n in counts]
-        return np.array(dof, dtype=float)[which.ravel()]
 
-
-def _insert_effects(fits: LocalFits, pairs: Codes, effects: list[tuple[Floats, Floats]]) -> None:
+def _insert_effects(fits: LocalFits, pairs: Codes, effects: list[LevelEffect]) -> None:
     """Put effects of unseen levels, and their errors, at pairs (n, 2) of row and feature, in place."""
-    for (row, feature), (effect, error) in zip(pairs, effects, strict=True):
-        design = fits.row_design[row, feature]
-        fits.coefficients[row, feature], fits.std_errors[row, feature] = effect / design, error / abs(design)
-        fits.selected[row, feature] = True
-        fits.surrogate_outputs[row] += effect
-        fits.surrogate_std_errors[row] = np.hypot(fits.surrogate_std_errors[row], error)
+    for (row, feature), effect in zip(pairs, effects, strict=True):
+        cell, design = (row, feature), fits.row_design[row, feature]
+        fits.coefficients[cell], fits.std_errors[cell] = effect.value / design, effect.error / abs(design)
+        fits.dof[cell], fits.shared[cell] = effect.dof, effect.components / design
+        fits.selected[cell] = True
+        fits.surrogate_outputs[row] += effect.value
+        both = fits.surrogate_std_errors[row] ** 2, effect.error**2
+        fits.output_dof[row] = satterthwaite(both, (fits.output_dof[row], effect.dof))
+        fits.surrogate_std_errors[row] = np.sqrt(sum(both))

@@ -24,6 +24,10 @@ WIDTH_PER_ROOT, MASK_WIDTH = 0.75, 0.25
 """Default width of the kernel: for a table times the root of the number of features, and for masks."""
 MIN_VARIATION, AMPLE_VARIATION = 1.0, 10.0
 """Weighted sums of squares of a feature at which a penalty of 1 shrinks its coefficient by 1/2 and 1/11."""
+N_SAMPLES = 5000
+"""Samples near a row of a table; more if it has many columns."""
+SAMPLES_PER_FEATURE, LEAST_PER_FEATURE = 10, 2
+"""Samples for each coefficient that are drawn at least by default, and of which there must be more."""
 _BISECTIONS = 60
 _QUARTILE = 0.28
 """Frequency of a bin between quartiles, and some more for ties."""
@@ -182,6 +186,24 @@ def resolve_sampling(sampling: Any) -> Any:
     resolved = SAMPLINGS[sampling]() if isinstance(sampling, str) else clone(sampling)
     resolved._validate_params()
     return resolved
+
+
+def resolve_n_samples(n_samples: int | str, n_features: int, usual: int) -> int:
+    """The number of samples of so many features; "auto": the usual number, more where features are many."""
+    return max(usual, SAMPLES_PER_FEATURE * (n_features + 1)) if n_samples == "auto" else int(n_samples)
+
+
+def check_n_samples(n_samples: int, n_features: int, where: str) -> None:
+    """Raise a DataError if the surrogate's coefficients take half of the samples or more."""
+    least = LEAST_PER_FEATURE * (n_features + 1)
+    if n_samples < least:
+        raise DataError(
+            f"The 'n_samples' of LimeExplainer gives {n_samples} samples{where}, and the surrogate of "
+            f"{n_features} features has {n_features + 1} coefficients, of which so many "
+            f"samples tell too little. Use n_samples='auto', which takes "
+            f"{resolve_n_samples('auto', n_features, 0)} or more, at least {least}, or fewer features "
+            "(feature_groups, or coarser segments of the masker)."
+        )
 
 
 def check_no_discretizer(sampling: KernelSampling | TiltedSampling) -> None:

@@ -114,17 +114,22 @@ SELECTIONS: dict[str, Selection] = {
 
 def select_features(
     selection: Selection, regression: WeightedRegression, max_features: int | None, with_margin: bool
-) -> tuple[Bools, Floats]:
-    """Selected features (n_features, n_outputs) of each output, and their margins (n_outputs,)."""
+) -> tuple[Bools, Floats, WeightedRegression]:
+    """Selected features (n_features, n_outputs), margins (n_outputs,), and the samples that estimate.
+
+    Half of the samples select and the other half estimates, so that what was selected for its chance
+    deviation is not estimated with the same one.
+    """
     d, n_outputs = regression.cross.shape
     margin = np.full(n_outputs, np.inf)
     if max_features is None or max_features >= d:
-        return np.ones((d, n_outputs), dtype=bool), margin
+        return np.ones((d, n_outputs), dtype=bool), margin, regression
+    selecting, estimating = regression.halves() if regression.n_blocks else (regression, regression)
     selected = np.zeros((d, n_outputs), dtype=bool)
     for output in range(n_outputs):
-        features, margin[output] = selection(regression.single_output(output), max_features, with_margin)
+        features, margin[output] = selection(selecting.single_output(output), max_features, with_margin)
         selected[features, output] = True
-    return selected, margin
+    return selected, margin, estimating
 
 
 def group_outputs(selected: Bools) -> list[tuple[Codes, Codes]]:

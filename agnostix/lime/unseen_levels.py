@@ -6,18 +6,19 @@ over samples that have another value.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from agnostix.core.designs import standard_error
 from agnostix.core.features import joined_values
 from agnostix.core.frames import build_table, take_rows
 from agnostix.core.row_sources import RowSource
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
 from agnostix.lime.features import FeatureSamples
+from agnostix.lime.influences import components_of_parts, spread_of_parts
 from agnostix.lime.sampling import Kernel
 from agnostix.lime.tabular_samples import InterpretableSamples, RowSampler, TabularSampler
 
@@ -28,6 +29,15 @@ N_SAMPLES = 620
 def count_effect_rows(sampler: TabularSampler, n_effects: int) -> int:
     """Model rows of so many effects, where arrays are cut short."""
     return 2 * n_effects * sampler.points.shortened(N_SAMPLES).n_points
+
+
+class LevelEffect(NamedTuple):
+    """The effect of a level (n_outputs,), its standard error, degrees of freedom and components."""
+
+    value: Floats
+    error: Floats
+    dof: Floats
+    components: Floats
 
 
 @dataclass
@@ -95,8 +105,12 @@ class UnseenLevelEffects(RowSource):
         columns = {position: column[part] for position, column in self._columns(block).items()}
         return build_table(self.sampler.template, columns)
 
-    def estimate_effect(self, item: int, predictions: Floats) -> tuple[Floats, Floats]:
-        """Weighted mean difference and its standard error, (n_outputs,) each."""
+    def estimate(self, evaluate: Callable[..., Any]) -> tuple[list[LevelEffect], int]:
+        """All effects, and the model rows that they took."""
+        return evaluate(self, UnseenLevelEffects.estimate_effect)
+
+    def estimate_effect(self, item: int, predictions: Floats) -> LevelEffect:
+        """Weighted mean difference, with its error."""
         row, feature = self.pairs[item]
         before, after = np.split(predictions, 2)
         encoded = [one.encoded for one in self._samples(item)]
@@ -113,9 +127,11 @@ class UnseenLevelEffects(RowSource):
         weights = (weights / weights.sum())[:, None]
         effect = (weights * (after - before)).sum(axis=0)
         deviations = weights * (after - before - effect)
-        influences = deviations.reshape(self.sampler.points.n_blocks, -1, effect.size).sum(axis=1)
-        factor = np.sqrt(weights.size / max(weights.size - 1, 1))
-        return effect, factor * standard_error(influences, len(influences))
+        parts = deviations.reshape(self.sampler.points.n_blocks, -1, effect.size).sum(axis=1)
+        error = spread_of_parts(parts)
+        n_counted = 1.0 / np.square(weights).sum()
+        dof = np.full(effect.size, np.clip(n_counted - 1.0, 1.0, len(parts) - 1.0))
+        return LevelEffect(effect, error, dof, components_of_parts(parts, error))
 
     def describe(self, block: int, part: slice | None = None) -> str:
         first, last = (0, self.n_rows(block) - 1) if part is None else (part.start, part.stop - 1)

@@ -17,7 +17,7 @@ from functools import cached_property
 
 import numpy as np
 
-from agnostix.core.designs import MIN_ARRAYS, Design, standard_error
+from agnostix.core.designs import Design, standard_error
 from agnostix.core.typing import Codes, Floats
 from agnostix.exceptions import DataError
 
@@ -26,6 +26,8 @@ _ROUNDING = 1e-13
 
 
 _SMALLEST_SQUARE, _LARGEST = 1e-300, 1e150
+_LEAST_BLOCKS = 6
+"""Whole arrays of which the spread tests a selection; with fewer it is that of single samples."""
 
 
 class WeightedRegression:
@@ -47,6 +49,10 @@ class WeightedRegression:
         Where samples come from; None if blocks are independent whatever is summed.
     dims : int (n_features,) or None
         Dimension of the points that each feature is a function of; None if of all.
+    row_weight : float
+        Weight that a sample in the row's place would have.
+    row_effects : (n_outputs,) or 0
+        Effects of what no sample has, in the row's predictions.
     targets : (n_samples, n_outputs)
         Predictions minus that of the row, so that those of a constant model are exactly 0.
     total_weight : float
@@ -71,10 +77,13 @@ class WeightedRegression:
         origin: Floats | float = 0.0,
         points: Design | None = None,
         dims: Codes | None = None,
+        row_weight: float = 1.0,
+        row_effects: Floats | float = 0.0,
     ) -> None:
         self.design, self.weights, self.predictions = design, weights, predictions
         self.row_design, self.row_predictions = row_design, row_predictions
         self.n_blocks, self.origin = n_blocks, origin
+        self.row_weight, self.row_effects = row_weight, row_effects
         self.points, self.dims = points, dims
         self.targets = predictions - row_predictions
         root = np.sqrt(weights)
@@ -110,12 +119,16 @@ class WeightedRegression:
         return self.weights.size
 
     @property
-    def replicate_of(self) -> Codes:
-        """Which array each sample (n_samples,) is in, or which larger block where arrays are few."""
-        n = self.points.n_arrays if self.points is not None else 0
-        if not n:  # few, since each takes a fit
-            n = next((n for n in range(MIN_ARRAYS, self.n_blocks) if self.n_blocks % n == 0), self.n_blocks)
-        return np.arange(self.n_samples) // (self.n_samples // n)
+    def is_independent(self) -> bool:
+        """Whether single samples are independent, so that no blocks are needed."""
+        return self.n_blocks == self.n_samples if self.points is None else self.points.draw.n_levels == 1
+
+    @property
+    def unit(self) -> int:
+        """Samples that belong together: an array, a block, or one sample."""
+        if self.is_independent:
+            return 1
+        return self.n_samples // self.n_blocks if self.points is None else self.points.draw.n_runs
 
     @property
     def effective_samples(self) -> float:
@@ -154,7 +167,7 @@ class WeightedRegression:
         if points is None or not points.is_cut:
             return scores
         balanced = self._block_products(
-            self._own_part, points.additive_part(weighted_residuals), self.n_blocks
+            self.own_part, points.additive_part(weighted_residuals), self.n_blocks
         )
         parts = np.sqrt(points.inflation) * (scores - balanced)
         if not points.n_arrays:
@@ -169,7 +182,7 @@ class WeightedRegression:
         return products - self.design_mean[:, None] * (np.ones(size) @ blocks)[:, None, :]
 
     @cached_property
-    def _own_part(self) -> Floats:
+    def own_part(self) -> Floats:
         """What the design of the points sees of D, (n_features, n_samples)."""
         assert self.points is not None
         if self.dims is None:
@@ -182,27 +195,6 @@ class WeightedRegression:
         n_blocks, n, n_columns = scores.shape
         flat = scores.transpose(1, 0, 2).reshape(n, n_blocks * n_columns)
         return self.solve(features, ridge, flat).reshape(n, n_blocks, n_columns).transpose(1, 0, 2)
-
-    def prediction_influences(
-        self, features: Codes, weighted_residuals: Floats, coefficient_influences: Floats
-    ) -> Floats:
-        """How much each block moves the surrogate's prediction for the row, (n_blocks, n_columns)."""
-        mean = self.block_sums(weighted_residuals) / self.total_weight
-        distance = (self.row_design - self.design_mean)[features]
-        return mean + np.einsum("f,bfc->bc", distance, coefficient_influences)
-
-    def r2_score(self, residuals: Floats) -> tuple[Floats, Floats]:
-        """Weighted R2 and its standard error, each (n_outputs,); 1 and 0 for constant predictions."""
-        with np.errstate(over="ignore", invalid="ignore"):  # `explain` refuses predictions of such a size
-            squares, deviations = residuals**2, (self.targets - self.target_mean) ** 2
-            varies = self.total_squares > 0
-            total = np.where(varies, self.total_squares, 1.0)
-            r2 = np.where(varies, 1.0 - self.weights @ squares / total, 1.0)
-            if not self.n_blocks:
-                return r2, np.zeros_like(r2)
-            moved = self.weights[:, None] * (squares - (1.0 - r2) * deviations)
-            influences = self.block_sums(moved) / total
-            return r2, np.where(varies, self.standard_error(influences, 1), 0.0)
 
     def block_sums(self, columns: Floats) -> Floats:
         """Sums of columns (n_samples, n_columns) over blocks, as `block_scores`' are."""
@@ -223,3 +215,47 @@ class WeightedRegression:
         factor = self.n_samples / max(self.n_samples - n_fitted, 1)
         with np.errstate(over="ignore"):  # `explain` refuses predictions of such a size
             return np.sqrt(factor) * standard_error(influences, self.n_blocks)
+
+    def halves(self) -> tuple[WeightedRegression, WeightedRegression]:
+        """Regressions of later and of earlier samples, independent of each other, of the total weight of all.
+
+        Half an array is not balanced, so that its samples are taken as independent.
+        """
+        if self.points is not None:
+            n_first, points, n_later = split_points(self.points)
+            n_blocks = (n_first if points is None else points.n_blocks), n_later
+        else:
+            unit, points = self.unit, None
+            n_first = (self.n_samples // unit + 1) // 2 * unit
+            n_blocks = n_first // unit, (self.n_samples - n_first) // unit
+        return (
+            self._part(slice(n_first, None), n_blocks[1], None),
+            self._part(slice(0, n_first), n_blocks[0], points),
+        )
+
+    def _part(self, samples: slice, n_blocks: int, points: Design | None) -> WeightedRegression:
+        weights = self.weights[samples]
+        return WeightedRegression(
+            self.design[:, samples],
+            weights * (self.n_samples / weights.size),
+            self.predictions[samples],
+            self.row_design,
+            self.row_predictions,
+            n_blocks,
+            self.origin,
+            points,
+            self.dims,
+            self.row_weight,
+            self.row_effects,
+        )
+
+
+def split_points(points: Design) -> tuple[int, Design | None, int]:
+    """Samples of the first half, where they come from (None: independent), and blocks of the second one."""
+    n_draws = (points.n_draws + 1) // 2
+    if points.n_draws == 1:
+        n = (points.n_points + 1) // 2
+        return n, None, points.n_points - n
+    first = points.first(n_draws * points.draw.n_runs)
+    n_later = points.n_draws - n_draws
+    return first.n_points, first, n_later if n_later >= _LEAST_BLOCKS else points.n_points - first.n_points

@@ -18,6 +18,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from agnostix.core.background import (
+    BACKGROUND_SIZE,
+    BACKGROUNDS,
     Background,
     BackgroundMeans,
     ErrorMap,
@@ -29,7 +31,7 @@ from agnostix.core.base.explainer import check_image_shape, count_axes
 from agnostix.core.evaluate import mask_cost
 from agnostix.core.explanation import Detail
 from agnostix.core.explanation.fields import DESIGN_ERRORS
-from agnostix.core.inputs import check_single_input
+from agnostix.core.inputs import check_background, check_single_input
 from agnostix.core.masking import (
     Inpainter,
     MaskerConstraint,
@@ -41,7 +43,7 @@ from agnostix.core.masking.fills import MOST_CHANNELS, ImageFill, as_pixels
 from agnostix.core.models import Predictor, as_predictor, is_fitted
 from agnostix.core.models.capabilities import Configured
 from agnostix.core.row_sources import MaskedRowSource, RowSource
-from agnostix.core.sklearn_compat import Interval
+from agnostix.core.sklearn_compat import Interval, StrOptions
 from agnostix.core.typing import Bools, Floats
 from agnostix.exceptions import DataError
 
@@ -83,13 +85,16 @@ class OcclusionExplainer(BackgroundExplainer):
     masker : SlidingWindow, SegmentMasker, TextMasker or other Masker, default=None
         What is hidden. None: columns of a table, ``SlidingWindow(16, 8)`` of images.
     fill : "auto", "draws", row of constants, or a fill of images, default="auto"
-        "draws": rows or images sampled from those seen in `fit`. Tables also take
-        a row of constants (or a mapping from columns), images a fill of
-        `SlidingWindow`. "auto": "draws" for tables, "mean" for images, and a
-        masker's own fill, which only "draws" replaces.
-    background_size : int, default=100
-        Rows or images sampled without replacement, at most all; noise images of
-        fill="noise" without a masker.
+        "draws": rows or images of those seen in `fit`. Tables also take a row of
+        constants (or a mapping from columns), images a fill of `SlidingWindow`.
+        "auto": "draws" for tables, "mean" for images, and a masker's own fill,
+        which only "draws" replaces.
+    background : {"representative", "sample", "medoids", "all"}, default="representative"
+        How rows of a table are chosen: so that together they are as the table is,
+        see `representative_sample`; drawn without replacement; the central rows of
+        clusters; or all rows, without error. Images are drawn.
+    background_size : int, default=50
+        Rows or images, at most all; noise images of fill="noise" without a masker.
     feature_groups : mapping from str to list of str, default=None
         Columns of a table that are hidden together.
     outputs : None, "predicted", name, index or list of these, default=None
@@ -105,6 +110,8 @@ class OcclusionExplainer(BackgroundExplainer):
     ----------
     background_ : DataFrame or ndarray of shape (n_background, ...) or None
         Background rows of a table, or the images sampled by fill="draws".
+    background_weights_ : ndarray of shape (n_background,) or None
+        Their weights, adding up to 1.
     base_values_ : ndarray of shape (n_outputs,) or None
         Mean prediction of the background; None for images and texts.
     output_names_ : tuple of str
@@ -119,12 +126,13 @@ class OcclusionExplainer(BackgroundExplainer):
     Notes
     -----
     Values have quantity "effect"; ``base_values`` are the predictions with everything
-    hidden. Standard errors are those of a mean over the background, 0 for one row of
+    hidden. Standard errors are those of the choice of the background, 0 for one row of
     constants or one fill. With windows, values have shape (n_rows, height, width,
-    n_outputs): a pixel has the mean effect of the windows that cover it, and their
-    mean error, an upper bound; over series, volumes and channels, values have the
-    axes of the arrays. ``extras`` hold the effects of the "windows" (n_rows,
-    n_windows, n_outputs) and the "fill".
+    n_outputs): a pixel has the mean effect of the windows that cover it; over series,
+    volumes and channels, values have the axes of the arrays. ``extras`` hold the
+    effects of the "windows" (n_rows, n_windows, n_outputs), their
+    "windows_std_errors" and the "fill"; and of a background that is not all rows
+    "degrees_of_freedom", "shared_errors" and "base_value_std_errors".
 
     References
     ----------
@@ -140,7 +148,7 @@ class OcclusionExplainer(BackgroundExplainer):
     >>> from sklearn.linear_model import LinearRegression
     >>> X, y = load_diabetes(return_X_y=True, as_frame=True)
     >>> model = LinearRegression().fit(X, y)
-    >>> exp = OcclusionExplainer(model, background_size=442).fit(X).explain(X.head(3))
+    >>> exp = OcclusionExplainer(model, background="all").fit(X).explain(X.head(3))
     >>> expected = model.coef_ * (X.head(3) - X.mean())
     >>> bool(abs(exp.values[:, :, 0] - expected.to_numpy()).max() < 1e-9)
     True
@@ -151,6 +159,7 @@ class OcclusionExplainer(BackgroundExplainer):
         **BackgroundExplainer._parameter_constraints,
         "masker": [None, SlidingWindow, MaskerConstraint()],
         "fill": "no_validation",
+        "background": [StrOptions(set(BACKGROUNDS))],
         "background_size": [Interval(Integral, 1, None, closed="left")],
     }
 
@@ -160,7 +169,8 @@ class OcclusionExplainer(BackgroundExplainer):
         *,
         masker: Any = None,
         fill: Any = "auto",
-        background_size: int = 100,
+        background: str = "representative",
+        background_size: int = BACKGROUND_SIZE,
         feature_groups: Mapping[str, Sequence[str]] | None = None,
         outputs: Any = None,
         n_jobs: int | None = None,
@@ -177,6 +187,7 @@ class OcclusionExplainer(BackgroundExplainer):
             verbose=verbose,
         )
         self.fill = fill
+        self.background = background
         self.background_size = background_size
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> OcclusionExplainer:
@@ -200,10 +211,11 @@ class OcclusionExplainer(BackgroundExplainer):
         ValueError
             If the rows or the parameters cannot be used.
         """
+        check_background(self.background, type(self).__name__)
         self._begin_fit()
         self._learn_background(X, y, sample_weight)
         if self._is_fill("draws") and self._masker.background is None:
-            self.background_ = self._masker.fill
+            self.background_, self.background_weights_ = self._masker.fill, self._masker.weights
         return self
 
     @property
@@ -224,7 +236,7 @@ class OcclusionExplainer(BackgroundExplainer):
             predictions, kept, n_model_rows = self._predict_hidden(rows, selection)
         n_hidden = kept.shape[1] - 1 - (self.base_values_ is None)
         effects = kept[:, :1] - kept[:, 1 : 1 + n_hidden]  # with nothing hidden, components are 0
-        hidden = self._hidden_values(rows, windows, effects)
+        hidden = self._hidden_values(rows, windows, effects, self._typical_of(predictions, selection))
         base = kept[:, -1] if self.base_values_ is None else self._known_base(predictions, selection)
         details = hidden.details
         if self._errors.n_components:
@@ -245,10 +257,13 @@ class OcclusionExplainer(BackgroundExplainer):
         own = np.vstack([self.base_values_[None], self._errors.of_means(self._background_predictions)])
         return selection.pick(np.broadcast_to(own, (len(predictions), *own.shape)), predictions)
 
-    def _hidden_values(self, rows: Any, windows: Windows | None, effects: Floats) -> _Hidden:
+    def _hidden_values(
+        self, rows: Any, windows: Windows | None, effects: Floats, typical: Floats | None
+    ) -> _Hidden:
         """Values of features or pixels from effects and their components (n_rows, n_hidden, n_kept, ...)."""
         components = np.moveaxis(effects[:, :, 1:], 0, 2)
-        errors = self._errors.error(components, np.arange(effects.shape[1]))
+        columns = self.features_.columns if windows is None and self.background_ is not None else ()
+        errors = self._errors.alone(columns).error(components, typical)
         shared = np.moveaxis(errors.components, 2, 0)  # (n_rows, n_hidden, n_shared, n_selected)
         values, own = effects[:, :, 0], np.sqrt(sum_of_squares(shared, axis=2))
         details: dict[str, Any] = {}
@@ -257,7 +272,8 @@ class OcclusionExplainer(BackgroundExplainer):
             if is_sample:
                 by_value = np.moveaxis(shared, 2, 3).astype(np.float32)
                 details["shared_errors"] = Detail(by_value, (*self._dims, "component"))
-                details["degrees_of_freedom"] = Detail(errors.degrees_of_freedom, ("feature",))
+                dof = np.moveaxis(errors.degrees_of_freedom, 0, 1)
+                details["degrees_of_freedom"] = Detail(dof, self._dims)
             if self.base_values_ is None:
                 details |= rows.details()
                 values = np.where(rows.present[:, :, None], values, np.nan)
@@ -352,7 +368,7 @@ class OcclusionExplainer(BackgroundExplainer):
 
     def _choose_background(self, table: Any, sample_weight: Any) -> Background:
         if self._is_fill("draws", "auto"):
-            return Background.sample(table, self.background_size, self._seed, sample_weight)
+            return super()._choose_background(table, sample_weight)
         return Background.constant(self.fill, table, "OcclusionExplainer")
 
     def _read(self, X: Any) -> Any:

@@ -43,8 +43,8 @@ class RiseExplainer(ImageExplainer):
         The model to explain. A torch module composes the masked images on its
         own device; `as_predictor` says how it takes images.
     n_masks : int, default=4000
-        Number of masks at most, at least 32; ``extras["n_masks"]`` are used, as many as
-        an orthogonal array has, or some of them.
+        Number of masks at most, at least 32; ``extras["n_masks"]`` are used, which fill
+        whole orthogonal arrays.
     n_cells : int, default=7
         Cells of the grid along each axis: more give finer maps, need more masks.
     p_keep : float, default=0.5
@@ -80,9 +80,10 @@ class RiseExplainer(ImageExplainer):
     expectation and lowers the variance, since E[M] = p. Values have quantity
     "effect", ``base_values`` are mean f, and ``extras`` hold "n_masks" and the "fill".
 
-    Grids and shifts are Latin hypercubes of strength 2 [2]_ where an array fits:
-    any two cells are both visible in the same share of masks. Standard errors are the
-    spread between blocks of masks of what the array does not balance.
+    Of the masks with shifts in one tile of a cell, any two cells are both visible in a
+    quarter, for every tile. With another `p_keep` than 0.5, masks are Latin hypercubes
+    of strength 2 [2]_, and where no orthogonal array fits, independent. Standard errors
+    are the spread between blocks of masks of what is not balanced.
 
     References
     ----------

@@ -256,7 +256,7 @@ def measured_note(measured: MeasuredRows, n_rows: int) -> str:
     n = measured.n_model_rows
     notes = [f"{name}: {note}" for name, one in measured.results.items() for note in one.notes]
     together = "" if n_rows == 1 else f" for {n_rows} rows together"
-    whose = f"those of {measured.background_of}" if measured.background_of else "a sample of the data"
+    whose = f"those of {measured.background_of}" if measured.background_of else "chosen to be as the data are"
     return " ".join(
         [
             f"Measured by {METRIC} of agnostix.metrics, with a third of the features, at most {MAX_HIDDEN}; "

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from agnostix.core.background import Background, ErrorMap
+from agnostix.core.background import BACKGROUND_SIZE, Background, ErrorMap
 from agnostix.core.explanation import Explanation
 from agnostix.core.features import Features
 from agnostix.core.frames import column_names, is_frame, select
@@ -63,7 +63,7 @@ class MeasuredRows:
     comparison: ComparisonResult | None  # of two or more that were measured
     incomparable: str | None  # why there is none, though two or more were measured
     n_background: int
-    background_of: str | None  # the explainer whose they are; None for a sample of the data
+    background_of: str | None  # the explainer whose they are; None for rows chosen of the data
     n_model_rows: int
     level: float
 
@@ -153,13 +153,13 @@ def _metric(n_hidden: int, explanation: Explanation) -> Any:
 def _background(
     names: Sequence[str], explainers: Sequence[Any], X: Any, sample_weight: Any, random_state: Any
 ) -> tuple[Background, str | None]:
-    """Rows of the first explainer that has few enough of a table, and its name; else a sample of X."""
+    """Rows of the first explainer that has few enough of a table, and its name; else rows chosen of X."""
     for name, one in zip(names, explainers, strict=True):
         masker = getattr(one, "_masker", None)
         if isinstance(masker, TabularMasker) and masker.weights.size <= MAX_BACKGROUND:
             return Background(masker.background, masker.weights, ErrorMap.none(masker.weights.size)), name
     seed = random_state if isinstance(random_state, int) else 0  # generators are left as they are
-    return Background.sample(X, MAX_BACKGROUND, seed, sample_weight), None
+    return Background.representative(X, BACKGROUND_SIZE, seed, sample_weight), None
 
 
 def _hide_behind(

@@ -67,9 +67,9 @@ class WhatIfReport:
     explainers : sequence of AttributionExplainer, default=None
         Explainers of the single rows, each with a part of its own. One that is
         not fitted is cloned and fitted on the columns of `X` that the model
-        uses. By default an `OcclusionExplainer` with 100 background rows.
+        uses. By default an `OcclusionExplainer` with 50 background rows.
     random_state : int, RandomState, Generator or None, default=0
-        For the background sample of the default explainer.
+        For the background rows of the default explainer.
     mimic : MimicTree, default=None
         A surrogate tree, whose rules and fidelity are reported. If it is not
         fitted, it is cloned and fitted on the columns of `X` that the model

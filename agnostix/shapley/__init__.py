@@ -10,10 +10,13 @@ Shapley kernel   k(S): `Coalitions.kernel_weights`.
 Solver           All coalitions: `exact.exact_weights`. Pairs: `pair_regression`, weighted least squares, and
                  `kriging` of its residuals under a covariance kernel of interactions (`odd_kernel`), whose
                  parameters maximize the restricted likelihood (`kriging.learn_kernel`). Each is one matrix.
+                 Under a kernel of a row's own, its games are solved by themselves (`game_kriging`).
 Standard error   Coalitions: the variance of kriging, in units of a noise variance that leans on pilot rows
-                 (`residual_noise.NoisePrior`, `estimation.PairOperator.game_variances`). Background: linear
-                 components of its error (`coalition_values.LinkedValues.components`).
-Background       Rows chosen in `fit`, `medoids` or all; with a masker its fill.
+                 (`residual_noise.NoisePrior`, `estimation.PairOperator.game_variances`), or in what a
+                 `jackknife` says that learns the row's own kernel anew; without a kernel that of least
+                 squares under an `exchangeable_kernel`. Background: linear components of its error
+                 (`coalition_values.LinkedValues.components`).
+Background       Rows chosen in `fit`: `core.background`; with a masker its fill.
 Stopping         A row stops once its errors are within `tol`: `estimation.estimate_rows`.
 """
 

@@ -73,8 +73,8 @@ class LinkedValues:
         """Components of the errors of these values, of games (n_components, n_rows, n_outputs)."""
         empty = None
         if self.empty is not None:
-            empty = (self._slope(self.empty[:1]) * self.empty[1:])[:, None]
-        return _split(self._slope(means[:, :1]) * means[:, 1:], empty)
+            empty = (link_slope(self.link, self.empty[:1]) * self.empty[1:])[:, None]
+        return _split(link_slope(self.link, means[:, :1]) * means[:, 1:], empty)
 
     def apply(self, means: Floats) -> Floats:
         """Link of means; finite everywhere."""
@@ -94,13 +94,6 @@ class LinkedValues:
         is_outside = _are_outside(whole)
         first = np.take_along_axis(whole, is_outside.argmax(axis=0)[None], axis=0)[0]
         return np.where(is_outside.any(axis=0), first, found)
-
-    def _slope(self, means: Floats) -> Floats:
-        """Derivative of the link."""
-        if self.link == "identity":
-            return np.ones_like(means)
-        inside = _clipped(means)
-        return 1.0 / (inside * (1.0 - inside))
 
 
 def _split(values: Floats, empty: Floats | None) -> CoalitionValues:
@@ -122,6 +115,14 @@ def apply_link(link: str, means: Floats) -> Floats:
     if outside.any():
         raise DataError(describe_outside(float(means[outside].flat[0])))
     return np.asarray(logit(means))
+
+
+def link_slope(link: str, means: Floats) -> Floats:
+    """Derivative of the link."""
+    if link == "identity":
+        return np.ones_like(means)
+    inside = _clipped(means)
+    return 1.0 / (inside * (1.0 - inside))
 
 
 def describe_outside(mean: float) -> str:

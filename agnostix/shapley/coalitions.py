@@ -66,6 +66,13 @@ class Coalitions:
         """The first pairs, a design of their own."""
         return Coalitions(self.masks[:n_pairs])
 
+    def unsampled_shares(self) -> Floats:
+        """Share (n_pairs,) of all pairs of a pair's size that are not in the design: 0 for sizes used up."""
+        d = self.n_players
+        n_of_size = np.bincount(self.sizes, minlength=d // 2 + 1)
+        every = np.array([max(1, count_pairs_of_size(d, size)) for size in range(d // 2 + 1)], dtype=float)
+        return (1.0 - n_of_size / every)[self.sizes]
+
     def kernel_weights(self) -> Floats:
         """Shapley kernel weights (n_pairs,): those of size s sum to 1 / (s (d - s)), spread evenly."""
         s, d = self.sizes, self.n_players

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -17,14 +18,17 @@ from agnostix.core.reproducibility import multiply, one_blas_thread, sums_of_squ
 from agnostix.core.row_sources import working_memory
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.shapley.coalition_values import CoalitionValues, LinkedValues
-from agnostix.shapley.coalitions import CoalitionPlan, Coalitions, count_pairs
+from agnostix.shapley.coalitions import N_RESIDUALS, CoalitionPlan, Coalitions, count_pairs
+from agnostix.shapley.exchangeable_kernel import ExchangeableErrors
 from agnostix.shapley.jackknife import OwnKernelOperator
-from agnostix.shapley.kriging import KernelParams, Kriging
+from agnostix.shapley.kriging import MAX_LEARNING_DOF, KernelParams, Kriging
 from agnostix.shapley.pair_regression import PairRegression
-from agnostix.shapley.residual_noise import NoisePrior, Spread
+from agnostix.shapley.residual_noise import NoisePrior, Spread, blend, effective_number
 
 LEVEL = 0.95
 """Probability with which a row that `tol` stops has no larger error, over all stages together."""
+_UNTOLD = 1e-9
+"""Part of a pair that others say something of, relative to the largest, below which it is rounding."""
 _MEANS_FRACTION = 0.125
 """Fraction of the working memory for the mean predictions of the rows that are evaluated together."""
 _BLOCK_BYTES = 2**22
@@ -34,7 +38,7 @@ _BLOCK_BYTES = 2**22
 class Operator(Protocol):
     """From coalition values to Shapley values."""
 
-    def solve(self, values: CoalitionValues) -> tuple[Floats, Floats, float]:
+    def solve(self, values: CoalitionValues) -> tuple[Floats, Floats, Floats]:
         """Shapley values (n_players, ...), variances of the sampling of coalitions, degrees of freedom."""
 
     def apply(self, values: CoalitionValues) -> Floats:
@@ -51,16 +55,18 @@ class PairOperator:
     matrix: Floats  # (n_players, n_pairs + 1), from differences and Delta to Shapley values
     whitener: Floats  # (n_residuals, n_pairs + 1)
     unscaled_variances: Floats  # (n_players,), in units of a game's noise variance; 0 with all pairs
+    unsampled: Floats  # (n_pairs,), share of all pairs of each pair's size that are not in the design
     noise: NoisePrior  # what other games say about the noise variance
     gain: float = 1.0  # expected square of a residual of the regression, in units of the noise variance
-    lost_dof: float = 0.0  # degrees of freedom that learning the kernel from the same games took
+    exchangeable: ExchangeableErrors | None = None  # variances by game, where there is no kernel
 
-    def solve(self, values: CoalitionValues) -> tuple[Floats, Floats, float]:
+    def solve(self, values: CoalitionValues) -> tuple[Floats, Floats, Floats]:
         """Shapley values (n_players, ...), their variances and degrees of freedom."""
         differences, delta = values.differences()
         shape = (-1, *values.full.shape)
         variances, dof = self.game_variances(differences, delta, values.spread())
-        return self.game_values(differences, delta).reshape(shape), variances.reshape(shape), dof
+        found = self.game_values(differences, delta)
+        return found.reshape(shape), variances.reshape(shape), dof.reshape(shape)
 
     def apply(self, values: CoalitionValues) -> Floats:
         """Shapley values (n_players, ...) of games (...)."""
@@ -70,17 +76,40 @@ class PairOperator:
         """Shapley values (n_players, n_games) from differences (n_pairs, n_games) and delta (n_games,)."""
         return multiply(self.matrix, np.vstack([differences, delta]))
 
-    def game_variances(self, differences: Floats, delta: Floats, spread: Spread) -> tuple[Floats, float]:
-        """Error variances (n_players, n_games), at least those of rounding, and degrees of freedom."""
+    def game_variances(self, differences: Floats, delta: Floats, spread: Spread) -> tuple[Floats, Floats]:
+        """Error variances (n_players, n_games), at least those of rounding, and their degrees of freedom."""
         data = np.vstack([differences, delta])
         rounding = np.square(np.finfo(float).eps * multiply(np.abs(self.matrix), np.abs(data)))
         if not self.unscaled_variances.any():
-            return rounding, np.inf
+            return rounding, np.full(rounding.shape, np.inf)
         residuals = multiply(self.whitener, data)
-        dof = max(1.0, len(residuals) - self.lost_dof) if len(residuals) else 0.0
-        own = sums_of_squares(residuals) / max(1.0, dof)
-        noise, dof = self.noise.shrink(own, dof, spread, len(differences), self.gain)
-        return self.unscaled_variances[:, None] * noise + rounding, dof
+        own = sums_of_squares(residuals) / max(1, len(residuals))
+        noise, dof = self.noise.shrink(own, len(residuals), spread, len(differences), self.gain)
+        if self.exchangeable is not None:
+            variances = self.exchangeable.unscaled_variances(data) * noise
+            return variances + rounding, np.full(rounding.shape, dof)
+        expected = self.unscaled_variances[:, None] * noise
+        if len(residuals) < N_RESIDUALS:
+            return expected + rounding, np.full(rounding.shape, dof)
+        variances, dofs = blend(expected, dof, *self._left_out(residuals, own))
+        return variances + rounding, dofs
+
+    def _left_out(self, residuals: Floats, own: Floats) -> tuple[Floats, Floats]:
+        """Jackknife over pairs, from whitened residuals: variances and their dof (n_players, n_games)."""
+        unit = np.where(own > 0.0, np.sqrt(own), 1.0)  # so that fourth powers stay finite
+        squares = np.square(self._per_residual * multiply(self.whitener[:, :-1].T, residuals / unit))
+        # Where all pairs of a size are known, those that are left out would always be in.
+        weights = np.square(self.matrix[:, :-1]) * self.unsampled
+        variances, fourth = multiply(weights, squares), multiply(np.square(weights), np.square(squares))
+        return variances * unit**2, effective_number(variances, fourth)
+
+    @cached_property
+    def _per_residual(self) -> Floats:
+        """From a pair's residual in the units of `whitener` to what it is without that pair, (n_pairs, 1)."""
+        diagonal = np.square(self.whitener[:, :-1]).sum(axis=0)
+        # Pairs that no other pair says anything of have a residual of 0.
+        told = diagonal > _UNTOLD * diagonal.max()
+        return np.divide(1.0, diagonal, out=np.zeros_like(diagonal), where=told)[:, None]
 
 
 def learn_operator(coalitions: Coalitions, values: CoalitionValues) -> Operator:
@@ -91,15 +120,27 @@ def learn_operator(coalitions: Coalitions, values: CoalitionValues) -> Operator:
 
 
 @one_blas_thread
-def build_operator(coalitions: Coalitions, params: KernelParams, same_games: bool = False) -> PairOperator:
-    """Operator of a design; `same_games` if the kernel was learned from the games that it will solve."""
+def build_operator(coalitions: Coalitions, params: KernelParams) -> PairOperator:
+    """Operator of a design, under a kernel of other games."""
     regression = PairRegression.from_coalitions(coalitions)
-    is_complete = regression.n_pairs == 2 ** (regression.n_players - 1) - 1
+    is_complete = regression.n_pairs == count_pairs(regression.n_players)
     rho = params.rho if params.is_active and not is_complete else 0.0
     kriging = Kriging.from_regression(regression, params.scales, rho)
     variances = np.zeros_like(kriging.unscaled_variances) if is_complete else kriging.unscaled_variances
-    noise, lost_dof = (NoisePrior.unknown(), params.lost_dof) if same_games else (params.noise, 0.0)
-    return PairOperator(kriging.matrix, kriging.whitener, variances, noise, kriging.gain, lost_dof)
+    exchangeable = None
+    if rho == 0.0 and not is_complete and regression.dof >= N_RESIDUALS:
+        n_first = min(regression.n_pairs, regression.n_players - 1 + MAX_LEARNING_DOF)
+        first = PairRegression.from_coalitions(coalitions.prefix(n_first))
+        exchangeable = ExchangeableErrors.from_regression(regression, first)
+    return PairOperator(
+        matrix=kriging.matrix,
+        whitener=kriging.whitener,
+        unscaled_variances=variances,
+        unsampled=coalitions.unsampled_shares(),
+        noise=params.noise,
+        gain=kriging.gain,
+        exchangeable=exchangeable,
+    )
 
 
 _BY_PLAYER = ("values", "coalition_variances", "coalition_dof", "components")
@@ -156,13 +197,14 @@ class ShapleyResult:
     def relative_errors(self, level: float) -> Floats:
         """Largest coalition error of each row (n_rows,), relative to the range of its values by output.
 
-        In units of which 1.96 are the half width of Student's interval of this level.
+        In units of which 1.96 are the half width of Student's interval of this level. Degrees of freedom are
+        the median of a row's: those of single values are uncertain themselves, and the least of many too few.
         """
         if self.values.shape[1] == 0:
             return np.zeros(self.values.shape[0])
-        normal = float(half_widths(1.0, LEVEL))
-        halves = half_widths(np.sqrt(self.coalition_variances), level, self.coalition_dof)
-        largest, spread = halves.max(axis=1) / normal, np.ptp(self.values, axis=1)
+        normal, dof = float(half_widths(1.0, LEVEL)), np.median(self.coalition_dof, axis=1)
+        halves = half_widths(np.sqrt(self.coalition_variances.max(axis=1)), level, dof)
+        largest, spread = halves / normal, np.ptp(self.values, axis=1)
         unknown = np.where(largest > 0.0, np.inf, 0.0)
         return np.divide(largest, spread, out=unknown, where=spread > 0.0).max(axis=1)
 
@@ -251,7 +293,7 @@ def _estimate_block(
     return ShapleyResult(
         values=shapley_values.transpose(1, 0, 2),
         coalition_variances=of_coalitions.transpose(1, 0, 2),
-        coalition_dof=np.broadcast_to(dof, of_coalitions.shape).transpose(1, 0, 2),
+        coalition_dof=dof.transpose(1, 0, 2),
         components=_apply_to_components(operator, components, len(shapley_values)),
         outputs=values.full,
         base_values=values.empty,

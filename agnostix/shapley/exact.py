@@ -24,10 +24,10 @@ class ExactOperator:
 
     n_players: int
 
-    def solve(self, values: CoalitionValues) -> tuple[Floats, Floats, float]:
+    def solve(self, values: CoalitionValues) -> tuple[Floats, Floats, Floats]:
         """Shapley values (n_players, ...) and their variances, which are 0 and known to be."""
         shapley_values = self.apply(values)
-        return shapley_values, np.zeros_like(shapley_values), np.inf
+        return shapley_values, np.zeros_like(shapley_values), np.full_like(shapley_values, np.inf)
 
     def apply(self, values: CoalitionValues) -> Floats:
         """Shapley values (n_players, ...) of games (...)."""

@@ -11,24 +11,22 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from agnostix.core.background import Background, BackgroundError, BackgroundMeans, ErrorMap
+from agnostix.core.background import BACKGROUND_SIZE, BACKGROUNDS, BackgroundMeans, ErrorMap
 from agnostix.core.base import Attribution, BackgroundExplainer, OutputSelection
 from agnostix.core.evaluate import ProgressBar, mask_cost
 from agnostix.core.explanation import Detail
-from agnostix.core.explanation.fields import DEGREES_OF_FREEDOM
 from agnostix.core.inputs import check_background
-from agnostix.core.intervals import satterthwaite
 from agnostix.core.masking import MaskedRows
 from agnostix.core.row_sources import MaskedRowSource
 from agnostix.core.sklearn_compat import Interval, StrOptions
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
-from agnostix.shapley.coalition_values import LinkedValues, describe_outside
+from agnostix.shapley.coalition_values import LinkedValues, describe_outside, link_slope
 from agnostix.shapley.coalitions import CoalitionPlan, Coalitions, count_pairs, first_pairs, sample_pairs
+from agnostix.shapley.errors import ErrorParts
 from agnostix.shapley.estimation import Operator, ShapleyResult, Stage, build_operator, estimate_rows
 from agnostix.shapley.exact import ExactOperator
 from agnostix.shapley.kriging import MAX_LEARNING_DOF, KernelParams, learn_kernel
-from agnostix.shapley.medoids import medoids
 
 MAX_EXACT_PLAYERS = 12
 """Features up to which budget="auto" evaluates all coalitions."""
@@ -63,8 +61,9 @@ class KernelShapExplainer(BackgroundExplainer):
         If the budget covers all 2**d coalitions of d features, the values are
         exact. "auto": all for up to 12 features, else max(512, 8 * d).
     tol : float, default=None
-        Stop sampling coalitions for a row once none of its `coalition_std_errors`
-        exceeds this fraction of the range of its values. None spends the budget.
+        Stop sampling coalitions for a row, from 2 (d + 7) on, once its values are
+        known to 1.96 times this fraction of their range, with a confidence of 95 %
+        that all looks share. None spends the budget.
     kernel : {"auto", "pooled", "row", "none"}, default="auto"
         Covariance kernel of the interactions (not the Shapley kernel, which weights
         the regression). It improves on weighted least squares where coalitions are
@@ -72,11 +71,11 @@ class KernelShapExplainer(BackgroundExplainer):
         "row": learned for each row from its own coalition values. "none": least
         squares. "auto": "pooled" for tables up to 2,048 pairs of coalitions, "row"
         for other input up to 4,096, else "none".
-    background : {"sample", "medoids", "all"}, default="sample"
-        Background rows. "sample": drawn without replacement from the rows seen in
-        `fit`. "medoids": the central rows of clusters, weighted by cluster size.
-        "all": all rows seen in `fit`. Only "sample" has `background_std_errors`.
-    background_size : int, default=100
+    background : {"representative", "sample", "medoids", "all"}, default="representative"
+        Background rows, of those seen in `fit`. "representative": chosen and weighted
+        to be as the table is, see `representative_sample`. "sample": drawn without
+        replacement. "medoids": centers of clusters, weighted by their sizes. "all": all.
+    background_size : int, default=50
         Number of background rows; all if there are fewer.
     feature_groups : mapping from str to list of str, default=None
         Columns that are treated as one feature, such as the dummies of a category.
@@ -102,6 +101,8 @@ class KernelShapExplainer(BackgroundExplainer):
     ----------
     background_ : DataFrame or ndarray of shape (n_background, n_columns) or None
         Background rows; None for images and texts.
+    background_weights_ : ndarray of shape (n_background,) or None
+        Their weights, adding up to 1.
     base_values_ : ndarray of shape (n_outputs,) or None
         Mean prediction of the background, in model output units; None for images
         and texts.
@@ -131,7 +132,9 @@ class KernelShapExplainer(BackgroundExplainer):
     have are NaN, and `transform` is refused.
 
     ``extras`` of the result has the two parts of the error
-    (``coalition_std_errors``, ``background_std_errors``), the ``evaluations`` of
+    (``coalition_std_errors``, ``background_std_errors``), their
+    ``degrees_of_freedom``, what rows share of them (``shared_errors``,
+    ``design_errors``), ``base_value_std_errors``, the ``evaluations`` of
     each row, the ``forecast`` of those that `tol` needs, the ``kernel``,
     ``background_size``, ``background_size_to_halve_error``, for log-odds the
     model's own outputs (``raw_outputs``), and the segments or words of a masker.
@@ -166,7 +169,7 @@ class KernelShapExplainer(BackgroundExplainer):
         "budget": [StrOptions({"auto"}), Interval(Integral, 2, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="neither"), None],
         "kernel": [StrOptions({"auto", "pooled", "row", "none"})],
-        "background": [StrOptions({"sample", "medoids", "all"})],
+        "background": [StrOptions(set(BACKGROUNDS))],
         "background_size": [Interval(Integral, 1, None, closed="left")],
         "link": [StrOptions({"identity", "logit"})],
     }
@@ -178,8 +181,8 @@ class KernelShapExplainer(BackgroundExplainer):
         budget: int | str = "auto",
         tol: float | None = None,
         kernel: str = "auto",
-        background: str = "sample",
-        background_size: int = 100,
+        background: str = "representative",
+        background_size: int = BACKGROUND_SIZE,
         feature_groups: Mapping[str, Sequence[str]] | None = None,
         masker: Any = None,
         link: str = "identity",
@@ -255,6 +258,10 @@ class KernelShapExplainer(BackgroundExplainer):
     def _units(self) -> str:
         return "model output" if self.link == "identity" else "log-odds"
 
+    @property
+    def _slope(self) -> Any:
+        return link_slope(self.link, self.base_values_)
+
     def _attribute(self, rows: MaskedRows, selection: OutputSelection) -> Attribution:
         result = ShapleyResult.zeros(rows.present, len(self.output_names_), self._errors.n_components)
         first, which = rows.distinct()
@@ -288,13 +295,6 @@ class KernelShapExplainer(BackgroundExplainer):
     def _count_model_rows(self, rows: MaskedRows) -> int:
         plans = self._plan_by_pattern(rows, np.arange(len(rows)))
         return sum(row_indices.size * mask_cost(self._masker, plan.masks) for plan, row_indices in plans())
-
-    def _choose_background(self, table: Any, sample_weight: Any) -> Background:
-        if self.background == "all":
-            return Background.whole(table, sample_weight)
-        if self.background == "medoids":
-            return medoids(table, self.background_size, self._seed, sample_weight)
-        return Background.sample(table, self.background_size, self._seed, sample_weight)
 
     def _link_values(self) -> LinkedValues:
         predictions = self._background_predictions
@@ -419,57 +419,31 @@ class KernelShapExplainer(BackgroundExplainer):
         n_model_rows: int,
     ) -> Attribution:
         pick = partial(selection.pick, predictions=result.predictions)
-        of_coalitions, background = pick(result.coalition_variances), self._background_error(result, pick)
-        of_background = np.moveaxis(background.variances, 0, 1)
-        by_value, by_row = ("row", "feature", "output"), ("row",)
-        size = self._size_to_halve_error(of_coalitions, of_background)
-        background_dof = background.degrees_of_freedom[:, None]
-        dof = (pick(result.coalition_dof), background_dof)
+        typical = self._typical_of(result.predictions, selection)
+        errors = ErrorParts.from_result(result, self._errors, typical, pick)
         details: dict[str, Any] = {
-            "coalition_std_errors": Detail(np.sqrt(of_coalitions), by_value),
-            "background_std_errors": Detail(np.sqrt(of_background), by_value),
-            DEGREES_OF_FREEDOM: Detail(satterthwaite((of_coalitions, of_background), dof), by_value),
-            "design_errors": Detail(np.sqrt(of_coalitions), by_value),
-            "evaluations": Detail(result.evaluations, by_row),
-            "forecast": Detail(result.forecast, by_row),
-            "kernel": self._used_kernel if self._masker.same_features else Detail(kernels, by_row),
-            "background_size_to_halve_error": Detail(size, by_row),
+            "evaluations": Detail(result.evaluations, ("row",)),
+            "forecast": Detail(result.forecast, ("row",)),
+            "kernel": self._used_kernel if self._masker.same_features else Detail(kernels, ("row",)),
         }
-        details |= self._shared_errors(result, background, pick) | rows.details()
+        details |= errors.details(self._masker.weights.size) | rows.details()
         if self.link != "identity":
             details["raw_outputs"] = Detail(pick(result.predictions), ("row", "output"))
-        values, errors = pick(result.values), np.sqrt(of_coalitions + of_background)
+        values, std_errors = pick(result.values), errors.std_errors
         outputs, lacking = pick(result.outputs), self._lack_log_odds(pick(result.outside), selection)
         if lacking.any():
-            values, errors = (np.where(lacking[:, None], np.nan, array) for array in (values, errors))
+            values = np.where(lacking[:, None], np.nan, values)
+            std_errors = np.where(lacking[:, None], np.nan, std_errors)
             outputs = np.where(lacking, np.nan, outputs)
         return Attribution(
             values=values,
-            std_errors=errors,
+            std_errors=std_errors,
             base_values=pick(result.base_values),
             predictions=result.predictions,
             outputs=outputs,
             n_model_rows=n_model_rows,
             details=details,
         )
-
-    def _background_error(self, result: ShapleyResult, pick: Callable[..., Floats]) -> BackgroundError:
-        """Of the selected values: components (n_features, n_shared, n_rows, n_selected)."""
-        components = pick(result.components)
-        return self._errors.error(np.moveaxis(components, 0, 2), np.arange(components.shape[1]))
-
-    def _shared_errors(
-        self, result: ShapleyResult, background: BackgroundError, pick: Callable[..., Floats]
-    ) -> dict[str, Detail]:
-        """What all rows share of their errors, and the errors of base values; nothing without a sample."""
-        if not self._errors.n_components:
-            return {}
-        components = background.components.transpose(2, 0, 3, 1).astype(np.float32)
-        base = self._errors.error(np.moveaxis(pick(result.base_components), 1, 0)[None])
-        return {
-            "shared_errors": Detail(components, ("row", "feature", "output", "component")),
-            "base_value_std_errors": Detail(np.sqrt(base.variances[0]), ("row", "output")),
-        }
 
     def _lack_log_odds(self, outside: Floats, selection: OutputSelection) -> Bools:
         """Rows and outputs (n_rows, n_selected) with a mean outside (0, 1); DataError if all rows."""
@@ -488,11 +462,3 @@ class KernelShapExplainer(BackgroundExplainer):
             stacklevel=4,
         )
         return lacking
-
-    def _size_to_halve_error(self, of_coalitions: Floats, of_background: Floats) -> Floats:
-        """Background rows (n_rows,) at which the error of each row is half as large; inf if never."""
-        coalitions, background = of_coalitions.sum(axis=(1, 2)), of_background.sum(axis=(1, 2))
-        remaining = (coalitions + background) / 4.0 - coalitions
-        unreachable = np.full(remaining.shape, np.inf)
-        factor = np.divide(background, remaining, out=unreachable, where=remaining > 0.0)
-        return np.ceil(self._masker.weights.size * factor)

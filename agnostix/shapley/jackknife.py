@@ -74,13 +74,13 @@ class OwnKernelOperator:
         return cls(coalitions, kernel, GameKriging.from_design(design, kernel.scales, kernel.rho), lost_dof)
 
     @one_blas_thread
-    def solve(self, values: CoalitionValues) -> tuple[Floats, Floats, float]:
+    def solve(self, values: CoalitionValues) -> tuple[Floats, Floats, Floats]:
         """Shapley values (n_players, ...), their variances and degrees of freedom."""
         data, shape = _data(values), (-1, *values.full.shape)
         variances, dof = self._variances(data, values.spread())
         rounding = _EPS * np.sqrt(len(data)) * np.abs(data).max(0)
-        variances = variances + np.square(rounding)
-        return self.kriging.values(data).reshape(shape), variances.reshape(shape), dof
+        variances = (variances + np.square(rounding)).reshape(shape)
+        return self.kriging.values(data).reshape(shape), variances, np.full_like(variances, dof)
 
     @one_blas_thread
     def apply(self, values: CoalitionValues) -> Floats:

@@ -30,7 +30,7 @@ from functools import cache, partial
 import numpy as np
 from scipy.linalg import cholesky, solve_triangular
 
-from agnostix.core.reproducibility import one_blas_thread
+from agnostix.core.reproducibility import multiply, one_blas_thread
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.shapley.coalitions import Coalitions
 from agnostix.shapley.odd_kernel import pair_covariances, shapley_covariances, shapley_variances
@@ -101,10 +101,10 @@ def _make_efficient(matrix: Floats) -> Floats:
 MAX_LEARNING_DOF = 128
 """Residual degrees of freedom that suffice to learn a kernel; further pairs are ignored."""
 # The restricted likelihood of gamma, power and rho is maximized over this grid.
-_GAMMAS = (0.01, 0.1, 0.6, 2.0)
+GAMMAS = (0.01, 0.1, 0.6, 2.0)
 _FIRST_POWERS = (1.0,)
 _POWERS = (0.0, 0.5, 1.0, 1.25)
-_RHOS = np.r_[0.0, 10.0 ** np.arange(-3.0, 14.25, 0.5)]
+RHOS = np.r_[0.0, 10.0 ** np.arange(-3.0, 14.25, 0.5)]
 N_LEARNED = 3
 """Parameters of a kernel."""
 _EXACT = 1e-10
@@ -120,7 +120,6 @@ class KernelParams:
     gamma: float  # mean scale; small where interactions are of low order
     power: float  # 0 where all players interact equally
     noise: NoisePrior  # of other games
-    lost_dof: float  # degrees of freedom of each game that the shared gamma, power and rho took
 
     def __post_init__(self) -> None:
         self.scales.flags.writeable = False
@@ -128,9 +127,7 @@ class KernelParams:
     @classmethod
     def without_kernel(cls, n_players: int) -> KernelParams:
         """No kernel, and nothing learned from other games."""
-        return cls(
-            np.ones(n_players), rho=0.0, gamma=1.0, power=0.0, noise=NoisePrior.unknown(), lost_dof=0.0
-        )
+        return cls(np.ones(n_players), rho=0.0, gamma=1.0, power=0.0, noise=NoisePrior.unknown())
 
     @property
     def is_active(self) -> bool:
@@ -150,11 +147,10 @@ def learn_kernel(coalitions: Coalitions, differences: Floats, delta: Floats) -> 
     """Kernel of games in any units by their differences (n_pairs, n_games) and delta (n_games,)."""
     data = np.vstack([differences, delta])
     regression, data = _learning_part(coalitions, data)
-    best, n_informative = _most_likely(regression, data)
+    best, _ = _most_likely(regression, data)
     kriging = Kriging.from_regression(regression, best.scales, best.rho)
     noise = _learn_noise(regression, kriging, data)
-    lost_dof = N_LEARNED / max(1, n_informative)
-    return KernelParams(best.scales, best.rho, best.gamma, best.power, noise, lost_dof)
+    return KernelParams(best.scales, best.rho, best.gamma, best.power, noise)
 
 
 def most_likely_kernel(
@@ -197,7 +193,7 @@ class Candidate:
     @classmethod
     def none(cls, n_players: int) -> Candidate:
         """No kernel."""
-        return cls(np.ones(n_players), rho=0.0, gamma=_GAMMAS[0], power=1.0)
+        return cls(np.ones(n_players), rho=0.0, gamma=GAMMAS[0], power=1.0)
 
 
 def _search(regression: PairRegression, data: Floats, start: Candidate | None) -> Candidate:
@@ -213,14 +209,14 @@ def _search(regression: PairRegression, data: Floats, start: Candidate | None) -
 
 
 def _grid(powers: Sequence[float]) -> list[tuple[float, float]]:
-    return [(gamma, power) for gamma in _GAMMAS for power in powers]
+    return [(gamma, power) for gamma in GAMMAS for power in powers]
 
 
 def _uphill(
     fit: Callable[[float, float], Candidate], powers: Sequence[float], start: Candidate
 ) -> list[tuple[float, float]]:
     """The place of the grid from which no step along gamma or power is more likely, seen from `start`."""
-    gamma, power = _GAMMAS.index(start.gamma), powers.index(start.power) if start.power in powers else 0
+    gamma, power = GAMMAS.index(start.gamma), powers.index(start.power) if start.power in powers else 0
     while True:
         steps = [
             (gamma, power),
@@ -229,10 +225,10 @@ def _uphill(
             (gamma, power - 1),
             (gamma, power + 1),
         ]
-        inside = [(g, p) for g, p in steps if 0 <= g < len(_GAMMAS) and 0 <= p < len(powers)]
-        best = max(inside, key=lambda place: fit(_GAMMAS[place[0]], powers[place[1]]).likelihood)
+        inside = [(g, p) for g, p in steps if 0 <= g < len(GAMMAS) and 0 <= p < len(powers)]
+        best = max(inside, key=lambda place: fit(GAMMAS[place[0]], powers[place[1]]).likelihood)
         if best == (gamma, power):
-            return [(_GAMMAS[gamma], powers[power])]
+            return [(GAMMAS[gamma], powers[power])]
         gamma, power = best
 
 
@@ -248,9 +244,9 @@ def _fit(
     """The most likely rho of the grid."""
     shape = importances**power
     scales = gamma * shape / shape.mean() if shape.any() else np.full(shape.size, gamma)
-    likelihoods = Spectrum.from_regression(regression, scales).likelihoods(data, _RHOS)
+    likelihoods = Spectrum.from_regression(regression, scales).likelihoods(data, RHOS)
     best = int(likelihoods.argmax())
-    return Candidate(scales, float(_RHOS[best]), gamma, power, float(likelihoods[best]))
+    return Candidate(scales, float(RHOS[best]), gamma, power, float(likelihoods[best]))
 
 
 def _learn_noise(regression: PairRegression, kriging: Kriging, data: Floats) -> NoisePrior:
@@ -277,9 +273,15 @@ class Spectrum:
 
     def likelihoods(self, data: Floats, rhos: Floats) -> Floats:
         """Profile log-likelihoods (n_rhos,) of games (n_pairs + 1, n_games), up to a constant."""
-        squares = np.square(self.modes.T @ data)
+        return self.likelihoods_by_game(data, rhos, np.matmul).sum(1)
+
+    def likelihoods_by_game(
+        self, data: Floats, rhos: Floats, product: Callable[[Floats, Floats], Floats] = multiply
+    ) -> Floats:
+        """Those of each game (n_rhos, n_games); with this product, its bits do not depend on other games."""
+        squares = np.square(product(self.modes.T, data))
         variances = 1.0 + rhos[:, None] * self.eigenvalues
-        noise = (1.0 / variances) @ squares
-        fit = -0.5 * (self.eigenvalues.size * np.log(noise).sum(1) + data.shape[1] * np.log(variances).sum(1))
+        noise = np.maximum(product(1.0 / variances, squares), np.finfo(float).tiny)
+        fit = -0.5 * (self.eigenvalues.size * np.log(noise) + np.log(variances).sum(1)[:, None])
         # Above the limit rounding would decide.
-        return np.where(rhos * np.linalg.norm(self.eigenvalues) <= MAX_NORM, fit, -np.inf)
+        return np.where((rhos * np.linalg.norm(self.eigenvalues) <= MAX_NORM)[:, None], fit, -np.inf)

@@ -30,13 +30,14 @@ _BLOCK_ROWS = 128
 _MAX_CELLS = 1_000_000
 
 
-def pair_covariances(signs: Floats, scales: Floats) -> Floats:
-    """Covariances (n_pairs, n_pairs) of the differences of pairs with signs (n_pairs, n_players)."""
+def pair_covariances(signs: Floats, scales: Floats, others: Floats | None = None) -> Floats:
+    """Covariances (n_pairs, n_others) of differences of pairs with these signs (n_pairs, n_players)."""
+    others = signs if others is None else others
     half = scales.sum() / 2.0
-    covariances = np.empty((len(signs), len(signs)))
+    covariances = np.empty((len(signs), len(others)))
     for start in range(0, len(signs), _BLOCK_ROWS):
         rows = slice(start, start + _BLOCK_ROWS)
-        covariances[rows] = _sinh_minus_linear((signs[rows] * scales) @ signs.T / 2.0, half)
+        covariances[rows] = _sinh_minus_linear((signs[rows] * scales) @ others.T / 2.0, half)
     return covariances
 
 

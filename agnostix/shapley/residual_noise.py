@@ -33,7 +33,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agnostix.core.reproducibility import sums_of_squares
+from agnostix.core.intervals import satterthwaite
+from agnostix.core.reproducibility import multiply, sums_of_squares
 from agnostix.core.typing import Floats
 
 _OF_SUMS = 0.05
@@ -46,6 +47,8 @@ _EXACT = 1e-20
 """Noise relative to the mean squared difference below which it is rounding."""
 _LEAST_DOF, _MOST_DOF = 2.0, 6.0
 """Degrees of freedom of a prior: what is guessed has the fewest."""
+_MOST_LEFT_OUT = 1.5
+"""Error variance of a game by the jackknife over pairs, at most, relative to that of its kernel."""
 _HEAVY_TAILS = 0.5
 """Share of the degrees of freedom that residuals of games are worth."""
 
@@ -113,3 +116,21 @@ class NoisePrior:
         expected = self.relative * size if self.relative > 0.0 else guess
         shrunk = (dof * own + self.dof * expected) / (dof + self.dof)
         return shrunk, max(1.0, _HEAVY_TAILS * (dof + self.dof))
+
+
+def blend(expected: Floats, dof: float, left_out: Floats, left_out_dof: Floats) -> tuple[Floats, Floats]:
+    """Variances and degrees of freedom (n_players, n_games): the mean of a kernel's and of a jackknife's.
+
+    A kernel knows how players interact in general, the jackknife over pairs which of them do in this game.
+    The latter is too large where single pairs carry much, so that its game's variance is limited.
+    """
+    every = np.ones((1, len(expected)))  # a product, so that the bits of a game do not depend on others
+    total, largest = multiply(every, expected), multiply(every, left_out)
+    share = np.divide(_MOST_LEFT_OUT * total, largest, out=np.ones_like(total), where=largest > 0.0)
+    parts = 0.5 * expected, 0.5 * np.minimum(1.0, share) * left_out
+    return parts[0] + parts[1], np.maximum(1.0, satterthwaite(parts, (dof, left_out_dof)))
+
+
+def effective_number(totals: Floats, squares: Floats) -> Floats:
+    """Kish's number of terms that carry a sum, at least 1, by the sums and the sums of squared terms."""
+    return np.maximum(1.0, np.divide(totals**2, squares, out=np.ones_like(totals), where=squares > 0.0))

@@ -160,8 +160,9 @@ class LeafPredictions:
         # Of the logarithm of the variance: by the kurtosis, at least that of normal rows, and by what trees
         # grown without the rows are off.
         error = np.sqrt(np.max([spread, np.full_like(spread, 2.0 / max(n - 1.0, 1.0)), off**2], axis=0))
-        dof = np.maximum(self.held_out.n_carrying()[k], [n_carrying(column, share) for column in squares.T])
-        dof = np.clip(dof, 1.0, max(n - 1.0, 1.0))
+        # Where few rows make up the squares, as in a tail, rows that were not seen may be further out.
+        carrying = np.minimum(self.held_out.n_carrying()[k], [n_carrying(one, share) for one in squares.T])
+        dof = np.clip(carrying - 1.0, 1.0, max(n - 1.0, 1.0))
         low, high = interval_ends(variance, variance * error, LEVEL, dof, "log")
         unseen = self._ranges**2 / n
         low = np.where(seen, low, 0.0)

@@ -82,11 +82,12 @@ def clopper_pearson(hits: float, n: float, level: float = LEVEL) -> tuple[float,
 def proportion(share: float, n: float, kind: str = "wilson") -> Measure:
     """A fraction of n rows, which need not be whole, with Wilson's interval or that of Clopper and Pearson.
 
-    The error is that with two hits and two misses more (Agresti and Coull, 1998), which is 0 for no share.
-    https://doi.org/10.1080/00031305.1998.10480550
+    The error is the deviation of Jeffreys' posterior, which is 0 for no share (Brown, L. D., Cai, T. T. and
+    DasGupta, A. (2001). Interval estimation for a binomial proportion. Statistical Science, 16.
+    https://doi.org/10.1214/ss/1009213286).
     """
-    near = (share * n + 2.0) / (n + 4.0)
-    return Measure(share, float(np.sqrt(near * (1.0 - near) / (n + 4.0))), n, kind, OK, 0.0, 1.0)
+    near = (share * n + 0.5) / (n + 1.0)
+    return Measure(share, float(np.sqrt(near * (1.0 - near) / (n + 2.0))), n, kind, OK, 0.0, 1.0)
 
 
 def paired_difference(ones: Floats, others: Floats) -> Measure:

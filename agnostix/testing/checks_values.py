@@ -9,6 +9,8 @@ from unittest import SkipTest
 
 import numpy as np
 
+from agnostix.core.explanation.fields import INTERVAL_KIND, expand
+from agnostix.core.intervals import UNDETERMINED
 from agnostix.core.typing import Floats
 from agnostix.testing.doubles import ConstantModel, IgnoringModel, InteractionModel, ProbabilityModel
 from agnostix.testing.harness import (
@@ -197,11 +199,17 @@ def check_std_errors(explainer: Any) -> None:
 
 
 def assert_valid_std_errors(exp: Any) -> None:
-    """Fail if standard errors have another shape than the values, or are NaN, infinite or negative."""
+    """Fail if standard errors have another shape than the values, or are NaN, infinite or negative.
+
+    They are NaN where the kind of the interval is "undetermined".
+    """
     errors = exp.std_errors
     if errors is None:
         return
     assert errors.shape == exp.values.shape, f"std_errors have shape {errors.shape}, not {exp.values.shape}"
+    kinds = exp.extras.get(INTERVAL_KIND)
+    unknown = False if kinds is None else expand(kinds, exp.dims) == UNDETERMINED
+    errors = np.where(unknown & np.isnan(errors), 0.0, errors)
     assert np.isfinite(errors).all(), "std_errors hold NaN or infinity"
     assert (errors >= 0).all(), "std_errors hold negative numbers"
 

@@ -76,12 +76,10 @@ WINDOWS = OcclusionExplainer(None, masker=SlidingWindow(1, 1, fill=0.1))
 
 
 def expected(explainer):
-    """What RISE's smooth masks, a CAM's feature maps, a baseline and a tree do not promise."""
+    """What RISE's smooth masks, a CAM's feature maps and a baseline do not promise."""
     names = ("check_ignored_feature", "check_constant_feature_is_zero")
     if isinstance(explainer, RiseExplainer):
         return dict.fromkeys(names, "a pixel has part of its neighbors' saliency")
-    if getattr(explainer, "surrogate", "") == "tree":
-        return {"check_exact_values": "errors are those of the tree that was grown"}
     of_baselines = (DeepLiftExplainer, IntegratedGradientsExplainer)
     if isinstance(explainer, of_baselines) and explainer.baseline != "data":
         return {"check_constant_feature_is_zero": "a constant pixel differs from the baseline"}

@@ -33,6 +33,8 @@ def reweighted(one, factors):
         one.row_predictions,
         one.n_blocks,
         one.origin,
+        one.row_weight,
+        one.row_effects,
     )
 
 
@@ -57,6 +59,24 @@ def plain_fit(one, features, ridge, output=0):
     """The regression fitted by scikit-learn."""
     regressor = Ridge(ridge, tol=1e-14) if ridge else LinearRegression()
     return regressor.fit(one.design[features].T, one.predictions[:, output], sample_weight=one.weights)
+
+
+def left_out_residuals(one, features, ridge, output=0):
+    """Residuals of fits without one sample after another."""
+    residuals = np.empty(one.n_samples)
+    for i in range(one.n_samples):
+        fitted = plain_fit(
+            reweighted(one, (np.arange(one.n_samples) != i).astype(float)), features, ridge, output
+        )
+        residuals[i] = one.predictions[i, output] - fitted.predict(one.design[features, i][None])[0]
+    return residuals
+
+
+def left_out_r2(one, residuals, output=0):
+    """R2 of predictions for samples that were left out, of the fit and of the mean."""
+    y, w = one.predictions[:, output], one.weights
+    others = (w @ y - w * y) / (w.sum() - w)
+    return 1.0 - w @ residuals**2 / (w @ (y - others) ** 2)
 
 
 def truncnorm_expectation(function, mean, sd, lo, hi, n_nodes=64):

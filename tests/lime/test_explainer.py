@@ -14,6 +14,7 @@ from sklearn.linear_model import LogisticRegression
 
 from agnostix import LimeExplainer
 from agnostix.lime import KernelSampling, TiltedSampling
+from agnostix.lime.weighted_regression import split_points
 from agnostix.testing import CountingModel
 from tests.reference import lime as ref
 
@@ -271,7 +272,8 @@ def test_max_features_limits_selected(how, surrogate):
     assert "margin" not in exp.extras
     whole = fitted(tangled, surrogate=surrogate, max_features=3).explain(TABLE[:6])
     assert whole.extras["selected"].array.all()
-    assert (whole.fidelity["r2"] >= exp.fidelity["r2"] - 0.02).all()
+    # Predictions for samples that were left out may get worse by a feature.
+    assert (whole.fidelity["r2"].mean(axis=0) >= exp.fidelity["r2"].mean(axis=0) - 0.05).all()
 
 
 def unsure(X):
@@ -289,8 +291,9 @@ def test_stability_doubles_samples_until_selection_is_stable():
     assert set(n) <= {512 * 2**k for k in range(5)}
     assert len(set(n)) >= 3
     assert stable[n < 512 * 16].all()
-    dof = exp.extras["degrees_of_freedom"].array
-    np.testing.assert_array_equal(stable, margin[:, 0] >= student.ppf(0.99, dof))
+    points = explainer._neighborhood.sampler.points
+    blocks = np.array([split_points(points.first(int(one)))[2] for one in n])
+    np.testing.assert_array_equal(stable, margin[:, 0] >= student.ppf(0.99, blocks - 1))
     assert exp.n_model_rows == model.n_rows - before == 40 + n.max() - 512
     assert explainer.cost(TABLE[:40]) == 40 + 15 * 512
     for rows in ([int(n.argmax())], [3, 0], list(range(40))[::-1]):
@@ -417,7 +420,14 @@ def test_indicator_of_row_gives_constant_surrogate():
     assert exp.outputs == 0.3
     np.testing.assert_allclose(exp.extras["surrogate_outputs"].array, 0.7, rtol=1e-12)
     assert not exp.values.any()
-    np.testing.assert_array_equal(exp.fidelity["r2"], 1.0)
+    # No sample is like the row, so that nothing tells what changes there.
+    for unknown in (exp.fidelity["r2"], exp.std_errors, exp.extras["surrogate_std_errors"].array):
+        assert np.isnan(unknown).all()
+    assert not exp.extras["determined"].array.any()
+    assert (exp.extras["interval_kind"].array == "undetermined").all()
+    low, high = exp.interval()
+    assert (low == -np.inf).all()
+    assert (high == np.inf).all()
 
 
 # ---------------------------------------------------------------- outputs

@@ -14,6 +14,7 @@ from sklearn.tree import DecisionTreeRegressor
 from agnostix import LimeExplainer
 from agnostix.exceptions import DataError, EngineError
 from agnostix.lime import KernelSampling, LocalSampling, TiltedSampling
+from agnostix.maskers import TextMasker
 from agnostix.testing import RaisingModel
 from tests.messages import assert_states, refuses
 
@@ -214,3 +215,38 @@ def test_model_failure_error_names_samples(sampling):
     ]
     with refuses(EngineError, *facts):
         LimeExplainer(some, **params).fit(observed).explain(observed[1:3])
+
+
+def test_n_samples_refused_below_two_for_each_coefficient():
+    observed = RNG.normal(size=(80, 40))
+    facts = [
+        "'n_samples' of LimeExplainer",
+        "40 features",
+        "41 coefficients",
+        "n_samples='auto'",
+        "410",
+        "82",
+    ]
+    with refuses(DataError, *facts):
+        fit(observed, n_samples=64)
+    assert np.isfinite(fit(observed, n_samples=120).explain(observed[:2]).std_errors).all()
+    explained = fit(observed, n_samples="auto").explain(observed[:2])
+    assert (explained.extras["n_samples"].array > 4000).all()
+
+
+def test_n_samples_of_masks_refused_below_two_for_each_coefficient():
+    texts = [" ".join(f"w{j}" for j in range(n)) for n in (5, 60)]
+
+    def count(texts):
+        return np.array([float(len(text.split())) for text in texts])
+
+    explainer = LimeExplainer(count, masker=TextMasker(), n_samples=100, random_state=0).fit(texts)
+    assert explainer.explain(texts[:1]).n_model_rows <= 101
+    facts = ["'n_samples' of LimeExplainer", "near row 1", "60 features", "n_samples='auto'", "610", "122"]
+    with refuses(DataError, *facts):
+        explainer.explain(texts)
+    with refuses(DataError, *facts):
+        explainer.cost(texts)
+    grown = explainer.set_params(n_samples="auto").fit(texts)
+    words = [f"w{j}" for j in range(300)]
+    assert 2800 < grown.cost([" ".join(words)]) <= 3011

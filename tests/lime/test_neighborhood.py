@@ -14,6 +14,7 @@ from agnostix.core.evaluate import evaluate
 from agnostix.core.masking import Features
 from agnostix.core.models import as_predictor
 from agnostix.lime.discretizer import Discretizer
+from agnostix.lime.local_fits import LocalFits
 from agnostix.lime.neighborhood import (
     MAX_DOUBLINGS,
     EncodedRows,
@@ -24,9 +25,10 @@ from agnostix.lime.neighborhood import (
 )
 from agnostix.lime.sampling import Kernel
 from agnostix.lime.selection import forward_selection, highest_weights
-from agnostix.lime.surrogates import LinearSurrogate, LocalFits, RegressorSurrogate, TreeSurrogate
+from agnostix.lime.surrogates import LinearSurrogate, RegressorSurrogate, TreeSurrogate
 from agnostix.lime.tabular_samples import RowSampler, SharedSamples, TabularSampler
 from agnostix.lime.unseen_levels import UnseenLevelEffects
+from agnostix.lime.weighted_regression import split_points
 from agnostix.testing import CountingModel
 
 RNG = np.random.default_rng(0)
@@ -53,7 +55,10 @@ def make_spec(surrogate=LINEAR, width=1.3, radius=None, max_features=None):
 def encode(sampler, row_indices, is_fitted=None):
     row_indices = np.array(row_indices)
     flags = np.ones((row_indices.size, 3), dtype=bool) if is_fitted is None else np.array(is_fitted)
-    return EncodedRows(sampler.encode(X[row_indices]), model(X[row_indices]), flags, row_indices)
+    n, predictions = row_indices.size, model(X[row_indices])
+    return EncodedRows(
+        sampler.encode(X[row_indices]), predictions, flags, row_indices, np.ones(n), np.zeros((n, 2))
+    )
 
 
 def fit_near(method, spec, place, row_sampling=None):
@@ -114,8 +119,16 @@ def test_tree_surrogate_contributions_keep_units(radius):
     fit, table, z, center, _ = fit_near(None, spec, 4, None if radius is None else ("local", radius))
     np.testing.assert_array_equal(fit.row_design, 1.0)
     weights = np.exp(-((z - center) ** 2).sum(axis=1) / (2.0 * 1.3**2))
-    mean = np.average(model(table), axis=0, weights=weights)
+    n_groups = 8  # two arrays, which are cut
+    groups = zip(np.split(model(table), n_groups), np.split(weights, n_groups), strict=True)
+    mean = np.mean([_mean_of_halves(y, w) for y, w in groups], axis=0)
     np.testing.assert_allclose(mean + fit.coefficients.sum(axis=0), fit.surrogate_outputs, rtol=1e-9)
+
+
+def _mean_of_halves(y, weights):
+    """Mean of the roots of trees on either half of a group."""
+    halves = zip(np.array_split(y, 2), np.array_split(weights, 2), strict=True)
+    return np.mean([np.average(part, axis=0, weights=w) for part, w in halves], axis=0)
 
 
 def test_highest_weights_rank_by_contribution():
@@ -252,11 +265,15 @@ def test_unseen_levels_have_effects(method):
     source = UnseenLevelEffects.from_flags(
         spec.kernel, sampler, neighborhood.row_sampler, UNSEEN, encoded, is_unseen, np.arange(2)
     )
-    ((effect, error),), _ = run(source, UnseenLevelEffects.estimate_effect)
-    np.testing.assert_array_equal(fits.coefficients[0, 2], effect)
-    np.testing.assert_array_equal(fits.std_errors[0, 2], error)
+    (effect,), _ = source.estimate(run)
+    np.testing.assert_array_equal(fits.coefficients[0, 2], effect.value)
+    np.testing.assert_array_equal(fits.std_errors[0, 2], effect.error)
+    np.testing.assert_array_equal(fits.dof[0, 2], effect.dof)
+    np.testing.assert_allclose(fits.shared[0, 2], effect.components)
     assert fits.selected[0, 2].all()
-    assert fits.surrogate_std_errors[0, 0] > error[0] > 0
+    assert fits.is_determined[0].all()  # what the level adds is no surprise
+    assert not fits.is_determined[1, 0]  # 99 is in the last bin, whose samples are below 4
+    assert fits.surrogate_std_errors[0, 0] > effect.error[0] > 0
 
 
 def test_stability_threshold_is_student_quantile():
@@ -266,11 +283,13 @@ def test_stability_threshold_is_student_quantile():
         curved(TABLE[:30]),
         np.ones((30, 3), dtype=bool),
         np.arange(30),
+        np.ones(30),
+        np.zeros((30, 2)),
     )
     fits = neighborhood._fit_samples(spec, rows)
     is_stable = neighborhood._is_stable(fits)
-    dof = neighborhood.sampler.points.degrees_of_freedom
-    np.testing.assert_array_equal(is_stable, fits.margin.min(axis=1) >= student.ppf(0.99, dof))
+    n_blocks = split_points(neighborhood.sampler.points)[2]
+    np.testing.assert_array_equal(is_stable, fits.margin.min(axis=1) >= student.ppf(0.99, n_blocks - 1))
     assert 0 < is_stable.sum() < 30
 
 

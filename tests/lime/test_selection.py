@@ -265,10 +265,12 @@ def test_margin_without_blocks_is_infinite():
 
 def test_select_features_selects_per_output():
     one = regression(3, d=6, n_outputs=3)
-    found, margin = select_features(forward_selection, one, 2, True)
+    found, margin, estimating = select_features(forward_selection, one, 2, True)
     assert found.shape == (6, 3)
+    selecting, others = one.halves()
+    np.testing.assert_array_equal(estimating.design, others.design)
     for output in range(3):
-        alone = select(forward_selection, only(one, output), 2, True)
+        alone = select(forward_selection, only(selecting, output), 2, True)
         assert np.flatnonzero(found[:, output]).tolist() == alone.features.tolist()
         assert margin[output] == pytest.approx(alone.margin)
 
@@ -276,9 +278,20 @@ def test_select_features_selects_per_output():
 @pytest.mark.parametrize("most", [None, 6, 7])
 def test_select_features_keeps_all_if_allowed(most):
     one = regression(3, d=6, n_outputs=3)
-    found, margin = select_features(forward_selection, one, most, True)
+    found, margin, estimating = select_features(forward_selection, one, most, True)
+    assert estimating is one
     assert found.all()
     assert (margin == np.inf).all()
+
+
+def test_select_features_of_all_masks_uses_all_of_them():
+    one = regression(3, d=6, n_blocks=0)
+    found, _, estimating = select_features(forward_selection, one, 2, True)
+    assert estimating is one
+    assert (
+        np.flatnonzero(found[:, 0]).tolist()
+        == select(forward_selection, only(one, 0), 2, True).features.tolist()
+    )
 
 
 def test_group_outputs_by_selection():

@@ -1,5 +1,6 @@
 """SP-LIME against plain loops, and its coverage against that of all sets of rows."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LinearRegression
 
 from agnostix import Explanation, KernelShapExplainer, LimeExplainer, OcclusionExplainer, submodular_pick
+from agnostix.core.explanation import Detail
 from agnostix.core.masking import SegmentMasker, TextMasker
 from agnostix.exceptions import DataError
 from tests.details import details
@@ -38,7 +40,8 @@ def make(values, **fields):
 def importance_of(pick):
     """Importance and the row that shows it first, by name."""
     table = pick.importance
-    return {name: (size, row) for name, size, row in table.itertuples(index=False)}
+    columns = table[["feature", "importance", "row"]]
+    return {name: (size, row) for name, size, row in columns.itertuples(index=False)}
 
 
 def check(exp, names, n_picks, n_features):
@@ -54,7 +57,7 @@ def check(exp, names, n_picks, n_features):
     expected = [ref.coverage(rows[: k + 1], shown, weight) / total for k in range(len(rows))]
     np.testing.assert_allclose(pick.coverage, expected, rtol=1e-12)
     np.testing.assert_array_equal(pick.explanation.values, exp.values[rows])
-    assert list(pick.importance) == ["feature", "importance", "row"]
+    assert list(pick.importance) == ["feature", "importance", "std_error", "low", "high", "row"]
     assert pick.importance["importance"].is_monotonic_decreasing
     assert set(importance_of(pick)) == set(weight)
     for name, (size, row) in importance_of(pick).items():
@@ -197,3 +200,61 @@ def test_submodular_pick_refuses_features_per_row(explain):
 def test_submodular_pick_refuses_no_rows():
     with refuses(DataError, "no rows"):
         submodular_pick(make(np.eye(2))[[]])
+
+
+def perturbed(exp, rng, picked, max_features, own, shared, n=4000):
+    """Importances and coverage where values move by their errors, the rows picked and what they show kept."""
+    feature_of = np.tile(np.arange(exp.values.shape[1]), (len(exp), 1))
+    top = np.argsort(-np.abs(exp.values[..., 0]), axis=1, kind="stable")[:, :max_features]
+    shown = [set(top[row].tolist()) for row in picked]
+    importances, coverages = [], []
+    for _ in range(n):
+        noise = own * rng.normal(size=own.shape) + shared @ rng.normal(size=shared.shape[-1])
+        values = np.abs(exp.values[..., 0] + noise)
+        importance = np.sqrt(np.bincount(feature_of.ravel(), values.ravel()))
+        importances.append(importance)
+        seen = [set().union(*shown[: k + 1]) for k in range(len(picked))]
+        coverages.append([importance[list(one)].sum() / importance.sum() for one in seen])
+    return np.std(importances, axis=0), np.std(coverages, axis=0)
+
+
+@pytest.mark.parametrize("is_shared", [False, True])
+def test_errors_are_those_of_values_that_move(is_shared):
+    rng = np.random.default_rng(0)
+    values = np.array([4.0, -3.0, 2.5, 2.0]) * rng.uniform(0.8, 1.2, (12, 4))
+    own, shared = np.full((12, 4), 0.15), np.zeros((12, 4, 2))
+    if is_shared:
+        shared = 0.1 * rng.normal(size=(12, 4, 2))
+    errors = np.sqrt(own**2 + (shared**2).sum(axis=-1))[..., None]
+    extras = {"shared_errors": shared[:, :, None, :].astype(np.float32)} if is_shared else {}
+    exp = make(values, std_errors=errors)
+    if is_shared:
+        exp = dataclasses.replace(
+            exp,
+            extras={
+                "shared_errors": Detail(extras["shared_errors"], ("row", "feature", "output", "component"))
+            },
+        )
+    pick = submodular_pick(exp, 3, max_features=1)
+    of_importance, of_coverage = perturbed(exp, rng, pick.rows, 1, own, shared)
+    table = pick.importance.set_index("feature").loc[list(exp.feature_names)]
+    np.testing.assert_allclose(table["std_error"], of_importance, rtol=0.1)
+    np.testing.assert_allclose(pick.coverage_std_errors, of_coverage, rtol=0.1, atol=1e-9)
+    assert (table["low"] < table["importance"]).all()
+    assert (table["importance"] < table["high"]).all()
+    assert (pick.coverage_low <= pick.coverage).all()
+    assert (pick.coverage <= pick.coverage_high).all()
+    assert (pick.coverage_high <= 1).all()
+
+
+def test_errors_are_unknown_without_those_of_values():
+    pick = submodular_pick(make([[1.0, 2.0], [3.0, 0.5]]))
+    assert pick.importance[["std_error", "low", "high"]].isna().all(axis=None)
+    assert np.isnan(pick.coverage_std_errors[:-1]).all()
+
+
+def test_exact_values_have_exact_importances():
+    pick = submodular_pick(make([[1.0, 2.0], [3.0, 0.5]], std_errors=np.zeros((2, 2, 1))))
+    assert (pick.importance["std_error"] == 0).all()
+    assert (pick.importance["low"] == pick.importance["importance"]).all()
+    assert (pick.coverage_std_errors == 0).all()

@@ -63,7 +63,7 @@ def test_unseen_level_effect_is_weighted_mean_of_differences(method):
     assert is_unseen.tolist() == [[False, True, False], [True, False, False]]
     assert source.pairs.tolist() == [[0, 1], [1, 0]]
     effects, _ = evaluate(as_predictor(model), source, UnseenLevelEffects.estimate_effect, n_outputs=2)
-    for (row, feature), (effect, error) in zip(source.pairs, effects, strict=True):
+    for (row, feature), (effect, error, dof, components) in zip(source.pairs, effects, strict=True):
         n = source.sampler.points.n_points
         table = source.build(source.pairs.tolist().index([row, feature]), slice(0, 2 * n))
         before, after = table.iloc[:n].reset_index(drop=True), table.iloc[n:].reset_index(drop=True)
@@ -84,7 +84,9 @@ def test_unseen_level_effect_is_weighted_mean_of_differences(method):
         np.testing.assert_allclose(effect, expected, rtol=1e-10)
         parts = weights[:, None] / weights.sum() * (difference - expected)
         blocks = parts.reshape(source.sampler.points.n_blocks, -1, 2).sum(axis=1)
-        np.testing.assert_allclose(error, spread(list(blocks), n, 1), rtol=1e-9)
+        np.testing.assert_allclose(error, spread(list(blocks), n, 0), rtol=1e-9)
+        np.testing.assert_allclose((components.astype(float) ** 2).sum(axis=1), error**2, rtol=1e-5)
+        assert (dof >= 15).all()
 
 
 def test_unseen_level_effects_rows_without_then_with_value():

@@ -68,7 +68,9 @@ class RowSums:
 
 
 def explained(model, X, seen=None, weight=None, **params):
-    return OcclusionExplainer(model, random_state=0, **params).fit(X if seen is None else seen, None, weight)
+    """With a background drawn at random, whose values and errors are those of plain loops."""
+    explainer = OcclusionExplainer(model, **{"background": "sample", "random_state": 0} | params)
+    return explainer.fit(X if seen is None else seen, None, weight)
 
 
 def same(one, other):
@@ -103,7 +105,8 @@ def test_values_match_loop(model, X, weighted):
     )
     unit = np.abs(outputs).max()
     np.testing.assert_allclose(exp.values, values, rtol=0, atol=1e-12 * unit)
-    np.testing.assert_allclose(exp.std_errors, errors, rtol=1e-11, atol=1e-12 * unit)
+    seen = errors > 1e-12 * unit
+    np.testing.assert_allclose(exp.std_errors[seen], errors[seen], rtol=1e-11, atol=1e-12 * unit)
     np.testing.assert_allclose(exp.base_values, np.tile(base, (len(outputs), 1)), rtol=1e-12, atol=1e-12)
     # Models of BLAS or of many threads predict a row otherwise in another batch, in the last bit.
     np.testing.assert_allclose(exp.outputs, outputs, rtol=0.0 if isinstance(model, Curved) else 1e-12)
@@ -262,6 +265,44 @@ def test_fill_keeps_polars_schema():
     one = explained(lambda X: X["a"].to_numpy(), X, fill={"d": 0, "a": 1.5, "b": None, "c": 2}).background_
     assert one.schema == X.schema
     assert one.rows() == [(1.5, None, 2.0, 0.0)]
+
+
+def rare_table(seed, n=2000):
+    rng = np.random.default_rng(seed)
+    return np.column_stack([rng.random(n) < 0.005, rng.random(n) < 0.3, rng.normal(size=n)]).astype(float)
+
+
+@pytest.mark.parametrize("background", ["representative", "sample", "medoids"])
+def test_no_error_of_zero_for_a_rare_level_that_matters(background):
+    table, usual = rare_table(0), np.array([[0.0, 0.0, 0.5]])
+    for seed in range(4):
+        explainer = OcclusionExplainer(
+            lambda X: 100.0 * X[:, 0] + X[:, 2], background=background, background_size=20, random_state=seed
+        )
+        exp = explainer.fit(table).explain(usual)
+        assert (exp.std_errors[0, [0, 2]] > 0).all()
+        low, high = exp.interval()
+        assert low[0, 0, 0] <= -100.0 * table[:, 0].mean() <= high[0, 0, 0]
+        np.testing.assert_array_equal(exp.std_errors[0, 1], 0.0)
+
+
+def test_representative_values_are_near_those_of_the_whole_table():
+    table = rare_table(1)
+
+    def model(X):
+        return 3.0 * X[:, 0] + X[:, 1] * X[:, 2] + np.abs(X[:, 2])
+
+    whole = OcclusionExplainer(model, background="all").fit(table).explain(table[:40])
+    exp = OcclusionExplainer(model, random_state=0).fit(table).explain(table[:40])
+    drawn = OcclusionExplainer(model, background="sample", background_size=100, random_state=0)
+    apart = [
+        np.square(one.values - whole.values).mean() for one in (exp, drawn.fit(table).explain(table[:40]))
+    ]
+    assert apart[0] < 0.2 * apart[1]
+    low, high = exp.interval()
+    assert np.mean((low <= whole.values) & (whole.values <= high)) > 0.9
+    shared = np.square(exp.extras["shared_errors"].array).sum(axis=-1)
+    np.testing.assert_allclose(np.sqrt(shared), exp.std_errors, rtol=1e-5)
 
 
 def test_integer_weights_equal_repeated_rows():
@@ -757,7 +798,8 @@ def test_transform_and_cost_before_fit_raise_not_fitted(method):
 
 
 def background(random_state):
-    return OcclusionExplainer(RowSums(), background_size=20, random_state=random_state).fit(IRIS).background_
+    params = {"background": "sample", "background_size": 20, "random_state": random_state}
+    return OcclusionExplainer(RowSums(), **params).fit(IRIS).background_
 
 
 def test_random_state_int_repeats_background():
@@ -790,7 +832,8 @@ def test_explanation_states_method_and_params():
     assert (exp.quantity, exp.completeness, exp.fidelity) == ("effect", None, None)
     assert exp.method == "OcclusionExplainer"
     assert exp.params == {
-        "masker": None, "fill": "auto", "background_size": 9, "feature_groups": groups, "outputs": None,
+        "masker": None, "fill": "auto", "background": "sample", "background_size": 9,
+        "feature_groups": groups, "outputs": None,
         "n_jobs": None, "random_state": 0, "verbose": 1,
     }  # fmt: skip
     assert set(exp.extras) == {

@@ -211,7 +211,7 @@ def test_maps_are_no_columns(method, call):
 def test_parameters_of_each_class():
     common = ["model", "outputs", "n_jobs", "random_state", "verbose"]
     own = {
-        OcclusionExplainer: ["masker", "fill", "background_size", "feature_groups"],
+        OcclusionExplainer: ["masker", "fill", "background", "background_size", "feature_groups"],
         RiseExplainer: ["n_masks", "n_cells", "p_keep", "fill", "sigma"],
     }
     for kind, names in own.items():

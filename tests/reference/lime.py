@@ -445,6 +445,17 @@ def sum_of_boxes(boxes, columns, row_bins, r):
     return contrasts, mean
 
 
+def tree_steps(tree, own):
+    """Changes of the mean of a scikit-learn tree_ along a row's path, summed by the feature of the split."""
+    node, parts = 0, np.zeros(len(own))
+    while tree.children_left[node] != -1:
+        j = tree.feature[node]
+        after = (tree.children_left if own[j] <= tree.threshold[node] else tree.children_right)[node]
+        parts[j] += tree.value[after].item() - tree.value[node].item()
+        node = after
+    return parts
+
+
 def tree_boxes(tree, node=0, sides=None):
     """Leaves of a fitted scikit-learn `tree_` as (sides, value), by walking it."""
     sides = {} if sides is None else sides

@@ -21,6 +21,7 @@ from agnostix import (
     WhatIfReport,
     as_predictor,
 )
+from agnostix.core.background import choose_rows
 from agnostix.metrics import compare_explainers, comprehensiveness
 from agnostix.report.trust import N_RANDOM, RowFall, count_hidden, unique_names
 from tests.messages import assert_states
@@ -59,7 +60,7 @@ def measured_directly(report: WhatIfReport, explainer: object, rows: list[int]) 
     explainer.fit(inputs.X, inputs.y)
     table = inputs.X.iloc[rows]
     explanation = explainer.explain(table, outputs=1)
-    options = {"proportions": [1 / 5], "n_random": N_RANDOM, "masker": explainer.background_}
+    options = {"proportions": [1 / 5], "n_random": N_RANDOM, "masker": explainer._masker}
     return comprehensiveness(inputs.model, table, explanation, **options)
 
 
@@ -99,7 +100,7 @@ def test_numbers_over_rows_and_agreement_equal_comparison(several: WhatIfReport)
         type(one).__name__: type(one)(**one.get_params()).fit(inputs.X, inputs.y)
         for one in inputs.explainer_list()
     }
-    background = explainers["OcclusionExplainer"].background_
+    background = explainers["OcclusionExplainer"]._masker  # its rows with their weights
     metric = partial(comprehensiveness, proportions=[0.2], n_random=N_RANDOM)
     explanations = {name: one.explain(table, outputs=1) for name, one in explainers.items()}
     options = {"metrics": {"fall": metric}, "masker": background, "level": 0.9, "k": 1}
@@ -131,7 +132,7 @@ def test_one_row_tells_no_explainers_apart(model: object, people: pd.DataFrame) 
 
 
 def test_cost_is_stated_and_bounded(one: WhatIfReport, several: WhatIfReport) -> None:
-    for report, n_rows, n_explainers, size in ((one, 1, 1, 100), (several, 3, 3, 30)):
+    for report, n_rows, n_explainers, size in ((one, 1, 1, 50), (several, 3, 3, 30)):
         n = report.summary["faithfulness"]["n_model_rows"]
         most = 1 + (3 + N_RANDOM) * size
         assert 0 < n <= n_rows * n_explainers * most
@@ -253,14 +254,15 @@ class Parts(Halves):
         return replace(explanation, values=values, feature_names=tuple(X.columns))
 
 
-def test_background_is_a_sample_where_no_explainer_has_one(people: pd.DataFrame) -> None:
+def test_background_is_chosen_where_no_explainer_has_one(people: pd.DataFrame) -> None:
     model = as_predictor(lambda X: X["age"].to_numpy(), task="regression")
     table = people[["age", "noise"]]
     report = WhatIfReport(model, table, rows=[5], explainers=[Parts(model)])
-    assert_states(report.summary["faithfulness"]["note"], "background rows are a sample of the data")
+    assert_states(report.summary["faithfulness"]["note"], "background rows are chosen to be as the data are")
     own = report.summary["rows"][0]["explanations"][0]["faithfulness"]
-    sample = table.iloc[np.sort(np.random.default_rng(0).permutation(len(table))[:100])]
-    assert own["largest"] == pytest.approx(people["age"][5] - sample["age"].mean(), rel=1e-5)
+    chosen = choose_rows(table, 50, 0, None)
+    mean = chosen.weights @ table["age"].to_numpy()[chosen.rows]
+    assert own["largest"] == pytest.approx(people["age"][5] - mean, rel=1e-5)
     background = OcclusionExplainer(model, background_size=200), OcclusionExplainer(model, background_size=9)
     note = WhatIfReport(model, table, rows=[5], explainers=background).summary["faithfulness"]["note"]
     assert_states(note, "background rows are those of OcclusionExplainer 2")

@@ -1,4 +1,5 @@
 import math
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -215,3 +216,13 @@ def test_plan_prefixes_double_up_to_all(n_pairs, ends, evaluates_empty):
 def test_plan_prefixes_of_all_coalitions_are_the_plan():
     plan = CoalitionPlan(np.ones(3, dtype=bool), None, evaluates_empty=True)
     assert plan.prefixes() == [plan]
+
+
+@pytest.mark.parametrize(("n_players", "n_pairs"), [(5, 4), (5, 15), (6, 20), (7, 40), (8, 100)])
+def test_unsampled_shares_match_counts(n_players, n_pairs):
+    design = sample_pairs(n_players, n_pairs, seed=0)
+    every = Counter(min(k, n_players - k) for k in map(int.bit_count, range(1, 2**n_players - 1)))
+    chosen = Counter(design.sizes.tolist())
+    expected = [1.0 - 2 * chosen[size] / every[size] for size in design.sizes.tolist()]
+    np.testing.assert_allclose(design.unsampled_shares(), expected, atol=1e-15)
+    assert (n_pairs == count_pairs(n_players)) == (design.unsampled_shares() == 0.0).all()

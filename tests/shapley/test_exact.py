@@ -108,7 +108,7 @@ def test_exact_operator_of_no_and_one_player(d):
     values, variances, dof = ExactOperator(d).solve(CoalitionValues(full, empty, np.empty((0, 4, 2))))
     np.testing.assert_array_equal(values, (full - empty)[None][:d])
     np.testing.assert_array_equal(variances, np.zeros((d, 4, 2)))
-    assert dof == np.inf
+    np.testing.assert_array_equal(dof, np.full((d, 4, 2), np.inf))
 
 
 def test_exact_operator_matches_definition_by_game():

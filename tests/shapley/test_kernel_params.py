@@ -5,7 +5,14 @@ from hypothesis import strategies as st
 
 from agnostix.shapley import kriging
 from agnostix.shapley.coalitions import sample_pairs
-from agnostix.shapley.kriging import MAX_NORM, KernelParams, Spectrum, learn_kernel, project
+from agnostix.shapley.kriging import (
+    MAX_NORM,
+    KernelParams,
+    Spectrum,
+    learn_kernel,
+    most_likely_kernel,
+    project,
+)
 from agnostix.shapley.odd_kernel import pair_covariances
 from agnostix.shapley.pair_regression import PairRegression
 from agnostix.shapley.residual_noise import NoisePrior
@@ -35,14 +42,14 @@ def test_learn_kernel_maximizes_likelihood_on_grid():
     regression, data = PairRegression.from_coalitions(design), np.vstack([y, delta])
 
     def fits(scales):
-        return Spectrum.from_regression(regression, scales).likelihoods(data, kriging._RHOS)
+        return Spectrum.from_regression(regression, scales).likelihoods(data, kriging.RHOS)
 
     assert params.is_active
     shape = params.scales / params.gamma
     assert shape.mean() == pytest.approx(1.0)
     ours = fits(params.scales)
-    assert params.rho == kriging._RHOS[ours.argmax()]
-    for gamma in kriging._GAMMAS:
+    assert params.rho == kriging.RHOS[ours.argmax()]
+    for gamma in kriging.GAMMAS:
         assert fits(gamma * shape).max() <= ours.max() + 1e-9
         assert fits(np.full(D, gamma)).max() <= ours.max() + 1e-9
 
@@ -116,14 +123,30 @@ def test_learn_kernel_uses_max_learning_dof_pairs(monkeypatch):
     np.testing.assert_array_equal(some.scales, same.scales)
 
 
-def test_learn_kernel_spends_three_dof_over_all_games():
-    design, y, delta = games_of([1, 3])
-    assert learn_kernel(design, y, delta).lost_dof == pytest.approx(3 / 6)
-    assert learn_kernel(design, y[:, :1], delta[:1]).lost_dof == 3.0
+def test_search_uphill_ends_where_no_step_is_more_likely():
+    """On this grid, that is the best of all; from wherever it starts."""
+    design, y, delta = games_of([1, 3, 5], n_games=2)
+    data = np.vstack([y, delta])
+    best, n_informative = most_likely_kernel(design, data)
+    assert n_informative == 2
+    for gamma in kriging.GAMMAS:
+        start = kriging.Candidate(np.ones(D), 1.0, gamma, 0.0)
+        uphill, _ = most_likely_kernel(design, data, start=start)
+        assert (uphill.gamma, uphill.power, uphill.rho) == (best.gamma, best.power, best.rho)
+
+
+def test_likelihood_of_games_is_the_sum_of_each():
+    design, y, delta = games_of([1, 3, 5])
+    data, regression = np.vstack([y, delta]), PairRegression.from_coalitions(design)
+    spectrum = Spectrum.from_regression(regression, np.full(D, 0.3))
+    by_game = spectrum.likelihoods_by_game(data, kriging.RHOS)
+    np.testing.assert_allclose(by_game.sum(1), spectrum.likelihoods(data, kriging.RHOS), rtol=1e-12)
+    alone = spectrum.likelihoods_by_game(data[:, [2]], kriging.RHOS)
+    np.testing.assert_array_equal(by_game[:, [2]], alone)
 
 
 def test_kernel_params_restrict_keeps_scales_and_variance():
-    params = KernelParams(np.array([0.1, 0.0, 0.3, 0.5]), 4.0, 0.2, 1.0, 0.5, 3.0)
+    params = KernelParams(np.array([0.1, 0.0, 0.3, 0.5]), 4.0, 0.2, 1.0, NoisePrior.unknown())
     some = params.restrict(np.array([0, 2, 3]))
     np.testing.assert_array_equal(some.scales, [0.1, 0.3, 0.5])
     assert some.rho == 4.0
@@ -137,7 +160,7 @@ def test_kernel_params_restrict_keeps_scales_and_variance():
 
 
 def test_kernel_params_scales_are_read_only():
-    params = KernelParams(np.array([0.1, 0.3]), 4.0, 0.2, 1.0, 0.5, 3.0)
+    params = KernelParams(np.array([0.1, 0.3]), 4.0, 0.2, 1.0, NoisePrior.unknown())
     with pytest.raises(ValueError, match="read-only"):
         params.scales[0] = 1.0
 

@@ -127,8 +127,8 @@ def test_exact_values_of_mixed_frames_match_loop(frame, model, groups, weighted)
 
 
 def test_exact_values_with_sampled_background_match_loop():
-    explainer = KernelShapExplainer(curved, background_size=7, random_state=0).fit(ROWS)
-    exp = explainer.explain(ROWS[:2])
+    explainer = KernelShapExplainer(curved, background="sample", background_size=7, random_state=0)
+    exp = explainer.fit(ROWS).explain(ROWS[:2])
     predictions = ref.masked_predictions(lambda rows: curved(np.array(rows)), ROWS[1], explainer.background_)
     np.testing.assert_allclose(exp.values[1], ref.masked_values(predictions), rtol=0, atol=1e-13)
     assert explainer.background_.shape == (7, 5)
@@ -395,7 +395,7 @@ def test_fit_refuses_parameter_of_wrong_kind(params, facts):
     [
         ("kernel", {"auto", "pooled", "row", "none"}),
         ("link", {"identity", "logit"}),
-        ("background", {"sample", "medoids", "all"}),
+        ("background", {"representative", "sample", "medoids", "all"}),
     ],
 )
 def test_fit_refuses_unknown_option(name, allowed):

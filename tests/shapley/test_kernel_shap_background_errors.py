@@ -27,11 +27,18 @@ def two_classes(X):
 
 
 def fitted(model, seen, **params):
-    return KernelShapExplainer(model, random_state=params.pop("random_state", 0), **params).fit(seen)
+    params = {"background": "sample", "random_state": 0} | params
+    return KernelShapExplainer(model, **params).fit(seen)
 
 
 @pytest.mark.parametrize(
-    "params", [{"background": "all"}, {"background": "medoids"}, {"background_size": 30}]
+    "params",
+    [
+        {"background": "all"},
+        {"background": "medoids", "background_size": 30},
+        {"background": "representative", "background_size": 30},
+        {"background_size": 30},
+    ],
 )
 def test_coalition_std_errors_are_zero_for_all_coalitions(params):
     exp = fitted(curved, ROWS, **params).explain(ROWS[:3])
@@ -41,27 +48,26 @@ def test_coalition_std_errors_are_zero_for_all_coalitions(params):
     assert (of_background > 0).any() == ("background_size" in params)
 
 
-@pytest.mark.parametrize("background", ["all", "medoids"])
+@pytest.mark.parametrize("background", ["all", "sample", "representative"])
 @pytest.mark.parametrize("link", ["identity", "logit"])
-def test_background_std_errors_are_zero_if_not_sampled(background, link):
-    explainer = fitted(chances, ROWS[:50], background=background, budget=12, link=link, background_size=8)
+def test_background_std_errors_are_zero_for_all_rows(background, link):
+    explainer = fitted(chances, ROWS[:50], background=background, budget=12, link=link, background_size=50)
     exp = explainer.explain(ROWS[50:60])
     np.testing.assert_array_equal(exp.extras["background_std_errors"].array, 0.0)
     np.testing.assert_array_equal(exp.std_errors, exp.extras["coalition_std_errors"].array)
     assert (exp.std_errors > 0).all()
 
 
-def test_std_errors_of_one_sampled_background_row_are_unknown():
-    exp = fitted(curved, ROWS, background_size=1).explain(ROWS[:3])
+@pytest.mark.parametrize("background", ["medoids", "sample", "representative"])
+def test_std_errors_of_one_background_row_of_many_are_unknown(background):
+    exp = fitted(curved, ROWS, background=background, background_size=1).explain(ROWS[:3])
     assert np.isnan(exp.std_errors).all()
     assert np.isnan(exp.extras["base_value_std_errors"].array).all()
 
 
-@pytest.mark.parametrize("background", ["all", "medoids"])
-def test_std_errors_are_zero_for_background_of_one_row(background):
-    exp = fitted(curved, ROWS, background=background, background_size=1).explain(ROWS[:3])
-    if background == "all":
-        exp = fitted(curved, ROWS[:1], background=background).explain(ROWS[1:3])
+@pytest.mark.parametrize("background", ["all", "medoids", "sample", "representative"])
+def test_std_errors_are_zero_for_background_of_the_only_row(background):
+    exp = fitted(curved, ROWS[:1], background=background).explain(ROWS[1:3])
     np.testing.assert_array_equal(exp.std_errors, 0.0)
     assert exp.extras["background_size"] == 1
 
@@ -70,7 +76,8 @@ def test_std_errors_are_zero_for_background_of_one_row(background):
 @pytest.mark.parametrize("weighted", [False, True], ids=["alike", "weighted"])
 def test_background_std_errors_match_jackknife(link, weighted):
     weight = np.arange(1.0, 25.0) if weighted else None
-    explainer = KernelShapExplainer(chances, background_size=12, link=link, random_state=0)
+    params = {"background": "sample", "background_size": 12, "link": link, "random_state": 0}
+    explainer = KernelShapExplainer(chances, **params)
     exp = explainer.fit(ROWS[:24], None, weight).explain(ROWS[30:32])
     drawn = explainer.background_
     own = [int(np.flatnonzero((row == ROWS[:24]).all(axis=1))[0]) for row in drawn]

@@ -38,7 +38,8 @@ class Counting:
 
 
 def fitted(model, seen, **params):
-    return KernelShapExplainer(model, random_state=params.pop("random_state", 0), **params).fit(seen)
+    params = {"background": "sample", "random_state": 0} | params
+    return KernelShapExplainer(model, **params).fit(seen)
 
 
 def root_mean_square(values):
@@ -50,10 +51,10 @@ def root_mean_square(values):
     [
         (tangled, "pooled", 0.72),
         (tangled, "row", 0.91),
-        (tangled, "none", 0.56),  # without a kernel errors are cautious
+        (tangled, "none", 0.95),
         (curved, "pooled", 1.61),
         (curved, "row", 0.64),
-        (curved, "none", 0.53),
+        (curved, "none", 0.96),
     ],
 )
 def test_coalition_std_errors_match_deviation_from_exact(model, kernel, ratio):
@@ -96,7 +97,7 @@ def test_extras_shapes_and_row_selection():
         "background_std_errors": (4, 5, 3),
         "degrees_of_freedom": (4, 5, 3),
         "design_errors": (4, 5, 3),
-        "shared_errors": (4, 5, 3, 20),
+        "shared_errors": (4, 5, 3, 21),
         "base_value_std_errors": (4, 3),
         "evaluations": (4,),
         "forecast": (4,),
@@ -260,13 +261,13 @@ def test_tol_row_matches_fixed_budget_of_its_stage(kernel, tol):
         same = fitted(tangled, WIDE[20:40], budget=budget, kernel=kernel, background="all").explain(WIDE[:12])
         np.testing.assert_array_equal(exp.values[there], same.values[there])
         # Errors lean on pilot rows, which have as many coalitions as the budget.
-        np.testing.assert_allclose(exp.std_errors[there], same.std_errors[there], rtol=1e-3)
+        np.testing.assert_allclose(exp.std_errors[there], same.std_errors[there], rtol=1e-2)
     assert exp.n_model_rows < explainer.cost(WIDE[:12])
 
 
 def test_tol_uses_pooled_kernel_in_all_stages(monkeypatch):
     monkeypatch.setattr("agnostix.shapley.explainer.MAX_LEARNING_DOF", 100)
-    _, exp = at_stages("pooled", 0.003)
+    _, exp = at_stages("pooled", 0.005)
     evaluations = exp.extras["evaluations"].array
     there = evaluations == 242  # more pairs than the kernel is learned from
     same = fitted(tangled, WIDE[20:40], budget=242, kernel="pooled", background="all").explain(WIDE[:12])
@@ -276,12 +277,13 @@ def test_tol_uses_pooled_kernel_in_all_stages(monkeypatch):
     np.testing.assert_array_equal(exp.std_errors[there], same.std_errors[there])
 
 
-@pytest.mark.parametrize(("kernel", "tol"), [("pooled", 0.00095), ("row", 0.002), ("none", 0.02)])
+@pytest.mark.parametrize(("kernel", "tol"), [("pooled", 0.0013), ("row", 0.004), ("none", 0.01)])
 def test_tol_stops_rows_below_it_and_forecasts_others(kernel, tol):
     _, exp = at_stages(kernel, tol)
     of_coalitions = [exp.extras[key].array for key in ("coalition_std_errors", "degrees_of_freedom")]
-    halves = half_widths(of_coalitions[0], 1 - 0.05 / 5, of_coalitions[1])  # shared among five stages
-    errors = (halves.max(axis=1) / 1.959964 / np.ptp(exp.values, axis=1)).max(axis=1)
+    largest, dof = of_coalitions[0].max(axis=1), np.median(of_coalitions[1], axis=1)
+    halves = half_widths(largest, 1 - 0.05 / 5, dof)  # shared among five stages
+    errors = (halves / 1.959964 / np.ptp(exp.values, axis=1)).max(axis=1)
     evaluations, forecast = exp.extras["evaluations"].array, exp.extras["forecast"].array
     within = errors <= tol
     assert 0 < within.sum() < 12
@@ -335,7 +337,6 @@ def test_tol_rows_of_few_players_are_exact():
         (9, 7, 511, "row"),
         (14, 7, 514, "row"),
         (14, 7, 8194, "row"),
-        (14, 7, 8196, "none"),
         (14, 8, 516, "pooled"),
         (14, 8, 4098, "pooled"),
         (14, 8, 4100, "none"),
@@ -344,6 +345,13 @@ def test_tol_rows_of_few_players_are_exact():
 def test_kernel_auto_by_players_rows_and_budget(n_players, n_rows, budget, kernel):
     X = np.random.default_rng(0).normal(size=(n_rows, n_players))
     assert fitted(lambda X: X[:, 0], X, budget=budget, background_size=1).kernel_ == kernel
+
+
+def test_kernel_auto_is_none_for_more_pairs_than_a_row_takes(monkeypatch):
+    monkeypatch.setattr("agnostix.shapley.explainer.MAX_ROW_PAIRS", 40)
+    X = np.random.default_rng(0).normal(size=(7, 14))
+    kernels = [fitted(lambda X: X[:, 0], X, budget=budget, background_size=1).kernel_ for budget in (82, 84)]
+    assert kernels == ["row", "none"]
 
 
 @pytest.mark.parametrize("kernel", ["pooled", "row", "none"])

@@ -173,7 +173,7 @@ cases = pytest.mark.parametrize(("model", "masker", "X"), CASES.values(), ids=CA
 @cases
 @pytest.mark.parametrize("tol", [None, 0.05])
 def test_bits_of_row_ignore_other_rows(model, masker, X, tol):
-    explainer = KernelShapExplainer(model, masker=masker, tol=tol, random_state=0).fit(X[:2])
+    explainer = KernelShapExplainer(model, masker=masker, tol=tol, random_state=0, budget=200).fit(X[:2])
     exp = explainer.explain(X)
     for row in range(6):
         same_row(exp, row, explainer.explain([X[row]]))
@@ -184,7 +184,7 @@ def test_bits_of_row_ignore_other_rows(model, masker, X, tol):
 
 @cases
 def test_same_bits_for_any_n_jobs_and_working_memory(model, masker, X):
-    explainer = KernelShapExplainer(model, masker=masker, random_state=0).fit(X)
+    explainer = KernelShapExplainer(model, masker=masker, random_state=0, budget=200).fit(X)
     exp = explainer.explain(X)
     with config_context(working_memory=0):
         same(explainer.explain(X), exp)

@@ -7,7 +7,7 @@ import pytest
 from agnostix.surrogate_tree import cross_fitting
 from agnostix.surrogate_tree.cross_fitting import Candidate, CrossFitSplit, best_candidate, cross_fit
 from agnostix.surrogate_tree.growth import TreeGrowth
-from agnostix.surrogate_tree.pruning import FULL_TREE, RowScores
+from agnostix.surrogate_tree.pruning import FULL_TREE, RowScores, one_se_alpha
 from agnostix.surrogate_tree.stability import measure_stability
 from agnostix.surrogate_tree.training_rows import BootstrapQueries, NoQueries, TrainingRows
 from tests.reference import surrogate_tree as reference
@@ -164,6 +164,24 @@ def test_best_candidate_breaks_ties_by_synthetic_rows():
     assert best_candidate([one, other], ["bootstrap"] * 2, "label") == 1
     assert best_candidate([one, other], ["none", "bootstrap"], "label") == 0
     assert best_candidate([one, one, other], ["none", "bootstrap", "bootstrap"], "r2") == 0
+
+
+def test_fidelity_is_of_the_growth_that_was_selected():
+    """Also where a fold's own rows would have the others select another one."""
+    fitted, split, training = fit(example(), True)
+    chosen = [
+        one
+        for one in candidates(training)
+        if (one.synthetic, one.growth) == (fitted.synthetic, fitted.growth)
+    ]
+    observed, _, _ = split_rows(training)
+    trees = [chosen[0].hold_out(observed, {k}, np.flatnonzero(split.fold == k)) for k in range(split.n_folds)]
+    start = 0
+    for k, tree in enumerate(trees):
+        others = [one for j, one in enumerate(trees) if j != k]
+        expected = tree.outputs(one_se_alpha(tree.alphas, others))
+        np.testing.assert_array_equal(fitted.outputs[start : start + len(expected)], expected)
+        start += len(expected)
 
 
 def test_stability_compares_refitted_trees():

@@ -78,6 +78,9 @@ def test_mimic_regressor_predicts_numbers():
     assert fidelity.accuracy_model == r2_score(y, mimic.model.predict(X))
     assert fidelity.accuracy_tree == mimic.score(X, y)
     assert fidelity.accuracy_both is None
+    difference = fidelity.measures["accuracy_difference"]
+    assert difference.value == pytest.approx(fidelity.accuracy_model - fidelity.accuracy_tree)
+    assert list(fidelity.frame().index) == ["r2", "accuracy_model", "accuracy_tree", "accuracy_difference"]
 
 
 def test_mimic_of_several_outputs():
@@ -106,6 +109,20 @@ def test_fidelity_to_rows_matches_counts():
     assert fidelity.accuracy_model == np.mean(model == y)
     assert fidelity.accuracy_tree == np.mean(tree == y)
     assert fidelity.accuracy_both == np.mean((model == y) & (tree == y))
+    assert fidelity.accuracy_difference == pytest.approx(np.mean(model == y) - np.mean(tree == y))
+    frame = fidelity.frame(0.9)
+    assert list(frame.index) == [
+        "label",
+        "r2",
+        "kl",
+        "accuracy_model",
+        "accuracy_tree",
+        "accuracy_both",
+        "accuracy_difference",
+    ]
+    assert (frame["low"] <= frame["value"]).all()
+    assert (frame["value"] <= frame["high"]).all()
+    assert (frame["low"] >= fidelity.frame()["low"]).all()
     assert (fidelity.source, fidelity.n_rows, mimic.fidelity_.source) == ("new rows", 150, "cross-fitted")
     assert mimic.fidelity(X).accuracy_model is None
 

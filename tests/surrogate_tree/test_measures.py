@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import beta
 from scipy.stats import t as student
 from sklearn.metrics import r2_score
 
@@ -127,7 +128,7 @@ def test_spread_dof_is_that_of_the_kurtosis():
 @pytest.mark.parametrize(("hits", "n"), [(0, 12), (12, 12), (5, 30)])
 def test_proportion_has_no_error_of_0(hits, n):
     one = proportion(hits / n, n)
-    assert one.std_error > 0
+    assert one.std_error == pytest.approx(beta(hits + 0.5, n - hits + 0.5).std())
     low, high = one.ends()
     # Wilson's ends are where the difference to the share is 1.96 of its own errors.
     for end in (low, high):

@@ -1,4 +1,4 @@
-"""Background rows with weights, and what is known of the error of their choice."""
+"""Background rows with weights, and the error of their choice."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from agnostix.core.background.chosen import choose_rows
 from agnostix.core.background.error_map import ErrorMap, random_groups
 from agnostix.core.frames import checked_weights, constant_row, take_rows, without_index
 from agnostix.core.reproducibility import seed_of
@@ -36,6 +37,12 @@ class Background:
         own = weights[rows] / weights[rows].sum()
         errors = ErrorMap.of_draws(own, random_groups(size, rng), size / there.size)
         return cls._weighted(table, rows, weights, errors)
+
+    @classmethod
+    def representative(cls, table: Any, size: int, random_state: Any, sample_weight: Any) -> Background:
+        """Rows chosen to be as the table is together, with weights; all distinct ones if no more differ."""
+        chosen = choose_rows(table, size, random_state, sample_weight)
+        return cls(without_index(take_rows(table, chosen.rows)), chosen.weights, chosen.errors)
 
     @classmethod
     def whole(cls, table: Any, sample_weight: Any) -> Background:

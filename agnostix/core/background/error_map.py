@@ -11,13 +11,16 @@ mean and these components, whatever is computed from the means of many masks aft
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from agnostix.core.typing import Codes, Floats
 
+UNSEEN_DOF = 2.0
+"""Degrees of freedom of components that are all 0, which tell little of what was not seen."""
 N_GROUPS = 20
 """Groups of the jackknife, if there are so many background rows."""
 
@@ -27,7 +30,7 @@ class BackgroundError:
     """Errors of values (n_features, ...) that come from the choice of the background rows."""
 
     components: Floats  # (n_features, n_shared, ...): the errors' covariances are their dot products
-    degrees_of_freedom: Floats  # (n_features,), infinite where the value has no such error
+    degrees_of_freedom: Floats  # shaped as values, infinite where the value has no such error
 
     @property
     def variances(self) -> Floats:
@@ -40,7 +43,11 @@ class ErrorMap:
     """Linear functionals of what background rows contribute, and how they tell the error of a value."""
 
     functionals: Floats  # (n_background, n_components); no columns where there is no error
-    degrees_of_freedom: float  # of Student's distribution; infinite without an error
+    degrees_of_freedom: float  # of Student's distribution, at most; infinite without an error
+    is_chosen: bool = False  # components are each row's, of sizes that differ, and not those of equal groups
+    relative: float = 0.0  # variance of a mean, relative to that of what single rows contribute
+    of_features: Floats | None = None  # (n_features,), by how much variances are smaller; None: not at all
+    of_columns: Floats | None = None  # (n_columns,), of values that depend on a column alone; None: the same
 
     @classmethod
     def none(cls, n_background: int) -> ErrorMap:
@@ -64,24 +71,68 @@ class ErrorMap:
         others = np.array([np.delete(of_group, group).sum() for group in range(n_groups)])
         apart = weights[:, None] * (belongs / of_group - 1.0)
         factors = np.sqrt((1.0 - share_drawn) / others) * of_group
-        return cls(apart * factors, n_groups - 1.0)
+        relative = (1.0 - share_drawn) * float(weights @ weights)
+        return cls(apart * factors, n_groups - 1.0, relative=relative)
 
     @property
     def n_components(self) -> int:
         """Functionals that are kept of each mask, besides the mean."""
         return int(self.functionals.shape[1])
 
-    def error(self, components: Floats, features: Codes | None = None) -> BackgroundError:
+    def alone(self, columns: Sequence[Sequence[int]]) -> ErrorMap:
+        """The map of values of features that each depend on these columns alone, as those of occlusion do."""
+        if self.of_columns is None or not columns:
+            return self
+        factors = np.array([self.of_columns[list(members)].max() for members in columns])
+        return replace(self, of_features=factors, of_columns=None)
+
+    def error(self, components: Floats, typical: Floats | None = None) -> BackgroundError:
         """Errors of the values of some features, from their components (n_features, n_components, ...).
 
-        `features` are their numbers; None for values that depend on all, such as the mean prediction.
+        `typical` is the variance, shaped as values, of what single rows contribute to the feature's values
+        anywhere in the table. It counts as one degree of freedom beside those of the components (as in
+        Smyth, 2004, https://doi.org/10.2202/1544-6115.1027): where no background row has made a difference,
+        others may. One more component has it.
         """
-        return BackgroundError(components, np.full(len(components), self.degrees_of_freedom))
+        if self.of_features is not None:
+            factors = self.of_features.reshape(-1, *[1] * (components.ndim - 2))
+            components = components * np.sqrt(factors)[:, None]
+            typical = None if typical is None else typical * factors
+        shape = (components.shape[0], *components.shape[2:])
+        dof = np.full(shape, self.degrees_of_freedom)
+        if self.is_chosen:
+            dof = _moment_dof(components, self.degrees_of_freedom)
+        if typical is None or not self.n_components:
+            return BackgroundError(components, dof)
+        unseen = (components == 0.0).all(axis=1)
+        dof = np.where(unseen, np.minimum(dof, UNSEEN_DOF), dof)
+        leans = unseen | self.is_chosen  # of rows drawn at random, those with a difference tell enough
+        share = np.where(leans, 1.0 / (dof + 1.0), 0.0)
+        floor = np.sqrt(self.relative * typical * share)
+        joined = np.concatenate([components * np.sqrt(1.0 - share)[:, None], floor[:, None]], axis=1)
+        is_exact = unseen & (typical == 0.0)
+        return BackgroundError(joined, np.where(is_exact, np.inf, dof + leans))
 
     def of_means(self, predictions: Any) -> Floats:
         """Components (n_components, n_outputs) of the mean of predictions (n_background, n_outputs)."""
         centered = predictions - predictions[:1]
         return np.asarray(self.functionals.T @ centered)
+
+
+def _moment_dof(components: Floats, most: float) -> Floats:
+    """Degrees of freedom of sums of squares of components (n, n_components, ...), by their fourth powers.
+
+    A few large components tell less of the variance than many of one size: 2 S2**2 / (S4 - S2**2 / n).
+    """
+    n = components.shape[1]
+    largest = np.abs(components).max(axis=1)
+    scaled = np.divide(
+        components, largest[:, None], out=np.zeros_like(components), where=largest[:, None] > 0
+    )
+    two, four = sum_of_squares(scaled, 1), sum_of_squares(np.square(scaled), 1)
+    known = four > two**2 / n * (1.0 + 1e-12)
+    dof = np.divide(2.0 * two**2, four - two**2 / n, out=np.full(two.shape, most), where=known)
+    return np.asarray(np.clip(np.where(two > 0, dof, most), 1.0, most))
 
 
 def sum_of_squares(components: Floats, axis: int) -> Floats:

@@ -6,27 +6,27 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from agnostix.core.background import Background, ErrorMap
+from agnostix.core.background import BACKGROUND_SIZE, Background, ErrorMap, Probes, choose_background
 from agnostix.core.base.attribution import AttributionExplainer
-from agnostix.core.frames import as_table
+from agnostix.core.base.explainer import OutputSelection
+from agnostix.core.frames import as_table, build_table, column_values, take_rows, without_index
 from agnostix.core.masking import MaskedRows, MaskerConstraint, TabularMasker, read_rows
 from agnostix.core.models import Predictor, is_fitted
 from agnostix.core.row_order import check_row_order
+from agnostix.core.typing import Floats
 from agnostix.exceptions import DataError
 
 _N_TRIAL_ROWS = 2
 """Rows on which a model is tried where a masker has no background."""
 _N_OTHER_ROWS = 4
 """Rows that show whether predictions are independent, where the background is a single row."""
-_BACKGROUND_SIZE = 100
-"""Background rows that are sampled where a method does not choose them."""
 
 
 class BackgroundExplainer(AttributionExplainer):
     """Base of the explainers that predict rows with some features hidden.
 
-    A subclass with parameters of its own has an `__init__`. Other background rows than a
-    sample are chosen in `_choose_background`; more is learned in a `fit`, which starts with
+    A subclass with parameters of its own has an `__init__`, such as `background` and
+    `background_size`. Rows are chosen in `_choose_background`; more is learned in a `fit`, which starts with
     `_begin_fit` and `_learn_background`.
 
     Parameters
@@ -86,8 +86,10 @@ class BackgroundExplainer(AttributionExplainer):
         return self
 
     def _choose_background(self, table: Any, sample_weight: Any) -> Background:
-        """Background rows of a table: by default a sample of 100."""
-        return Background.sample(table, _BACKGROUND_SIZE, self._seed, sample_weight)
+        """Background rows of a table, by `background` and `background_size` where a method has them."""
+        how = getattr(self, "background", "representative")
+        size = getattr(self, "background_size", BACKGROUND_SIZE)
+        return choose_background(how, table, size, self._seed, sample_weight)
 
     def _choose_masker(self, X: Any, sample_weight: Any) -> Any:
         """What hides parts of rows that are no tables; None for tables."""
@@ -118,7 +120,46 @@ class BackgroundExplainer(AttributionExplainer):
         self.features_ = rows.features
         self._same_features = self._masker.same_features
         self._predict_background(predictor, rows.unmasked)
+        self._typical = self._probe(rows, sample_weight) if masker is None else None
         return rows
+
+    def _probe(self, rows: MaskedRows, sample_weight: Any) -> Floats | None:
+        """Variance (n_features, n_outputs) of what one row's values of a feature do to predictions of others.
+
+        Rows of the table get a feature of other rows, whether or not these are background rows. None where
+        the background is all there is.
+        """
+        if not self._errors.n_components:
+            return None
+        table = rows.unmasked
+        probes = Probes.draw(table, self.features_.columns, self._seed, sample_weight)
+        first = take_rows(table, probes.rows)
+        before = self._predict(first)
+        typical = []
+        for positions, others, weights in zip(
+            self.features_.columns, probes.others, probes.weights, strict=True
+        ):
+            second = take_rows(table, others)
+            mixed = {
+                place: column_values(second if place in positions else first, place)
+                for place in range(table.shape[1])
+            }
+            after = self._predict(build_table(without_index(first), mixed))
+            typical.append(0.5 * weights @ np.square(after - before))
+        self._n_trial_rows += len(before) * (1 + len(typical))
+        return np.stack(typical)
+
+    @property
+    def _slope(self) -> Any:
+        """By how much explained units change with an output (n_outputs,), about the mean prediction."""
+        return 1.0
+
+    def _typical_of(self, predictions: Floats, selection: OutputSelection) -> Floats | None:
+        """The same of the selected outputs, (n_features, n_rows, n_selected)."""
+        if self._typical is None:
+            return None
+        of_all = np.broadcast_to(self._typical * self._slope**2, (len(predictions), *self._typical.shape))
+        return np.moveaxis(selection.pick(of_all, predictions), 0, 1)
 
     def _predict_background(self, predictor: Predictor, rows: Any) -> None:
         """Try the model on the background, which gives the base values; without one on a few rows."""
@@ -128,6 +169,7 @@ class BackgroundExplainer(AttributionExplainer):
         others = rows[:_N_OTHER_ROWS]
         predictions = self._try_model(predictor, trial_rows, remember=is_known, others=others)
         self._background_predictions = predictions if is_known else None
+        self.background_weights_: Any = self._masker.weights if is_known else None
         self.base_values_: Any = self._masker.weights @ predictions if is_known else None
 
     def _check_no_groups(self) -> None:

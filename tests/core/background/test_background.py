@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from agnostix.core.background import Background, ErrorMap, errors_of_fills
+from agnostix.core.background import Background, ErrorMap, choose_rows, errors_of_fills
 from agnostix.exceptions import DataError
 from tests.core.tables import FORMS, forms
 from tests.messages import refuses
@@ -178,3 +178,36 @@ def test_error_of_fills_is_that_of_draws_from_endless_others():
 def test_groups_that_hold_nearly_all_weight_have_finite_errors():
     errors = ErrorMap.of_draws(np.array([1.0 - 2e-17, 1e-17, 1e-17]), np.arange(3))
     assert np.isfinite(errors.functionals).all()
+
+
+def test_what_no_background_row_has_leans_on_what_is_typical():
+    errors = Background.sample(TABLE, 9, 0, None).errors
+    components = np.zeros((2, 9, 1))
+    components[1] = errors.of_means(np.sin(TABLE[:9, :1]))
+    error = errors.error(components, np.array([[3.0], [3.0]]))
+    relative = (1.0 - 9 / 20) / 9
+    np.testing.assert_allclose(error.variances, [[3.0 * relative / 3.0], [np.square(components[1]).sum()]])
+    np.testing.assert_array_equal(error.degrees_of_freedom, [[3.0], [8.0]])
+    assert error.components.shape == (2, 10, 1)
+
+
+def test_what_changes_nothing_anywhere_is_exact():
+    for errors in (Background.sample(TABLE, 9, 0, None).errors, choose_rows(TABLE, 9, 0, None).errors):
+        error = errors.error(np.zeros((1, 9, 1)), np.zeros((1, 1)))
+        np.testing.assert_array_equal(error.variances, 0.0)
+        np.testing.assert_array_equal(error.degrees_of_freedom, np.inf)
+
+
+def test_chosen_rows_lean_by_one_degree_of_freedom():
+    errors = choose_rows(np.random.default_rng(0).normal(size=(90, 2)), 9, 0, None).errors
+    components = np.random.default_rng(1).normal(size=(1, 9, 40))
+    alone, leaning = errors.error(components), errors.error(components, np.full((1, 40), 2.0))
+    dof = alone.degrees_of_freedom
+    expected = (dof * alone.variances + 2.0 * errors.relative) / (dof + 1.0)
+    np.testing.assert_allclose(leaning.variances, expected, rtol=1e-12)
+    np.testing.assert_allclose(leaning.degrees_of_freedom, dof + 1.0)
+    normal = errors.error(np.random.default_rng(1).normal(size=(1, 9, 4000)))
+    assert 5.0 < np.median(normal.degrees_of_freedom) <= 8.0
+    one = np.zeros((1, 9, 1))
+    one[:, 3] = 7.0
+    np.testing.assert_allclose(errors.error(one).degrees_of_freedom, 2.0 / (1.0 - 1.0 / 9.0))

@@ -5,6 +5,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils import get_tags
 
+from agnostix.core.background import choose_rows
 from agnostix.core.base import Attribution, AttributionExplainer, BackgroundExplainer
 from agnostix.core.evaluate import MeanAndVariance, mask_cost
 from agnostix.core.row_sources import MaskedRowSource
@@ -46,9 +47,12 @@ class LeastSpread(BackgroundExplainer):
         return len(rows) * mask_cost(self._masker, self._masks())
 
 
-def test_background_is_sample_of_hundred_rows_by_default():
+def test_background_is_fifty_chosen_rows_by_default():
     explainer = LeastSpread(THREE, random_state=0).fit(X)
-    assert explainer.background_.shape == (100, 4)
+    assert explainer.background_.shape == (50, 4)
+    chosen = choose_rows(X, 50, 0, None)
+    np.testing.assert_array_equal(explainer.background_, X[chosen.rows])
+    np.testing.assert_array_equal(explainer._masker.weights, chosen.weights)
     again = LeastSpread(THREE, random_state=0).fit(X)
     np.testing.assert_array_equal(explainer.background_, again.background_)
     assert LeastSpread(THREE).fit(X[:30]).background_.shape == (30, 4)

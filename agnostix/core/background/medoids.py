@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from sklearn.cluster import KMeans
 
-from agnostix.core.background import Background
+from agnostix.core.background.background import Background
+from agnostix.core.background.chosen import error_of_rows
 from agnostix.core.frames import checked_weights, columns, kind_of, take_rows, to_codes, to_numbers
 from agnostix.core.typing import Floats
 
@@ -18,7 +20,7 @@ _MAX_ROWS = 5_000
 def medoids(table: Any, size: int, seed: int, sample_weight: Any) -> Background:
     """The row nearest to the center of each of `size` clusters, weighted by the cluster.
 
-    A choice rather than a sample, so it has no standard error. At most 5,000 rows are clustered.
+    At most 5,000 rows are clustered.
     """
     weights = checked_weights(sample_weight, table.shape[0])
     order = np.random.default_rng([seed, 3]).permutation(np.flatnonzero(weights))
@@ -31,7 +33,9 @@ def medoids(table: Any, size: int, seed: int, sample_weight: Any) -> Background:
     size_of = np.bincount(clusters.labels_, weights, clusters.n_clusters)
     total = np.zeros(table.shape[0])
     total[rows[medoid]] = np.bincount(which, size_of, medoid.size)
-    return Background.whole(table, total)
+    background = Background.whole(table, total)
+    chosen = np.flatnonzero(total)
+    return replace(background, errors=error_of_rows(table, chosen, background.weights, seed, sample_weight))
 
 
 def _points(table: Any) -> Floats:

@@ -1,0 +1,149 @@
+"""Rows that stand for a table: chosen, weighted, and with the error that is left."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from agnostix.core.background.coordinates import ColumnValues, read_columns
+from agnostix.core.background.error_map import ErrorMap
+from agnostix.core.background.herding import herd, kernel_weights
+from agnostix.core.background.kernel import TableKernel
+from agnostix.core.background.kriging import kriging_map
+from agnostix.core.background.rare import RarePart, rare_parts
+from agnostix.core.features import first_of_each, keys_of
+from agnostix.core.frames import checked_weights
+from agnostix.core.reproducibility import one_blas_thread, own_order, seed_of
+from agnostix.core.typing import Codes, Floats
+
+MOST_CANDIDATES = 1_000
+"""Rows of a large table that are candidates; and some of each rare part besides."""
+CANDIDATES_OF_PART = 8
+
+
+@dataclass(frozen=True)
+class ChosenRows:
+    """Places (n_chosen,) of rows in a table, ascending, their weights, and the error of means over them."""
+
+    rows: Codes
+    weights: Floats
+    errors: ErrorMap
+
+
+@one_blas_thread
+def choose_rows(table: Any, n_chosen: int, random_state: Any, sample_weight: Any) -> ChosenRows:
+    """At most n_chosen distinct rows that stand for a table; all of them, without error, if no more differ.
+
+    The same for any order of the rows. The seed draws candidates where there are more than a thousand.
+    """
+    weights = checked_weights(sample_weight, table.shape[0])
+    values, places, weights = _distinct_rows(read_columns(table), weights / weights.sum())
+    if places.size <= n_chosen:
+        return _in_order(places, weights, ErrorMap.none(places.size))
+    rng = np.random.default_rng([abs(seed_of(random_state)), _STREAM])
+    kernel = TableKernel.from_columns(values, weights, rng)
+    parts = rare_parts(values, weights, n_chosen)
+    candidates = _candidates(weights.size, parts, rng)
+    matrix = kernel.of_rows(candidates) + _of_parts(parts, candidates)
+    chosen = herd(matrix, parts, candidates, n_chosen)
+    of_means = kernel.of_means(candidates[chosen])
+    own = kernel_weights(matrix[np.ix_(chosen, chosen)] + of_means)
+    chosen, own = candidates[chosen[own > 0.0]], own[own > 0.0]
+    order = np.argsort(places[chosen])
+    chosen, own = chosen[order], own[order]
+    return ChosenRows(places[chosen], own, kriging_map(kernel, chosen, own, len(values), rng))
+
+
+N_PROBES = 128
+"""Rows that show what the values of a feature may do anywhere in the table."""
+
+
+@dataclass(frozen=True)
+class Probes:
+    """Rows of a table, and for each feature others whose values they get: the same for any order of rows."""
+
+    rows: Codes  # (n_probes,)
+    others: Codes  # (n_features, n_probes)
+    weights: Floats  # (n_features, n_probes), of means over the table
+
+    @classmethod
+    def draw(
+        cls, table: Any, features: Sequence[Sequence[int]], random_state: Any, sample_weight: Any
+    ) -> Probes:
+        """Half of the others by weight, half so that each value of the feature is as likely as any other."""
+        of_table = checked_weights(sample_weight, table.shape[0])
+        keys = [one.key for one in read_columns(table)]
+        order = own_order(keys)
+        order = order[of_table[order] > 0.0]
+        shares = of_table[order] / of_table[order].sum()
+        codes = np.column_stack([np.unique(key[order], return_inverse=True)[1].ravel() for key in keys])
+        rng = np.random.default_rng([abs(seed_of(random_state)), _STREAM, 1])
+        rows = order[rng.choice(order.size, N_PROBES, p=shares)]
+        others, weights = [], []
+        for columns in features:
+            _, kind = first_of_each(keys_of(codes[:, list(columns)]).sum(axis=1))
+            of_kind = np.bincount(kind, shares)
+            lean = 0.5 + 0.5 / (of_kind.size * of_kind[kind])
+            drawn = rng.choice(order.size, N_PROBES, p=shares * lean / (shares @ lean))
+            others.append(order[drawn])
+            weights.append(1.0 / lean[drawn])
+        own = np.array(weights)
+        return cls(rows, np.array(others), own / own.sum(axis=1, keepdims=True))
+
+
+@one_blas_thread
+def error_of_rows(
+    table: Any, rows: Codes, weights: Floats, random_state: Any, sample_weight: Any
+) -> ErrorMap:
+    """Error map of rows (n,) of a table that were chosen in another way, with weights (n,)."""
+    of_table = checked_weights(sample_weight, table.shape[0])
+    there = np.flatnonzero(of_table)
+    values = [one.take(there) for one in read_columns(table)]
+    rng = np.random.default_rng([abs(seed_of(random_state)), _STREAM])
+    kernel = TableKernel.from_columns(values, of_table[there] / of_table[there].sum(), rng)
+    return kriging_map(kernel, np.searchsorted(there, rows), weights, len(values), rng)
+
+
+_STREAM = 7
+"""Apart from the streams that draw other things of the same seed."""
+
+
+def _distinct_rows(values: list[ColumnValues], weights: Floats) -> tuple[list[ColumnValues], Codes, Floats]:
+    """Columns of distinct rows with weight, in an order of their own; places in the table, and weights."""
+    keys = [one.key for one in values]
+    there = own_order(keys)
+    there = there[weights[there] > 0.0]
+    codes = np.column_stack([np.unique(key, return_inverse=True)[1].ravel() for key in keys])
+    first, which = first_of_each(keys_of(codes[there]).sum(axis=1))
+    places = there[first]
+    of_each = np.asarray(np.bincount(which, weights[there], first.size), dtype=float)
+    return [one.take(places) for one in values], places, of_each
+
+
+def _in_order(places: Codes, weights: Floats, errors: ErrorMap) -> ChosenRows:
+    order = np.argsort(places)
+    return ChosenRows(places[order], weights[order], errors)
+
+
+def _candidates(n_rows: int, parts: list[RarePart], rng: np.random.Generator) -> Codes:
+    """Rows to choose from, (n_candidates,) ascending: all, or random ones and some of each rare part."""
+    if n_rows <= MOST_CANDIDATES:
+        return np.arange(n_rows)
+    drawn = [rng.choice(n_rows, MOST_CANDIDATES, replace=False)]
+    for part in parts:
+        members = np.flatnonzero(part.members)
+        drawn.append(rng.choice(members, min(members.size, CANDIDATES_OF_PART), replace=False))
+    return np.unique(np.concatenate(drawn))
+
+
+def _of_parts(parts: list[RarePart], rows: Codes) -> Floats:
+    """Kernel (n, n) of whether rows are in the same rare parts, so that the weights of these are right."""
+    if not parts:
+        return np.zeros((rows.size, rows.size))
+    members = np.column_stack([part.members[rows] for part in parts])
+    shares = np.array([part.proportion for part in parts])
+    matrix = (members - shares) / np.sqrt(shares * (1.0 - shares))
+    return np.asarray(matrix @ matrix.T)

@@ -1,0 +1,231 @@
+"""How much each sample moves what a surrogate says: standard errors, their freedom, and left-out residuals.
+
+With D the centered design (n_features, n_samples), W the weights, A = D W D' + ridge I and residuals e,
+sample i moves the coefficients by A^-1 D_i w_i e_i to first order, and has the leverage
+h_i = w_i (1 / sum(w) + D_i' A^-1 D_i). A fit without it errs by e_i / (1 - h_i) on it, which is exact (PRESS:
+Allen, 1974, https://doi.org/10.1080/00401706.1974.10489157). Standard errors are the spread of sums over
+independent blocks, or over single samples, where e_i / sqrt(1 - h_i) makes up for the fit (HC2: MacKinnon and
+White, 1985, https://doi.org/10.1016/0304-4076(85)90158-7). Degrees of freedom are those of Satterthwaite: few
+samples in a bin, or few that carry the residuals, know less.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+
+from agnostix.core.designs import standard_error
+from agnostix.core.typing import Bools, Codes, Floats
+from agnostix.lime.weighted_regression import WeightedRegression
+
+N_COMPONENTS = 16
+"""Components of the error that rows share."""
+LEAST_GROUPS = 4
+"""Whole arrays whose spread is an error; with fewer, samples are taken as independent, which they exceed."""
+LEAST_CARRIERS = 2.5
+"""Samples, the row among them, that must carry the squared residuals: it is not one alone, or two."""
+_ROUNDING = 1e-11
+"""Residuals below it, relative to the predictions' range, are rounding."""
+_LEAST = 1e-8
+"""Least 1 - h."""
+
+
+class Spread(NamedTuple):
+    """Standard errors and degrees of freedom (...), and components (..., N_COMPONENTS) of the errors."""
+
+    errors: Floats
+    dof: Floats
+    components: Floats
+
+
+class LinearInfluences:
+    """Influences of samples on a linear fit to some features.
+
+    Attributes
+    ----------
+    moves : (n_features + 2, n_samples)
+        Change of the coefficients, of the prediction for the row, and of that for a design of 0, by weighted
+        residual.
+    leverages : (n_samples,)
+    """
+
+    def __init__(self, regression: WeightedRegression, features: Codes, ridge: float) -> None:
+        n, mean = features.size, 1.0 / regression.total_weight
+        base = np.broadcast_to(-np.asarray(regression.origin), regression.design_mean.shape)
+        distances = (np.stack([regression.row_design, base]) - regression.design_mean)[:, features]
+        factors = regression.solve(features, ridge, np.eye(n))
+        self._factors = np.concatenate([factors, distances @ factors])
+        self._features, self._regression = features, regression
+        self.moves = self._of(regression.design)
+        # One product with the design is most of the work.
+        design = regression.design if n == regression.design.shape[0] else regression.design[features]
+        squares = np.einsum("fn,fn->n", design, self.moves[:n])
+        squares -= regression.design_mean[features] @ self.moves[:n]
+        self.leverages = regression.weights * (mean + squares)
+        self._left = np.maximum(1.0 - self.leverages, _LEAST)[:, None]
+
+    def _of(self, design: Floats) -> Floats:
+        """Moves (n_features + 2, n_samples) of a design (n_all_features, n_samples)."""
+        one, features = self._regression, self._features
+        moves = self._factors @ (design if features.size == design.shape[0] else design[features])
+        moves -= (self._factors @ one.design_mean[features])[:, None]
+        moves[features.size :] += 1.0 / one.total_weight
+        return moves
+
+    def spread(self, residuals: Floats) -> Spread:
+        """Of the moved numbers (n_features + 2, n_columns), from residuals (n_samples, n_columns)."""
+        one, n = self._regression, self._regression.n_samples
+        with np.errstate(over="ignore", invalid="ignore"):  # `explain` refuses predictions of such a size
+            weighted = one.weights[:, None] * residuals / np.sqrt(self._left)
+            dof, variance = _freedom_of_moves(self.moves, weighted, one.weights)
+            if one.is_independent:
+                parts = _grouped_products(self.moves, weighted)
+                errors, most = np.sqrt(variance * n / (n - 1.0)), max(n - self._features.size - 1.0, 1.0)
+            else:
+                parts, most = self._block_parts(weighted)
+                errors = standard_error(parts, one.n_blocks)
+                parts = parts[-(int(most) + 1) :]
+        return Spread(errors, np.clip(dof, 1.0, most), components_of_parts(parts, errors))
+
+    def _block_parts(self, weighted: Floats) -> tuple[Floats, float]:
+        """Sums (n, n_features + 2, n_columns) of blocks, and of arrays; their degrees of freedom."""
+        one, points = self._regression, self._regression.points
+        sums = _block_products(self.moves, weighted, one.n_blocks)
+        if points is None or not points.is_cut:
+            return sums, one.n_blocks - 1.0
+        own = _block_products(self._of(one.own_part), points.additive_part(weighted), one.n_blocks)
+        parts = np.sqrt(points.inflation) * (sums - own)
+        if points.n_arrays:
+            arrays = sums.reshape(points.n_arrays, -1, *sums.shape[1:]).sum(axis=1)
+            parts = np.concatenate([parts, arrays])
+        return parts, float(points.degrees_of_freedom)
+
+    def leave_out(self, residuals: Floats) -> Floats:
+        """Residuals (n_samples, n_columns) of fits without the sample."""
+        return residuals / self._left
+
+
+def spread_of_sums(regression: WeightedRegression, influences: Floats) -> tuple[Floats, Floats]:
+    """Standard errors and degrees of freedom (n_columns,) of sums of influences (n_samples, n_columns)."""
+    n = influences.shape[0]
+    squares = influences**2
+    dof = _freedom(squares.sum(axis=0), (squares**2).sum(axis=0), float(n))
+    if regression.is_independent:
+        errors, most = np.sqrt(squares.sum(axis=0) * n / (n - 1.0)), n - 1.0
+    else:
+        points = regression.points
+        if points is not None and points.n_arrays:  # all that arrays balance is in their spread
+            sums = influences.reshape(points.n_draws, -1, influences.shape[1]).sum(axis=1)
+        else:
+            sums = regression.block_sums(influences)
+        errors, most = spread_of_parts(sums), len(sums) - 1.0
+    return errors, np.clip(dof, 1.0, most)
+
+
+def spread_of_parts(parts: Floats) -> Floats:
+    """Standard error (...) of a sum of independent parts (n_parts, ...)."""
+    n_parts = parts.shape[0]
+    with np.errstate(over="ignore"):  # `explain` refuses predictions of such a size
+        return np.sqrt(n_parts / (n_parts - 1.0) * np.square(parts - parts.mean(axis=0)).sum(axis=0))
+
+
+def components_of_parts(parts: Floats, errors: Floats, centered: bool = False) -> Floats:
+    """Components (..., N_COMPONENTS) of errors (...) along independent parts (n_parts, ...) of their sum."""
+    parts = parts if centered else parts - parts.mean(axis=0)
+    if parts.shape[0] > N_COMPONENTS:
+        starts = np.arange(N_COMPONENTS) * parts.shape[0] // N_COMPONENTS
+        parts = np.add.reduceat(parts, starts, axis=0)
+    length = np.sqrt(np.square(parts).sum(axis=0))
+    ratio = np.divide(errors, length, out=np.zeros_like(length), where=length > 0)
+    whole = np.zeros((*errors.shape, N_COMPONENTS))
+    whole[..., : parts.shape[0]] = np.moveaxis(parts * ratio, 0, -1)
+    return whole
+
+
+def sample_groups(regression: WeightedRegression, n_groups: int, exactly: bool = False) -> Codes:
+    """First samples of groups that do not depend on each other: whole arrays, n_groups of them at most."""
+    n, unit = regression.n_samples, regression.unit
+    if n // unit < (n_groups if exactly else LEAST_GROUPS):
+        unit = 1
+    n_units = n // unit
+    n_groups = min(n_groups, n_units)
+    return np.arange(n_groups) * n_units // n_groups * unit
+
+
+def carriers(regression: WeightedRegression, residuals: Floats, row_residuals: Floats) -> Floats:
+    """Samples (n_outputs,) that carry the squared residuals, the row counted as one; infinite if all are 0.
+
+    Kish's effective number of w e^2: 1 where only the row has a residual.
+    """
+    size = np.abs(regression.targets).max(axis=0, initial=0.0) + 1e-3 * np.abs(regression.row_predictions)
+    there = np.where(np.abs(residuals) > _ROUNDING * size, residuals, 0.0)
+    at_row = np.where(np.abs(row_residuals) > _ROUNDING * size, row_residuals, 0.0)
+    shares = np.vstack([regression.weights[:, None] * there**2, regression.row_weight * at_row[None] ** 2])
+    largest = shares.max(axis=0)
+    shares = np.divide(shares, largest, out=np.zeros_like(shares), where=largest > 0)
+    squares = np.square(shares).sum(axis=0)
+    return np.divide(shares.sum(axis=0) ** 2, squares, out=np.full(squares.shape, np.inf), where=squares > 0)
+
+
+def is_determined(regression: WeightedRegression, residuals: Floats, row_residuals: Floats) -> Bools:
+    """Outputs (n_outputs,) whose residuals are not those of the row, or of one sample, alone."""
+    return carriers(regression, residuals, row_residuals) >= LEAST_CARRIERS
+
+
+def r2_score(regression: WeightedRegression, left_out: Floats) -> tuple[Floats, Floats, Floats]:
+    """Weighted R2 of left-out residuals, its error and degrees of freedom; 1 for constant predictions."""
+    weights, varies = regression.weights, regression.total_squares > 0
+    deviations = regression.targets - regression.target_mean
+    if regression.n_blocks:
+        deviations = deviations / np.maximum(1.0 - weights / regression.total_weight, _LEAST)[:, None]
+    with np.errstate(over="ignore", invalid="ignore"):  # `explain` refuses predictions of such a size
+        squares = deviations**2
+        total = np.where(varies, weights @ squares, 1.0)
+        lost = left_out**2
+        r2 = np.where(varies, 1.0 - weights @ lost / total, 1.0)
+        if not regression.n_blocks:
+            return r2, np.zeros_like(r2), np.full_like(r2, np.inf)
+        influences = weights[:, None] * (lost - (1.0 - r2) * squares) / total
+        errors, dof = spread_of_sums(regression, influences)
+        errors = np.maximum(errors, (1.0 - r2) / regression.n_samples)  # what one sample can make of it
+    return r2, np.where(varies, errors, 0.0), dof
+
+
+def _freedom_of_moves(moves: Floats, weighted: Floats, weights: Floats) -> tuple[Floats, Floats]:
+    """Degrees of freedom of moves @ weighted residuals, and its variance over single samples."""
+    squares = moves * moves
+    squared, weight = weighted**2, weights**2
+    both = squares @ np.column_stack([squared, weight])
+    np.multiply(squares, squares, out=squares)
+    fourth = squares @ np.column_stack([squared**2, weight**2])
+    n_moved = np.divide(
+        both[:, -1:] ** 2, fourth[:, -1:], out=np.ones((len(moves), 1)), where=fourth[:, -1:] > 0
+    )
+    return _freedom(both[:, :-1], fourth[:, :-1], n_moved), both[:, :-1]
+
+
+def _freedom(second: Floats, fourth: Floats, n_moved: Floats | float) -> Floats:
+    """Degrees of freedom of a variance with sums of squares and of fourth powers, over n_moved samples.
+
+    2 / (kurtosis - 1) a sample, as the variance of a variance has it: n for normal residuals, twice the
+    number of samples where a few carry all.
+    """
+    share = np.divide(fourth, second**2, out=np.zeros(np.shape(second)), where=second > 0)
+    excess = np.maximum(share - 1.0 / n_moved, 1e-12)
+    return np.minimum(2.0 / excess, np.maximum(n_moved - 1.0, 1.0))
+
+
+def _block_products(moves: Floats, residuals: Floats, n_blocks: int) -> Floats:
+    """Products (n_blocks, m, n_columns) of moves (m, n) and residuals (n, n_columns) of each block."""
+    m, size = moves.shape[0], moves.shape[1] // n_blocks
+    return moves.reshape(m, n_blocks, size).transpose(1, 0, 2) @ residuals.reshape(n_blocks, size, -1)
+
+
+def _grouped_products(moves: Floats, residuals: Floats) -> Floats:
+    """The same of N_COMPONENTS groups, or one for each sample if there are fewer."""
+    n = moves.shape[1]
+    n_groups = min(N_COMPONENTS, n)
+    ends = np.arange(n_groups + 1) * n // n_groups
+    return np.stack([moves[:, a:b] @ residuals[a:b] for a, b in pairwise(ends)])

@@ -1,0 +1,192 @@
+"""Fits of surrogates near rows, as arrays, and how one of them is put together output by output."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from agnostix.core.typing import Bools, Codes, Floats
+from agnostix.lime.influences import N_COMPONENTS, Spread, is_determined, r2_score
+from agnostix.lime.weighted_regression import WeightedRegression
+
+FILLS: dict[str, Any] = {
+    "coefficients": 0.0,
+    "std_errors": 0.0,
+    "dof": np.inf,
+    "is_unused": False,
+    "shared": 0.0,
+    "selected": False,
+    "row_design": 1.0,
+}
+"""Fields with an axis of features, and what a feature has that is not in the regression."""
+
+
+class LocalFits(NamedTuple):
+    """Surrogates near rows, in model output units; a single fit lacks the first axis.
+
+    Attributes
+    ----------
+    coefficients, std_errors, dof : (n_rows, n_features, n_outputs)
+        Errors are those of the draws, for the selected features; with their degrees of freedom.
+    is_unused : bool (n_rows, n_features, n_outputs)
+        Features that no fit used: the interval is that of the rule of three.
+    shared : (n_rows, n_features, n_outputs, n_components)
+        Components of the errors, which rows share.
+    row_design : (n_rows, n_features)
+        Design of the explained rows: coefficient times design is the contribution.
+    predictions : (n_rows, n_outputs)
+        The model's own predictions for the rows.
+    surrogate_outputs, surrogate_std_errors : (n_rows, n_outputs)
+        The surrogate's predictions for the rows.
+    base_std_errors, output_dof : (n_rows, n_outputs)
+        Errors of the surrogate at the base, and degrees of freedom of both.
+    r2, r2_std_errors, r2_dof : (n_rows, n_outputs)
+        Weighted, of predictions for samples that were left out.
+    is_determined : bool (n_rows, n_outputs)
+        Whether samples are like the row, so that the errors speak of it.
+    selected : bool (n_rows, n_features, n_outputs)
+    margin : (n_rows, n_outputs)
+        Smallest lead of a selected feature over the best one left out, in standard errors; infinite if none
+        is left out.
+    effective_samples, n_samples : (n_rows,)
+    """
+
+    coefficients: Floats
+    std_errors: Floats
+    dof: Floats
+    is_unused: Bools
+    shared: Floats
+    row_design: Floats
+    predictions: Floats
+    surrogate_outputs: Floats
+    surrogate_std_errors: Floats
+    base_std_errors: Floats
+    output_dof: Floats
+    r2: Floats
+    r2_std_errors: Floats
+    r2_dof: Floats
+    is_determined: Bools
+    selected: Bools
+    margin: Floats
+    effective_samples: Any
+    n_samples: Any
+
+    @classmethod
+    def stack(cls, fits: Iterable[LocalFits]) -> LocalFits:
+        """Many rows from single fits."""
+        return cls._make(np.stack(arrays) for arrays in zip(*fits, strict=True))
+
+    def take(self, rows: Codes) -> LocalFits:
+        """Some rows, in this order."""
+        return LocalFits._make(array[rows] for array in self)
+
+    def put(self, rows: Codes, other: LocalFits) -> None:
+        """Replace some rows in place."""
+        for array, new in zip(self, other, strict=True):
+            array[rows] = new
+
+    def insert_features(self, is_fitted: Bools) -> LocalFits:
+        """A single fit with features of coefficient 0 where `is_fitted` (n_all_features,) is False."""
+        if is_fitted.all():
+            return self
+
+        def scatter(array: Any, fill: Any) -> Any:
+            whole = np.full((is_fitted.size, *array.shape[1:]), fill, dtype=array.dtype)
+            whole[is_fitted] = array
+            return whole
+
+        return self._replace(**{name: scatter(getattr(self, name), fill) for name, fill in FILLS.items()})
+
+    def rescale(self, units: Floats, row_design: Floats) -> LocalFits:
+        """A single fit on a design multiplied by `units` (n_features,), where the row's is `row_design`."""
+        return self._replace(
+            coefficients=self.coefficients / units[:, None],
+            std_errors=self.std_errors / units[:, None],
+            shared=self.shared / units[:, None, None],
+            row_design=row_design,
+        )
+
+
+class OpenFit:
+    """A fit near one row that is put together, some outputs after others.
+
+    Attributes
+    ----------
+    regression, whole : WeightedRegression
+        Of the samples that estimate, and of all.
+    selected : bool (n_features, n_outputs)
+    margin : (n_outputs,)
+    residuals, left_out : (n_samples, n_outputs)
+        Of the surrogate, and of surrogates fitted without the sample.
+    """
+
+    def __init__(
+        self, regression: WeightedRegression, selected: Bools, margin: Floats, whole: WeightedRegression
+    ) -> None:
+        self.regression, self.whole = regression, whole
+        self.selected, self.margin = selected, margin
+        shape, n_outputs = selected.shape, selected.shape[1]
+        self.coefficients, self.errors = np.zeros(shape), np.zeros(shape)
+        self.dof, self.is_unused = np.full(shape, np.inf), np.zeros(shape, dtype=bool)
+        self.shared = np.zeros((*shape, N_COMPONENTS))
+        self.at_row, self.output_dof = np.zeros(n_outputs), np.full(n_outputs, np.inf)
+        self.row_errors, self.base_errors = np.zeros(n_outputs), np.zeros(n_outputs)
+        self.residuals = np.zeros(regression.targets.shape)
+        self.left_out = np.zeros(regression.targets.shape)
+        self._r2_jackknife, self._n_groups = np.zeros(n_outputs), 0
+
+    def put(self, features: Codes, outputs: Codes, coefficients: Floats, at_row: Floats) -> None:
+        """Coefficients (n, n_columns) and the surrogate's targets at the row (n_columns,)."""
+        self.coefficients[features[:, None], outputs] = coefficients
+        self.at_row[outputs] = at_row
+
+    def put_spread(self, features: Codes, outputs: Codes, spread: Spread) -> None:
+        """Errors (n + 2, n_columns): of coefficients, of the prediction for the row, and of the base."""
+        cells = features[:, None], outputs
+        self.errors[cells], self.dof[cells] = spread.errors[:-2], spread.dof[:-2]
+        self.shared[cells] = spread.components[:-2]
+        self.row_errors[outputs], self.base_errors[outputs] = spread.errors[-2], spread.errors[-1]
+        self.output_dof[outputs] = np.minimum(spread.dof[-2], spread.dof[-1])
+
+    def put_r2(self, outputs: Codes, without: Floats) -> None:
+        """R2 (n_groups, n_columns) without each group of samples, for the error of a surrogate that jumps.
+
+        The jackknife's variance is too large (Efron and Stein, 1981), that of a given surrogate too small.
+        """
+        self._r2_jackknife[outputs] = (without.shape[0] - 1.0) * without.var(axis=0)
+        self._n_groups = without.shape[0]
+
+    def close(self) -> LocalFits:
+        """The fit; errors are NaN where samples do not tell what the row is like."""
+        one = self.regression
+        determined = np.ones(self.at_row.size, dtype=bool)
+        if one.n_blocks:
+            determined = is_determined(one, self.residuals, -self.at_row - one.row_effects)
+        unknown = np.where(determined, 0.0, np.nan)
+        r2, r2_errors, r2_dof = r2_score(one, self.left_out)
+        if self._n_groups:
+            r2_errors = np.sqrt((r2_errors**2 + self._r2_jackknife) / 2.0)
+            r2_dof = np.minimum(r2_dof, self._n_groups - 1.0)
+        return LocalFits(
+            coefficients=self.coefficients,
+            std_errors=np.where(self.selected, self.errors + unknown, 0.0),
+            dof=self.dof,
+            is_unused=self.is_unused,
+            shared=self.shared,
+            row_design=one.row_design,
+            predictions=one.row_predictions,
+            surrogate_outputs=one.row_predictions + self.at_row,
+            surrogate_std_errors=self.row_errors + unknown,
+            base_std_errors=self.base_errors + unknown,
+            output_dof=self.output_dof,
+            r2=r2 + unknown,
+            r2_std_errors=r2_errors + unknown,
+            r2_dof=r2_dof,
+            is_determined=determined,
+            selected=self.selected,
+            margin=self.margin,
+            effective_samples=self.whole.effective_samples,
+            n_samples=self.whole.n_samples,
+        )

@@ -1,0 +1,89 @@
+"""Both parts of the errors of Shapley values, and what an Explanation keeps of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from agnostix.core.background import BackgroundError, ErrorMap
+from agnostix.core.explanation import Detail
+from agnostix.core.explanation.fields import (
+    BASE_VALUE_STD_ERRORS,
+    DEGREES_OF_FREEDOM,
+    DESIGN_ERRORS,
+    SHARED_ERRORS,
+)
+from agnostix.core.intervals import satterthwaite
+from agnostix.core.typing import Floats
+from agnostix.shapley.estimation import ShapleyResult
+
+_BY_VALUE = ("row", "feature", "output")
+
+
+@dataclass(frozen=True)
+class ErrorParts:
+    """Errors of the values (n_rows, n_features, n_selected) of selected outputs."""
+
+    coalitions: Floats  # variances, shaped as values
+    coalition_dof: Floats  # their degrees of freedom
+    background: BackgroundError  # of values (n_features, n_rows, n_selected)
+    base_values: BackgroundError  # of base values (1, n_rows, n_selected)
+    is_sample: bool  # whether the background stands for more rows than it has
+
+    @classmethod
+    def from_result(
+        cls,
+        result: ShapleyResult,
+        errors: ErrorMap,
+        typical: Floats | None,
+        pick: Callable[[Floats], Floats],
+    ) -> ErrorParts:
+        """From all outputs, of which `pick` selects some, and the background's errors (`ErrorMap.error`)."""
+        components = np.moveaxis(pick(result.components), 0, 2)
+        return cls(
+            coalitions=pick(result.coalition_variances),
+            coalition_dof=pick(result.coalition_dof),
+            background=errors.error(components, typical),
+            base_values=errors.error(np.moveaxis(pick(result.base_components), 1, 0)[None]),
+            is_sample=errors.n_components > 0,
+        )
+
+    @property
+    def of_background(self) -> Floats:
+        """Variances, shaped as values."""
+        return np.moveaxis(self.background.variances, 0, 1)
+
+    @property
+    def std_errors(self) -> Floats:
+        """Of both parts, shaped as values."""
+        return np.sqrt(self.coalitions + self.of_background)
+
+    def details(self, n_background: int) -> dict[str, Any]:
+        """Both parts, their degrees of freedom, and what rows share."""
+        dofs = self.coalition_dof, np.moveaxis(self.background.degrees_of_freedom, 0, 1)
+        joint = satterthwaite((self.coalitions, self.of_background), dofs)
+        of_coalitions = np.sqrt(self.coalitions)
+        details = {
+            "coalition_std_errors": Detail(of_coalitions, _BY_VALUE),
+            "background_std_errors": Detail(np.sqrt(self.of_background), _BY_VALUE),
+            "background_size_to_halve_error": Detail(self._size_to_halve(n_background), ("row",)),
+            DEGREES_OF_FREEDOM: Detail(joint, _BY_VALUE),
+            DESIGN_ERRORS: Detail(of_coalitions, _BY_VALUE),
+        }
+        if self.is_sample:
+            components = self.background.components.transpose(2, 0, 3, 1).astype(np.float32)
+            base = np.sqrt(self.base_values.variances[0])
+            details[SHARED_ERRORS] = Detail(components, (*_BY_VALUE, "component"))
+            details[BASE_VALUE_STD_ERRORS] = Detail(base, ("row", "output"))
+        return details
+
+    def _size_to_halve(self, n_background: int) -> Floats:
+        """Background rows (n_rows,) at which the error of each row is half as large; inf if never."""
+        coalitions, background = self.coalitions.sum(axis=(1, 2)), self.of_background.sum(axis=(1, 2))
+        remaining = (coalitions + background) / 4.0 - coalitions
+        unreachable = np.full(remaining.shape, np.inf)
+        factor = np.divide(background, remaining, out=unreachable, where=remaining > 0.0)
+        return np.ceil(n_background * factor)
