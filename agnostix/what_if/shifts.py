@@ -136,12 +136,12 @@ def _shifts_of(part: Part, influence: AnyInfluence) -> Floats:
     psi = shifts.influences(influence)
     _, errors = influence.errors(*psi)
     design = None if isinstance(influence, CellInfluence) else influence.design
-    degrees = _trusted_shifts(influence.parts(*psi)[1], design)
+    degrees = shift_degrees(influence.parts(*psi)[1], design)
     means, scales = (np.array([getattr(s, name) for s, _ in part]) for name in ("mean", "scale"))
     return np.column_stack([means, means + scales * shift, shift, errors, degrees])
 
 
-def _trusted_shifts(influences: Floats, design: Design | None) -> Floats:
+def shift_degrees(influences: Floats, design: Design | None) -> Floats:
     """Degrees of freedom (n_statistics,) by influences of the rows, NaN where these are not known."""
     own = influences if design is None else design.centered(influences)
     known = np.isfinite(own).all(0)

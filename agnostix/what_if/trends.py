@@ -75,7 +75,7 @@ class _Differences:
         influences = np.where(np.isfinite(influences).all(0), influences, 0.0)
         design = sample.design
         own = influences if design is None else design.centered(influences)
-        degrees = np.minimum(trusted_degrees(own, design=design)[0], sample.most_degrees)
+        degrees = np.minimum(trusted_degrees(own, True, design)[0], sample.most_degrees)
         if design is None:
             own = np.column_stack([sample.expand(column) for column in own.T])
         errors = np.sqrt((own**2).sum(0))

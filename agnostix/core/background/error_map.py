@@ -12,7 +12,7 @@ mean and these components, whatever is computed from the means of many masks aft
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -44,10 +44,7 @@ class ErrorMap:
 
     functionals: Floats  # (n_background, n_components); no columns where there is no error
     degrees_of_freedom: float  # of Student's distribution, at most; infinite without an error
-    is_chosen: bool = False  # components are each row's, of sizes that differ, and not those of equal groups
     relative: float = 0.0  # variance of a mean, relative to that of what single rows contribute
-    of_features: Floats | None = None  # (n_features,), by how much variances are smaller; None: not at all
-    of_columns: Floats | None = None  # (n_columns,), of values that depend on a column alone; None: the same
 
     @classmethod
     def none(cls, n_background: int) -> ErrorMap:
@@ -81,37 +78,19 @@ class ErrorMap:
 
     def alone(self, columns: Sequence[Sequence[int]]) -> ErrorMap:
         """The map of values of features that each depend on these columns alone, as those of occlusion do."""
-        if self.of_columns is None or not columns:
-            return self
-        factors = np.array([self.of_columns[list(members)].max() for members in columns])
-        return replace(self, of_features=factors, of_columns=None)
+        return self
 
     def error(self, components: Floats, typical: Floats | None = None) -> BackgroundError:
         """Errors of the values of some features, from their components (n_features, n_components, ...).
 
         `typical` is the variance, shaped as values, of what single rows contribute to the feature's values
-        anywhere in the table. It counts as one degree of freedom beside those of the components (as in
-        Smyth, 2004, https://doi.org/10.2202/1544-6115.1027): where no background row has made a difference,
-        others may. One more component has it.
+        anywhere in the table: where no background row has made a difference, others may.
         """
-        if self.of_features is not None:
-            factors = self.of_features.reshape(-1, *[1] * (components.ndim - 2))
-            components = components * np.sqrt(factors)[:, None]
-            typical = None if typical is None else typical * factors
         shape = (components.shape[0], *components.shape[2:])
-        dof = np.full(shape, self.degrees_of_freedom)
-        if self.is_chosen:
-            dof = _moment_dof(components, self.degrees_of_freedom)
+        error = BackgroundError(components, np.full(shape, self.degrees_of_freedom))
         if typical is None or not self.n_components:
-            return BackgroundError(components, dof)
-        unseen = (components == 0.0).all(axis=1)
-        dof = np.where(unseen, np.minimum(dof, UNSEEN_DOF), dof)
-        leans = unseen | self.is_chosen  # of rows drawn at random, those with a difference tell enough
-        share = np.where(leans, 1.0 / (dof + 1.0), 0.0)
-        floor = np.sqrt(self.relative * typical * share)
-        joined = np.concatenate([components * np.sqrt(1.0 - share)[:, None], floor[:, None]], axis=1)
-        is_exact = unseen & (typical == 0.0)
-        return BackgroundError(joined, np.where(is_exact, np.inf, dof + leans))
+            return error
+        return with_typical(error, self.relative * typical, leans=False)
 
     def of_means(self, predictions: Any) -> Floats:
         """Components (n_components, n_outputs) of the mean of predictions (n_background, n_outputs)."""
@@ -119,7 +98,23 @@ class ErrorMap:
         return np.asarray(self.functionals.T @ centered)
 
 
-def _moment_dof(components: Floats, most: float) -> Floats:
+def with_typical(error: BackgroundError, typical: Floats, leans: bool) -> BackgroundError:
+    """An error with one more component: the variance that is typical of the feature, shaped as values.
+
+    It counts as one degree of freedom beside those of the components, as in moderated t statistics (Smyth,
+    2004, https://doi.org/10.2202/1544-6115.1027); unless it `leans`, only where all components are 0.
+    """
+    components, dof = error.components, error.degrees_of_freedom
+    unseen = (components == 0.0).all(axis=1)
+    dof = np.where(unseen, np.minimum(dof, UNSEEN_DOF), dof)
+    share = np.where(unseen | leans, 1.0 / (dof + 1.0), 0.0)
+    floor = np.sqrt(typical * share)
+    joined = np.concatenate([components * np.sqrt(1.0 - share)[:, None], floor[:, None]], axis=1)
+    is_exact = unseen & (typical == 0.0)
+    return BackgroundError(joined, np.where(is_exact, np.inf, dof + (unseen | leans)))
+
+
+def moment_dof(components: Floats, most: float) -> Floats:
     """Degrees of freedom of sums of squares of components (n, n_components, ...), by their fourth powers.
 
     A few large components tell less of the variance than many of one size: 2 S2**2 / (S4 - S2**2 / n).

@@ -49,36 +49,32 @@ def herd(kernel: Floats, parts: Sequence[RarePart], candidates: Codes, n_chosen:
 def _stand_for_parts(
     kernel: Floats, parts: Sequence[RarePart], candidates: Codes, n_chosen: int
 ) -> tuple[Codes, Floats]:
-    """Places of a few rows for each rare part that no row before is in, as the part is, and their weights."""
+    """Places of a few rows for each rare part that no row before is in, and their weights.
+
+    Each row is taken so that all of these rows are nearest to what their parts are on average: one row
+    cannot be all that a part is, but what it lacks, others make up for.
+    """
     most = int(MOST_FORCED * n_chosen)
     n_each = int(np.clip(0.5 * most // max(len(parts), 1), 1, MOST_EACH))
     forced: list[int] = []
     mass: list[float] = []
+    apart = np.zeros(candidates.size)  # inner products with the rows so far, less those with their parts
     for part in parts:
         inside = part.members[candidates]
         if len(forced) >= most or inside[forced].any() or not inside.any():
             continue
         own = np.flatnonzero(inside)
+        mean = kernel[:, own].mean(axis=1)
         if part.apart is not None:
             own = own[np.argsort(part.apart[candidates[own]], kind="stable")[: NEAREST * n_each]]
-        within = kernel[np.ix_(own, own)]
         n_own = min(n_each, own.size, most - len(forced))
-        taken = own[_within_part(within, n_own)]
-        forced += taken.tolist()
-        mass += [part.proportion / n_own] * n_own
+        for _ in range(n_own):
+            score = 2.0 * (apart[own] - mean[own]) + np.diag(kernel)[own]
+            score[np.isin(own, forced)] = np.inf
+            forced.append(int(own[score.argmin()]))
+            mass.append(part.proportion / n_own)
+            apart += kernel[forced[-1]] - mean
     return np.array(forced, dtype=np.intp), np.array(mass)
-
-
-def _within_part(kernel: Floats, n_chosen: int) -> Codes:
-    """Rows of a part, one by one, so that together they are nearest to all of it."""
-    mean, among = kernel.mean(axis=1), np.zeros(len(kernel))
-    taken: list[int] = []
-    for n_before in range(n_chosen):
-        score = 2.0 * among + np.diag(kernel) - 2.0 * (n_before + 1) * mean
-        score[taken] = np.inf
-        taken.append(int(score.argmin()))
-        among += kernel[taken[-1]]
-    return np.array(taken, dtype=np.intp)
 
 
 def kernel_weights(kernel: Floats) -> Floats:

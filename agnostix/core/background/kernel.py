@@ -16,7 +16,7 @@ from functools import cached_property
 
 import numpy as np
 
-from agnostix.core.background.coordinates import ColumnValues, Coordinate, coordinates_of
+from agnostix.core.background.coordinates import ColumnValues, Coordinate, Labels, coordinates_of
 from agnostix.core.reproducibility import one_blas_thread
 from agnostix.core.typing import Codes, Floats
 
@@ -64,6 +64,15 @@ class TableKernel:
         return MEANS * kernel
 
     @property
+    def columns(self) -> list[int]:
+        """Those that tell rows apart."""
+        return sorted({one.column for one in self.coordinates})
+
+    def is_label(self, column: int) -> bool:
+        """Whether rows with one value of a column are the same in it."""
+        return all(isinstance(one, Labels) for one in self.coordinates if one.column == column)
+
+    @property
     def size(self) -> float:
         """Mean of the kernel's diagonal over the table."""
         return 0.5 * (sum(one.overall for one in self.coordinates) + self._joint_overall)
@@ -75,7 +84,7 @@ class TableKernel:
     @property
     def size_of_means(self) -> float:
         """About the mean of the diagonal of `of_means` over the table."""
-        return MEANS * len({one.column for one in self.coordinates})
+        return MEANS * len(self.columns)
 
     @property
     def unknown(self) -> float:

@@ -54,9 +54,16 @@ def tail_index(influences: Floats) -> Floats:
         total, square = float(sizes[:, j].sum()), float(sizes[:, j] @ sizes[:, j])
         k = max(min(most, int(0.5 * total**2 / square)), 3) if square > 0.0 else 0
         if k and own[k] > 0.0:
-            mean = float(np.log(own[:k] / own[k]).mean())
-            out[j] = 1.0 / mean if mean > 0.0 else np.inf
+            index, of_few = _hill(own, k), _hill(own, max(k // 3, 3))
+            # A few rows far from all others, as those of a rare label, have a tail of their own.
+            out[j] = of_few if of_few > 2.0 * index else index
     return out
+
+
+def _hill(ordered: Floats, k: int) -> float:
+    """Hill's estimate from sizes in falling order, by the first k and the next."""
+    mean = float(np.log(ordered[:k] / ordered[k]).mean())
+    return 1.0 / mean if mean > 0.0 else np.inf
 
 
 def trusted_degrees(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from agnostix.core.typing import Floats
 from agnostix.exceptions import InfeasibleTargetError
 from agnostix.what_if.constraints.short_forms import Statement
-from agnostix.what_if.inference import WeightDiagnostics, classify_support, interval
+from agnostix.what_if.inference import Evidence, WeightDiagnostics, classify_support, interval
 from agnostix.what_if.pixels.columns import stack_rows, standardize_columns
 from agnostix.what_if.pixels.effects import NOT_DETERMINED, Arrays, worst
 from agnostix.what_if.pixels.population import PixelTable
@@ -19,6 +19,7 @@ from agnostix.what_if.predictions import Predictions
 from agnostix.what_if.responses import Responses, compare_ends
 from agnostix.what_if.sample import ProjectionConfig, Sample
 from agnostix.what_if.scenario import solve_constraints
+from agnostix.what_if.shifts import shift_degrees
 from agnostix.what_if.solving import Closeness
 from agnostix.what_if.tilting import ExponentialTilts, density_ratio, solve_kl
 
@@ -91,6 +92,8 @@ def scenario_shifts(
         block.write(out, "end", 0, block.center + change)
         block.write(out, "values", 0, change)
         block.write(out, "std_errors", 0, block.in_units(influence.errors(block.x)[1]))
+        if not influence.one_row_dominates:
+            block.write(out, "degrees", 0, shift_degrees(influence.parts(block.x)[1], sample.design))
     return _finished(out, pixels, level)
 
 
@@ -104,6 +107,7 @@ def named_group(error: InfeasibleTargetError, group: Any) -> InfeasibleTargetErr
 
 def _empty(m: int, n_pixels: int, sample: Sample) -> Arrays:
     out: Arrays = {name: np.full((m, n_pixels), np.nan) for name in ("values", "std_errors", "start", "end")}
+    out["degrees"] = np.full((m, n_pixels), np.nan)
     out |= {name: np.full((m, 2), np.nan) for name in ("targets", "kl", "ess")}
     out["status"] = np.full(m, NOT_DETERMINED, dtype=object)
     out["spread"] = np.empty(n_pixels)
@@ -160,6 +164,7 @@ def _status(tilts: ExponentialTilts, responses: Responses, min_ess: float) -> np
 def _finished(out: Arrays, pixels: PixelTable, level: float) -> Arrays:
     """The arrays with intervals, and pixels in the axes of a picture."""
     ess = out["ess"].min(1)[:, None]
-    out["low"], out["high"] = interval(out["values"], out["std_errors"], ess, level)
+    evidence = replace(Evidence.unknown(1), degrees=out.pop("degrees"))
+    out["low"], out["high"] = interval(out["values"], out["std_errors"], ess, level, evidence=evidence)
     maps = ("values", "std_errors", "low", "high", "start", "end", "spread")
     return out | {name: pixels.as_pictures(out[name]) for name in maps}

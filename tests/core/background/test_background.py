@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from agnostix.core.background import Background, ErrorMap, choose_rows, errors_of_fills
+from agnostix.core.background.error_map import moment_dof
 from agnostix.exceptions import DataError
 from tests.core.tables import FORMS, forms
 from tests.messages import refuses
@@ -193,21 +194,26 @@ def test_what_no_background_row_has_leans_on_what_is_typical():
 
 def test_what_changes_nothing_anywhere_is_exact():
     for errors in (Background.sample(TABLE, 9, 0, None).errors, choose_rows(TABLE, 9, 0, None).errors):
-        error = errors.error(np.zeros((1, 9, 1)), np.zeros((1, 1)))
+        error = errors.error(np.zeros((1, errors.n_components, 1)), np.zeros((1, 1)))
         np.testing.assert_array_equal(error.variances, 0.0)
         np.testing.assert_array_equal(error.degrees_of_freedom, np.inf)
 
 
 def test_chosen_rows_lean_by_one_degree_of_freedom():
     errors = choose_rows(np.random.default_rng(0).normal(size=(90, 2)), 9, 0, None).errors
-    components = np.random.default_rng(1).normal(size=(1, 9, 40))
+    components = np.random.default_rng(1).normal(size=(1, 8, 40))
     alone, leaning = errors.error(components), errors.error(components, np.full((1, 40), 2.0))
     dof = alone.degrees_of_freedom
-    expected = (dof * alone.variances + 2.0 * errors.relative) / (dof + 1.0)
-    np.testing.assert_allclose(leaning.variances, expected, rtol=1e-12)
+    parts = (dof + 1.0) * leaning.variances - dof * alone.variances
+    relative = [one.relative for one in errors.covariances]
+    assert ((2.0 * min(relative) <= parts + 1e-12) & (parts <= 2.0 * max(relative) + 1e-12)).all()
     np.testing.assert_allclose(leaning.degrees_of_freedom, dof + 1.0)
-    normal = errors.error(np.random.default_rng(1).normal(size=(1, 9, 4000)))
-    assert 5.0 < np.median(normal.degrees_of_freedom) <= 8.0
+
+
+def test_few_large_components_have_few_degrees_of_freedom():
+    normal = moment_dof(np.random.default_rng(1).normal(size=(1, 9, 4000)), 8.0)
+    assert 5.0 < np.median(normal) <= 8.0
     one = np.zeros((1, 9, 1))
     one[:, 3] = 7.0
-    np.testing.assert_allclose(errors.error(one).degrees_of_freedom, 2.0 / (1.0 - 1.0 / 9.0))
+    np.testing.assert_allclose(moment_dof(one, 8.0), 2.0 / (1.0 - 1.0 / 9.0))
+    np.testing.assert_array_equal(moment_dof(np.ones((1, 9, 1)), 8.0), 8.0)

@@ -45,7 +45,7 @@ def test_medoids_are_central_rows_of_clusters():
     assert sorted(background.rows.tolist()) == sorted(row.tolist() for row in expected)
     weight = {tuple(row): w for row, w in zip(background.rows.tolist(), background.weights, strict=True)}
     np.testing.assert_allclose([weight[tuple(row)] for row in expected], [1 / 2, 1 / 6, 1 / 3], rtol=1e-13)
-    assert background.errors.n_components == 3
+    assert background.errors.n_components == 2
 
 
 def test_medoids_ignore_column_units():

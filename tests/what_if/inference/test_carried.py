@@ -63,6 +63,8 @@ def test_tail_index_is_hills_of_the_largest():
     rare[:20] = 1.0
     rare[20:] = 1e-3 * rng.random((480, 1))
     assert tail_index(rare)[0] > 1e3
+    few = np.r_[np.linspace(1.0, 0.4, 17), np.full(483, 0.02)][:, None]  # nor are few rows above a bulk
+    assert tail_index(few)[0] > 1.5
 
 
 def test_degrees_follow_the_tail_index_where_there_is_no_variance():
