@@ -29,7 +29,7 @@ from agnostix.core.background import (
 )
 from agnostix.core.base import Attribution, BackgroundExplainer, OutputSelection
 from agnostix.core.base.explainer import check_image_shape, count_axes
-from agnostix.core.evaluate import mask_cost
+from agnostix.core.evaluate import ProgressBar, mask_cost
 from agnostix.core.explanation import Detail
 from agnostix.core.explanation.fields import DESIGN_ERRORS
 from agnostix.core.inputs import check_background, check_single_input
@@ -43,9 +43,9 @@ from agnostix.core.masking import (
 from agnostix.core.masking.fills import MOST_CHANNELS, ImageFill, as_pixels
 from agnostix.core.models import Predictor, as_predictor, is_fitted
 from agnostix.core.models.capabilities import Configured
-from agnostix.core.row_sources import MaskedRowSource, RowSource
+from agnostix.core.row_sources import MaskedRowSource, RowSource, working_memory
 from agnostix.core.sklearn_compat import Interval, StrOptions
-from agnostix.core.typing import Bools, Floats
+from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
 
 
@@ -69,6 +69,31 @@ class _Hidden:
     values: Floats
     std_errors: Floats
     details: dict[str, Any]
+
+
+_KEPT_FRACTION = 0.125
+"""Fraction of the working memory for the means and components of the rows that are evaluated together."""
+
+
+def _joined(parts: list[Attribution], rows: Codes) -> Attribution:
+    """Attributions of some rows after each other, and of all rows by the places (n_rows,) of these."""
+
+    def whole(arrays: list[Any]) -> Any:
+        joined = np.concatenate(arrays)
+        return joined if np.array_equal(rows, np.arange(len(joined))) else joined[rows]
+
+    details = {
+        key: Detail(whole([part.details[key].array for part in parts]), detail.dims)
+        for key, detail in parts[0].details.items()
+    }
+    return Attribution(
+        values=whole([part.values for part in parts]),
+        std_errors=whole([part.std_errors for part in parts]),
+        base_values=whole([part.base_values for part in parts]),
+        predictions=whole([part.predictions for part in parts]),
+        n_model_rows=sum(part.n_model_rows for part in parts),
+        details=details,
+    )
 
 
 class OcclusionExplainer(BackgroundExplainer):
@@ -230,11 +255,34 @@ class OcclusionExplainer(BackgroundExplainer):
         return "effect"
 
     def _attribute(self, rows: Any, selection: OutputSelection) -> Attribution:
+        if self._windows is not None or self.base_values_ is None:
+            return self._attribute_together(rows, selection)
+        n_masks = len(self._masks(rows))
+        n_bytes = 8 * n_masks * BackgroundMeans(self._errors).n_kept * len(self.output_names_)
+        n_together = max(1, int(_KEPT_FRACTION * working_memory() / n_bytes))
+        if len(rows) <= n_together:
+            return self._attribute_together(rows, selection)
+        first, which = rows.distinct()
+        with ProgressBar(first.size * n_masks, self.verbose) as bar:
+            parts = [
+                self._attribute_together(rows[own], selection, own, bar)
+                for own in np.array_split(first, -(-first.size // n_together))
+            ]
+        return _joined(parts, which)
+
+    def _attribute_together(
+        self,
+        rows: Any,
+        selection: OutputSelection,
+        names: Codes | None = None,
+        verbose: ProgressBar | None = None,
+    ) -> Attribution:
+        """Of rows whose predictions fit into memory; `names` where they are part of others."""
         windows = self._windows
         if windows is not None and self._window.inpaints:
             predictions, kept, n_model_rows = self._predict_inpainted(rows, windows, selection)
         else:
-            predictions, kept, n_model_rows = self._predict_hidden(rows, selection)
+            predictions, kept, n_model_rows = self._predict_hidden(rows, selection, names, verbose)
         n_hidden = kept.shape[1] - 1 - (self.base_values_ is None)
         effects = kept[:, :1] - kept[:, 1 : 1 + n_hidden]  # with nothing hidden, components are 0
         hidden = self._hidden_values(rows, windows, effects, self._typical_of(predictions, selection))
@@ -293,11 +341,13 @@ class OcclusionExplainer(BackgroundExplainer):
             details[DESIGN_ERRORS] = Detail(np.sqrt(squares), self._dims)
         return _Hidden(maps, np.sqrt(squares), details)
 
-    def _predict_hidden(self, rows: Any, selection: OutputSelection) -> tuple[Floats, Floats, int]:
+    def _predict_hidden(
+        self, rows: Any, selection: OutputSelection, names: Codes | None, verbose: ProgressBar | None
+    ) -> tuple[Floats, Floats, int]:
         """Predictions, means and components (n_rows, n_masks, n_kept, n_selected), and model rows."""
-        source = MaskedRowSource.from_rows(self._masker, rows, self._masks(rows))
+        source = MaskedRowSource.from_rows(self._masker, rows, self._masks(rows), names)
         reducer = SelectedMeans(self._errors, selection)
-        (predictions, kept), n_model_rows = self._evaluate(source, reducer)
+        (predictions, kept), n_model_rows = self._evaluate(source, reducer, verbose)
         return predictions, kept, n_model_rows
 
     def _predict_inpainted(

@@ -17,10 +17,13 @@ from agnostix.core.explanation.fields import (
     SHARED_ERRORS,
 )
 from agnostix.core.intervals import satterthwaite
+from agnostix.core.row_sources import working_memory
 from agnostix.core.typing import Floats
 from agnostix.shapley.estimation import ShapleyResult
 
 _BY_VALUE = ("row", "feature", "output")
+_ERRORS_FRACTION = 0.0625
+"""Fraction of the working memory for the components of the rows whose errors are computed together."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ class ErrorParts:
         return cls(
             coalitions=pick(result.coalition_variances),
             coalition_dof=pick(result.coalition_dof),
-            background=errors.error(components, typical),
+            background=_row_by_row(errors, components, typical),
             base_values=errors.error(np.moveaxis(pick(result.base_components), 1, 0)[None]),
             is_sample=errors.n_components > 0,
         )
@@ -87,3 +90,17 @@ class ErrorParts:
         unreachable = np.full(remaining.shape, np.inf)
         factor = np.divide(background, remaining, out=unreachable, where=remaining > 0.0)
         return np.ceil(n_background * factor)
+
+
+def _row_by_row(errors: ErrorMap, components: Floats, typical: Floats | None) -> BackgroundError:
+    """Errors of values, from components (n_features, n_kept, n_rows, n_selected), some rows at a time."""
+    n_rows = components.shape[2]
+    n_bytes = 8 * components.size // max(n_rows, 1)
+    n_together = max(1, int(_ERRORS_FRACTION * working_memory() / max(n_bytes, 1)))
+    parts = []
+    for start in range(0, max(n_rows, 1), n_together):
+        some = slice(start, start + n_together)
+        one = errors.error(components[:, :, some], None if typical is None else typical[:, some])
+        parts.append((compact(one.components), one.degrees_of_freedom))
+    of_values, dof = zip(*parts, strict=True)
+    return BackgroundError(np.concatenate(of_values, axis=2), np.concatenate(dof, axis=1))

@@ -12,6 +12,7 @@ from agnostix.core.masking import TabularMasker
 from agnostix.core.masking.masker import all_masks
 from agnostix.core.models import as_predictor
 from agnostix.core.row_sources import MaskedRowSource
+from agnostix.testing.checks_execution import peak_mb
 
 RNG = np.random.default_rng(5)
 TABLE = np.column_stack([RNG.normal(size=60), RNG.integers(0, 2, 60), RNG.integers(0, 3, 60)])
@@ -86,3 +87,36 @@ def test_errors_of_means_are_in_the_units_of_the_model_whatever_these_are(make, 
     for how in ("mean", "mean_abs"):
         means = expected.aggregate(how=how), found.aggregate(how=how)
         np.testing.assert_allclose(means[1].std_errors, size * means[0].std_errors, rtol=1e-6)
+
+
+@pytest.mark.parametrize("make", [OcclusionExplainer, KernelShapExplainer])
+def test_errors_of_many_rows_take_little_memory_besides_themselves(make):
+    rng = np.random.default_rng(0)
+    table = rng.normal(size=(600, 12))
+
+    def curves(X):
+        return np.tanh(X @ np.ones((12, 5)) + np.arange(5))
+
+    params = {} if make is OcclusionExplainer else {"budget": 26}
+    explainer = make(curves, random_state=0, **params).fit(table)
+    explainer.explain(table[:5])  # imports
+    with config_context(working_memory=4):
+        peak = peak_mb(lambda: explainer.explain(table))
+        exp = explainer.explain(table)
+    size = exp.extras["shared_errors"].array.nbytes / 2**20
+    assert peak < 3.5 * size + 8.0
+
+
+def test_rows_in_parts_are_those_together_also_where_they_are_repeated():
+    table = RNG.normal(size=(90, 3))
+    rows = table[[0, 1, 0, 2, 3, 1, *range(4, 30)]]
+    explainer = OcclusionExplainer(model, background_size=12, random_state=0).fit(table)
+    whole = explainer.explain(rows)
+    with config_context(working_memory=0.02):
+        parts = explainer.explain(rows)
+    assert whole.n_model_rows == parts.n_model_rows
+    for name in ("values", "std_errors", "base_values", "outputs"):
+        np.testing.assert_array_equal(getattr(parts, name), getattr(whole, name))
+    for name, detail in whole.extras.items():
+        if hasattr(detail, "array"):
+            np.testing.assert_array_equal(parts.extras[name].array, detail.array)
