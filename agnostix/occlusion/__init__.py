@@ -7,7 +7,7 @@ Effect           f(x) less the mean of f with one part hidden; a difference in o
 Solver           None: each part is hidden once, `OcclusionExplainer._masks`, against the whole background.
 Standard error   That of the choice of the background, 0 for a single fill or all rows:
                  `core.background.ErrorMap`.
-Fill             Tables: 100 rows sampled in `fit`, `core.masking.masker`. Images: the mean color; windows are
+Fill             Tables: 50 rows chosen in `fit`, `core.background`. Images: the mean color; windows are
                  `core.masking.windows`, other fills `core.masking.fills`. Parameters `fill`, `masker`.
 
 RISE (Petsiuk, Das and Saenko, 2018), all of it in `rise`:

@@ -14,10 +14,13 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+from narwhals.stable.v2.dependencies import is_polars_series
 
-from agnostix.core.frames import columns, kind_of, to_codes, to_numbers
+from agnostix.core.frames import columns, is_float, kind_of, to_codes, to_numbers, to_ticks
 from agnostix.core.typing import Codes, Floats
 
+MOST_EXACT = 2.0**53
+"""Whole numbers below which each has a floating-point number of its own."""
 MOST_LEVELS = 0.5
 """Share of the rows up to which distinct labels say anything; a column of names does not."""
 
@@ -28,29 +31,52 @@ class ColumnValues:
 
     numbers: Floats | None
     codes: Codes | None
+    exact: Codes | None = None  # of values that are different, where numbers may be equal for these
 
     def take(self, rows: Codes) -> ColumnValues:
         """Some of the rows."""
-        numbers = None if self.numbers is None else self.numbers[rows]
-        return ColumnValues(numbers, None if self.codes is None else self.codes[rows])
+        parts: tuple[Any, ...] = (self.numbers, self.codes, self.exact)
+        return ColumnValues(*(None if part is None else part[rows] for part in parts))
 
     @property
     def key(self) -> np.ndarray:
         """Values (n_rows,) that are equal where the column's are."""
         assert self.numbers is not None or self.codes is not None
+        if self.exact is not None:
+            return self.exact
         return self.codes if self.numbers is None else self.numbers + 0.0  # type: ignore[return-value]
 
 
 def read_columns(table: Any) -> list[ColumnValues]:
-    """The columns of a table; numbers that are infinite count as missing."""
+    """The columns of a table; numbers that are infinite are as far from others as missing ones are."""
     found = []
     for column in columns(table).values():
         if kind_of(column) in ("categorical", "nested"):
             found.append(ColumnValues(None, to_codes(column)[0]))
             continue
         numbers = to_numbers(column)
-        found.append(ColumnValues(np.where(np.isfinite(numbers), numbers, np.nan), None))
+        finite = np.where(np.isfinite(numbers), numbers, np.nan)
+        found.append(ColumnValues(finite, None, _exact(column, numbers)))
     return found
+
+
+def _exact(column: Any, numbers: Floats) -> Codes | None:
+    """Codes (n_rows,) of the values where their numbers do not tell all apart; None if they do.
+
+    Rows that a model tells apart must not pass for one: infinite numbers and missing ones, whole numbers
+    beyond 2**53 such as identifiers, dates a few nanoseconds apart.
+    """
+    if is_float(column):
+        values: Any = numbers
+        is_needed = bool(np.isinf(numbers).any())
+    else:
+        own = to_ticks(column)
+        is_needed = bool(np.abs(numbers).max(initial=0.0, where=~np.isnan(numbers)) >= MOST_EXACT)
+        values = None
+        if is_needed:
+            texts = map(str, own.to_list()) if is_polars_series(own) else own.astype(str)
+            values = np.array(list(texts), dtype=str)
+    return np.unique(values, return_inverse=True)[1].ravel() if is_needed else None
 
 
 class Coordinate(Protocol):

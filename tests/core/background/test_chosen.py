@@ -344,3 +344,24 @@ def test_samples_of_small_random_tables(n, d, size, seed):
     functionals = chosen.errors.functionals
     if chosen.rows.size > 1:
         np.testing.assert_allclose(functionals.sum(axis=0), 0.0, atol=1e-9)
+
+
+LOSSY = {
+    "infinite": np.tile([np.nan, np.inf, -np.inf, 0.0], 10),
+    "identifiers": 2**60 + np.arange(40) % 4,
+    "nullable": pd.array(2**60 + np.arange(40) % 3, dtype="Int64").take(
+        np.where(np.arange(40) % 4 < 3, np.arange(40), -1), allow_fill=True
+    ),
+    "nanoseconds": pd.Timestamp("2020-01-01") + pd.to_timedelta(np.arange(40) % 4, unit="ns"),
+}
+
+
+@pytest.mark.parametrize("to_polars", [False, True])
+@pytest.mark.parametrize("name", LOSSY)
+def test_rows_that_differ_by_less_than_floating_point_numbers_are_told_apart(name, to_polars):
+    table = pd.DataFrame({"a": LOSSY[name], "b": np.repeat([0.0, 1.0], 20)})
+    table = pl.from_pandas(table, nan_to_null=False) if to_polars else table
+    whole = choose_rows(table, 8, 0, None)
+    assert whole.errors.n_components == 0
+    np.testing.assert_allclose(whole.weights, 1 / 8)
+    assert choose_rows(table, 7, 0, None).errors.n_components > 0
