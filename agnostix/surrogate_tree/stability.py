@@ -36,8 +36,8 @@ class Stability:
 
     Notes
     -----
-    Where all pairs are the same, the standard error is 1 / n_refits, as in the rule of three; it is NaN for
-    two trees. The errors are those of the number of resamples: with more of them they vanish, and the spread
+    Where all pairs are the same, the standard error is 1 / n_refits, as in the rule of three; two trees are
+    a single pair, whose spread and standard error are NaN. The errors are those of the number of resamples: with more of them they vanish, and the spread
     of trees stays.
     """
 
@@ -75,10 +75,10 @@ def measure_stability(fitted: FittedTree, n_refits: int, seed: int) -> Stability
     is_classifier = training.is_classifier
     return Stability(
         agreement=float(np.nanmean(agreement)) if is_classifier else None,
-        agreement_sd=float(np.nanstd(agreement)) if is_classifier else None,
+        agreement_sd=_spread(agreement) if is_classifier else None,
         agreement_std_error=_jackknife(agreement) if is_classifier else None,
         r2=float(np.nanmean(r2)),
-        r2_sd=float(np.nanstd(r2)),
+        r2_sd=_spread(r2),
         r2_std_error=_jackknife(r2),
         jaccard=float(np.nanmean(jaccard)),
         jaccard_std_error=_jackknife(jaccard),
@@ -88,6 +88,11 @@ def measure_stability(fitted: FittedTree, n_refits: int, seed: int) -> Stability
         leaves=np.array([tree.leaves.size for tree in trees]),
         n_refits=n_refits,
     )
+
+
+def _spread(pairs: Floats) -> float:
+    """Standard deviation over pairs of trees, from (n, n) with NaN for what is no pair."""
+    return float(np.nanstd(pairs)) if len(pairs) > 2 else float("nan")
 
 
 def _jackknife(pairs: Floats) -> float:

@@ -193,6 +193,9 @@ def test_stability_compares_refitted_trees():
     assert list(stability.used.index) == ["x", "y", "z"]
     again = measure_stability(fitted, 4, seed=0)
     assert (again.agreement, again.r2) == (stability.agreement, stability.r2)
+    assert stability.agreement_sd > 0
+    pair = measure_stability(fitted, 2, seed=0)
+    assert np.isnan([pair.agreement_sd, pair.r2_sd, pair.r2_std_error]).all()  # of a single pair
     assert measure_stability(fitted, 4, seed=1).r2 != stability.r2
 
 
