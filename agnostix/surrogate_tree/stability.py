@@ -37,8 +37,8 @@ class Stability:
     Notes
     -----
     Where all pairs are the same, the standard error is 1 / n_refits, as in the rule of three; two trees are
-    a single pair, whose spread and standard error are NaN. The errors are those of the number of resamples: with more of them they vanish, and the spread
-    of trees stays.
+    a single pair, whose spread and standard error are NaN. The errors are those of the number of resamples:
+    with more of them they vanish, and the spread of trees stays.
     """
 
     agreement: float | None
