@@ -158,7 +158,8 @@ class OcclusionExplainer(BackgroundExplainer):
     volumes and channels, values have the axes of the arrays. ``extras`` hold the
     effects of the "windows" (n_rows, n_windows, n_outputs), their
     "windows_std_errors" and the "fill"; and of a background that is not all rows
-    "degrees_of_freedom", "shared_errors" and "base_value_std_errors".
+    "degrees_of_freedom", "shared_errors", "base_value_std_errors" and
+    "base_value_degrees_of_freedom".
 
     References
     ----------
@@ -290,8 +291,10 @@ class OcclusionExplainer(BackgroundExplainer):
         details = hidden.details
         if self._errors.n_components:
             errors = self._errors.error(np.moveaxis(base[:, 1:], 1, 0)[None])
-            own = Detail(np.sqrt(errors.variances[0]), ("row", "output"))
-            details = details | {"base_value_std_errors": own}
+            details = details | {
+                "base_value_std_errors": Detail(np.sqrt(errors.variances[0]), ("row", "output")),
+                "base_value_degrees_of_freedom": Detail(errors.degrees_of_freedom[0], ("row", "output")),
+            }
         return Attribution(
             values=hidden.values,
             std_errors=hidden.std_errors,

@@ -81,6 +81,8 @@ class ErrorParts:
             base = np.sqrt(self.base_values.variances[0])
             details[SHARED_ERRORS] = Detail(components, (*_BY_VALUE, "component"))
             details[BASE_VALUE_STD_ERRORS] = Detail(base, ("row", "output"))
+            base_dof = self.base_values.degrees_of_freedom[0]
+            details[f"base_value_{DEGREES_OF_FREEDOM}"] = Detail(base_dof, ("row", "output"))
         return details
 
     def _size_to_halve(self, n_background: int) -> Floats:

@@ -134,8 +134,8 @@ class KernelShapExplainer(BackgroundExplainer):
     ``extras`` of the result has the two parts of the error
     (``coalition_std_errors``, ``background_std_errors``), their
     ``degrees_of_freedom``, what rows share of them (``shared_errors``,
-    ``design_errors``), ``base_value_std_errors``, the ``evaluations`` of
-    each row, the ``forecast`` of those that `tol` needs, the ``kernel``,
+    ``design_errors``), ``base_value_std_errors`` and
+    ``base_value_degrees_of_freedom``, the ``evaluations`` of each row, the ``forecast`` of those that `tol` needs, the ``kernel``,
     ``background_size``, ``background_size_to_halve_error``, for log-odds the
     model's own outputs (``raw_outputs``), and the segments or words of a masker.
 

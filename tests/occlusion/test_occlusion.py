@@ -837,7 +837,8 @@ def test_explanation_states_method_and_params():
         "n_jobs": None, "random_state": 0, "verbose": 1,
     }  # fmt: skip
     assert set(exp.extras) == {
-        "background_size", "base_value_std_errors", "degrees_of_freedom", "shared_errors",
+        "background_size", "base_value_std_errors", "base_value_degrees_of_freedom", "degrees_of_freedom",
+        "shared_errors",
     }  # fmt: skip
     assert exp.extras["background_size"] == 9
     np.testing.assert_array_equal(exp.extras["degrees_of_freedom"].array, 8.0)

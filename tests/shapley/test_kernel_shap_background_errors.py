@@ -129,6 +129,7 @@ def test_errors_of_values_and_base_values_add_up_to_that_of_the_prediction(link)
     total = exp.extras["shared_errors"].array.sum(axis=1)
     base = exp.extras["base_value_std_errors"].array
     np.testing.assert_allclose(np.sqrt(np.square(total).sum(axis=-1)), base, rtol=1e-5)
+    np.testing.assert_array_equal(exp.extras["base_value_degrees_of_freedom"].array, 19.0)  # of 20 groups
     predictions = chances(explainer.background_)
     plain = np.sqrt(np.var(predictions, axis=0, ddof=1) / 30 * (1 - 30 / 300))
     slope = 1.0 if link == "identity" else 1.0 / (predictions.mean(axis=0) * (1 - predictions.mean(axis=0)))

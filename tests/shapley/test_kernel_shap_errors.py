@@ -99,6 +99,7 @@ def test_extras_shapes_and_row_selection():
         "design_errors": (4, 5, 3),
         "shared_errors": (4, 5, 3, 21),
         "base_value_std_errors": (4, 3),
+        "base_value_degrees_of_freedom": (4, 3),
         "evaluations": (4,),
         "forecast": (4,),
         "kernel": (),
