@@ -135,9 +135,10 @@ class KernelShapExplainer(BackgroundExplainer):
     (``coalition_std_errors``, ``background_std_errors``), their
     ``degrees_of_freedom``, what rows share of them (``shared_errors``,
     ``design_errors``), ``base_value_std_errors`` and
-    ``base_value_degrees_of_freedom``, the ``evaluations`` of each row, the ``forecast`` of those that `tol` needs, the ``kernel``,
-    ``background_size``, ``background_size_to_halve_error``, for log-odds the
-    model's own outputs (``raw_outputs``), and the segments or words of a masker.
+    ``base_value_degrees_of_freedom``, the ``evaluations`` of each row, the
+    ``forecast`` of those that `tol` needs, the ``kernel``, ``background_size``,
+    ``background_size_to_halve_error``, for log-odds the model's own outputs
+    (``raw_outputs``), and the segments or words of a masker.
 
     References
     ----------
