@@ -160,8 +160,9 @@ def carriers(regression: WeightedRegression, residuals: Floats, row_residuals: F
     Kish's effective number of w e^2: 1 where only the row has a residual.
     """
     size = np.abs(regression.targets).max(axis=0, initial=0.0) + 1e-3 * np.abs(regression.row_predictions)
-    there = np.where(np.abs(residuals) > _ROUNDING * size, residuals, 0.0)
-    at_row = np.where(np.abs(row_residuals) > _ROUNDING * size, row_residuals, 0.0)
+    unit = np.where(size > 0, size, 1.0)  # squares neither overflow nor vanish
+    there = np.where(np.abs(residuals) > _ROUNDING * size, residuals, 0.0) / unit
+    at_row = np.where(np.abs(row_residuals) > _ROUNDING * size, row_residuals, 0.0) / unit
     shares = np.vstack([regression.weights[:, None] * there**2, regression.row_weight * at_row[None] ** 2])
     largest = shares.max(axis=0)
     shares = np.divide(shares, largest, out=np.zeros_like(shares), where=largest > 0)

@@ -400,10 +400,9 @@ INTERRUPTED = """
         return X[:, 0]
 
     X = np.random.default_rng(0).normal(size=(200, 3))
-    explainer = OcclusionExplainer(slow, random_state=0, n_jobs=2).fit(X)
     try:
         with config_context(working_memory=0.001):
-            explainer.explain(X)
+            OcclusionExplainer(slow, random_state=0, n_jobs=2).fit(X).explain(X)
     except KeyboardInterrupt:
         os.write(1, b"interrupted\\n")
         time.sleep(60)
