@@ -23,6 +23,7 @@ from agnostix.core.background import (
     Background,
     BackgroundMeans,
     ErrorMap,
+    compact,
     errors_of_fills,
     sum_of_squares,
 )
@@ -272,7 +273,7 @@ class OcclusionExplainer(BackgroundExplainer):
         is_sample = self._errors.n_components > 0
         if windows is None:
             if is_sample:
-                by_value = np.moveaxis(shared, 2, 3).astype(np.float32)
+                by_value = compact(np.moveaxis(shared, 2, 3))
                 details["shared_errors"] = Detail(by_value, (*self._dims, "component"))
                 dof = np.moveaxis(errors.degrees_of_freedom, 0, 1)
                 details["degrees_of_freedom"] = Detail(dof, self._dims)

@@ -21,12 +21,15 @@ from agnostix.core.explanation.fields import DEGREES_OF_FREEDOM, DESIGN_ERRORS
 from agnostix.core.hypercubes import SlicedHalves
 from agnostix.core.masking.fills import SoftMaskBatch, fill_details
 from agnostix.core.models import MaskComposer, Predictor
+from agnostix.core.reproducibility import multiply
 from agnostix.core.row_sources import ModelCaller, RowSource
 from agnostix.core.sklearn_compat import Interval
 from agnostix.core.typing import Codes, Floats
 
 _CURVE_BITS = 16
 """Digits of each coordinate of an offset."""
+_RANK = 1e-10
+"""Eigenvalues below it, relative to the largest, are those of functions that depend on the others."""
 
 
 class RiseExplainer(ImageExplainer):
@@ -248,9 +251,13 @@ class SoftMaskSampler:
         if not basis:
             return Balanced(np.zeros_like(scores), offsets, points.draw.aliasing)
         columns = np.concatenate(basis, axis=1)
-        coefficients, _, rank, _ = np.linalg.lstsq(columns.T @ columns, columns.T @ scores, rcond=1e-10)
+        gram = columns.T @ columns
+        rank = np.linalg.matrix_rank(gram, rtol=_RANK, hermitian=True)
+        solve = np.linalg.pinv(gram, rtol=_RANK, hermitian=True)
+        # Products whose columns are their own: an output has the same bits whichever are beside it.
+        fitted = multiply(columns, multiply(solve, multiply(columns.T, scores)))
         factor = points.draw.aliasing * points.n_points / (points.n_points - 1 - rank)
-        return Balanced(columns @ coefficients, offsets, factor)
+        return Balanced(fitted, offsets, factor)
 
     def _slice_centers(self, offsets: Codes) -> Codes:
         """The mean offset (n, 2) of the slice that each mask is in."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from agnostix.core.background import BackgroundError, ErrorMap
+from agnostix.core.background import BackgroundError, ErrorMap, compact
 from agnostix.core.explanation import Detail
 from agnostix.core.explanation.fields import (
     BASE_VALUE_STD_ERRORS,
@@ -77,7 +77,7 @@ class ErrorParts:
             DESIGN_ERRORS: Detail(of_coalitions, _BY_VALUE),
         }
         if self.is_sample:
-            components = self.background.components.transpose(2, 0, 3, 1).astype(np.float32)
+            components = compact(self.background.components.transpose(2, 0, 3, 1))
             base = np.sqrt(self.base_values.variances[0])
             details[SHARED_ERRORS] = Detail(components, (*_BY_VALUE, "component"))
             details[BASE_VALUE_STD_ERRORS] = Detail(base, ("row", "output"))

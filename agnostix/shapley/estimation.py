@@ -13,6 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
+from agnostix.core.background import compact
 from agnostix.core.intervals import half_widths
 from agnostix.core.reproducibility import multiply, one_blas_thread, sums_of_squares
 from agnostix.core.row_sources import working_memory
@@ -186,6 +187,8 @@ class ShapleyResult:
 
     def put(self, rows: Codes, players: Codes, part: ShapleyResult) -> None:
         """Fill in some rows, in which these players vary."""
+        if part.components.dtype != self.components.dtype:
+            self.components = self.components.astype(float)  # which single precision does not hold
         for name in (field.name for field in fields(self)):
             places = (rows[:, None], players) if name in _BY_PLAYER else rows
             getattr(self, name)[places] = getattr(part, name)
@@ -310,4 +313,4 @@ def _apply_to_components(operator: Operator, components: CoalitionValues, n_play
     n_components, n_rows, n_outputs = components.full.shape
     if n_components == 0:
         return np.zeros((n_rows, n_players, 0, n_outputs), dtype=np.float32)
-    return operator.apply(components).transpose(2, 0, 1, 3).astype(np.float32)
+    return compact(operator.apply(components).transpose(2, 0, 1, 3))

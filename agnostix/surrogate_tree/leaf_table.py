@@ -100,7 +100,8 @@ class LeafPredictions:
         means = np.array([self._means(k, rows) for k, rows in enumerate(parts)])  # (n_leaves, 4, n_outputs)
         deviations = np.array([self._deviations(k, rows) for k, rows in enumerate(parts)])
         ends = units.decode(means[:, [0, 2, 3]])
-        errors, deviations = units.decode_differences(means[:, 1]), units.decode_differences(deviations)
+        with np.errstate(over="ignore"):  # predictions near the largest number: an end is infinite
+            errors, deviations = units.decode_differences(means[:, 1]), units.decode_differences(deviations)
         if self.are_probabilities:
             ends[:, 1:] = np.clip(ends[:, 1:], 0.0, 1.0)
             deviations[:, 2:] = np.minimum(deviations[:, 2:], 0.5)

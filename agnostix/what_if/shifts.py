@@ -12,7 +12,7 @@ import pandas as pd
 
 from agnostix.core.typing import Bools, Floats
 from agnostix.what_if.inference import AnyInfluence, CellInfluence, Design, Evidence, Influence, interval
-from agnostix.what_if.inference.carried import degrees_of_shares, trusted_degrees
+from agnostix.what_if.inference.carried import trusted_degrees
 from agnostix.what_if.sample import Sample, Statistic
 from agnostix.what_if.scenario_draws import Part, PartShifts
 from agnostix.what_if.table import Column
@@ -70,10 +70,9 @@ def _iter_shifts(sample: Sample, influence: AnyInfluence) -> Iterator[tuple[str,
             continue
         if column.levels and not column.missing.any() and _is_small(column, influence):
             codes = np.asarray(column.values, dtype=np.intp)
-            before, after, errors = influence.shifts_of_levels(codes, len(column.levels))
+            before, after, errors, degrees = influence.shifts_of_levels(codes, len(column.levels))
             scale = np.sqrt(before * (1.0 - before))
             scale = np.where(scale > 0.0, scale, 1.0)
-            degrees = degrees_of_shares(np.minimum(before, after), influence.base.size)
             own = np.column_stack([before, after, (after - before) / scale, errors / scale, degrees])
             yield from ((name, level, row) for level, row in zip(column.levels, own, strict=True))
             continue
@@ -136,15 +135,18 @@ def _shifts_of(part: Part, influence: AnyInfluence) -> Floats:
     psi = shifts.influences(influence)
     _, errors = influence.errors(*psi)
     design = None if isinstance(influence, CellInfluence) else influence.design
-    degrees = shift_degrees(influence.parts(*psi)[1], design)
+    are_levels = np.array([statistic.level is not None for statistic, _ in part])
+    degrees = shift_degrees(influence.parts(*psi)[1], are_levels, design)
     means, scales = (np.array([getattr(s, name) for s, _ in part]) for name in ("mean", "scale"))
     return np.column_stack([means, means + scales * shift, shift, errors, degrees])
 
 
-def shift_degrees(influences: Floats, design: Design | None) -> Floats:
+def shift_degrees(influences: Floats, are_levels: Bools, design: Design | None) -> Floats:
     """Degrees of freedom (n_statistics,) by influences of the rows, NaN where these are not known."""
     own = influences if design is None else design.centered(influences)
     known = np.isfinite(own).all(0)
     degrees = np.full(known.size, np.nan)
-    degrees[known] = trusted_degrees(own[:, known], design=design)[0]
+    for is_bounded in (False, True):
+        some = known & (are_levels == is_bounded)
+        degrees[some] = trusted_degrees(own[:, some], is_bounded, design)[0]
     return degrees

@@ -69,7 +69,7 @@ def test_report_row_option_prints_sentences(run_once) -> None:
     assert (ran.status, ran.err) == (0, "")
     lines = [line for line in ran.out.splitlines() if line.startswith("For row ")]
     assert [line.split()[2] for line in lines] == ["17", "3"]
-    assert all(" the mean prediction of 100 background rows, " in line for line in lines)
+    assert all(" the mean prediction of 50 background rows, " in line for line in lines)
     assert '<section id="rows">' in ran.page.read_text(encoding="utf-8")
 
 

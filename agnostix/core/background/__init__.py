@@ -13,7 +13,7 @@ from agnostix.core.background.background import Background, errors_of_fills
 from agnostix.core.background.choice import BACKGROUND_SIZE, BACKGROUNDS, choose_background
 from agnostix.core.background.chosen import ChosenRows, Probes, choose_rows
 from agnostix.core.background.error_map import BackgroundError, ErrorMap, sum_of_squares
-from agnostix.core.background.functionals import BackgroundMeans
+from agnostix.core.background.functionals import BackgroundMeans, compact
 from agnostix.core.background.representative import RepresentativeSample, representative_sample
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "RepresentativeSample",
     "choose_background",
     "choose_rows",
+    "compact",
     "errors_of_fills",
     "representative_sample",
     "sum_of_squares",

@@ -70,8 +70,8 @@ class Coordinate(Protocol):
     def from_all(self, rows: Codes) -> Floats:
         """Mean distance (n,) of rows from all."""
 
-    def embedded(self) -> Floats:
-        """Numbers (n_rows, n) whose Euclidean distances are about the coordinate's."""
+    def embedded(self, rows: Codes) -> Floats:
+        """Numbers (n_rows, n) of some rows whose Euclidean distances are about the coordinate's."""
 
     def of_means(self, rows: Codes, weights: Floats) -> Floats:
         """Kernel (n, n) of rows by the numbers, or indicators, whose means a sample should have."""
@@ -117,8 +117,8 @@ class Line:
         n = np.searchsorted(ordered, own, side="right")
         return self.part * (own * (2.0 * mass[n] - mass[-1]) + moment[-1] - 2.0 * moment[n])
 
-    def embedded(self) -> Floats:
-        return 0.6 * np.sqrt(self.part) * self.places[:, None]
+    def embedded(self, rows: Codes) -> Floats:
+        return 0.6 * np.sqrt(self.part) * self.places[rows, None]
 
     def of_means(self, rows: Codes, weights: Floats) -> Floats:
         if self.is_rank:
@@ -155,10 +155,10 @@ class Labels:
     def from_all(self, rows: Codes) -> Floats:
         return np.asarray(1.0 - self.shares[self.codes[rows]])
 
-    def embedded(self) -> Floats:
+    def embedded(self, rows: Codes) -> Floats:
         if self.shares.size > MOST_INDICATORS:
-            return np.zeros((self.codes.size, 0))
-        return np.sqrt(0.5) * (self.codes[:, None] == np.arange(self.shares.size))
+            return np.zeros((rows.size, 0))
+        return np.sqrt(0.5) * (self.codes[rows, None] == np.arange(self.shares.size))
 
     def of_means(self, rows: Codes, weights: Floats) -> Floats:
         from_all = self.from_all(rows)

@@ -135,7 +135,7 @@ def sum_of_squares(components: Floats, axis: int) -> Floats:
     parts = np.moveaxis(components, axis, 0)
     total = np.zeros(parts.shape[1:])
     for part in parts:
-        total += np.square(part)
+        total += np.square(part, dtype=float)
     return total
 
 

@@ -11,6 +11,8 @@ from agnostix.core.masking import BackgroundSubset, MaskBlock
 from agnostix.core.reproducibility import multiply
 from agnostix.core.typing import Floats
 
+_SINGLE = 1e-20, 1e30
+"""Largest components that single precision holds with all their digits."""
 _STACKED = 2**16
 """Predictions of masks with the same draws that are copied side by side, so that one product reduces them."""
 
@@ -56,6 +58,13 @@ class BackgroundMeans:
         for component, own in enumerate(self.errors.functionals.T, start=1):
             matrix[component] = np.bincount(draws.which, own, draws.weights.size)
         return matrix
+
+
+def compact(components: Floats) -> Floats:
+    """Components in single precision, or as they are where that does not hold them."""
+    largest = float(np.abs(components).max(initial=0.0))
+    holds = largest == 0.0 or _SINGLE[0] < largest < _SINGLE[1] or not np.isfinite(largest)
+    return components.astype(np.float32) if holds else components
 
 
 def _applied(matrix: Floats, columns: list[Floats]) -> Floats:

@@ -101,15 +101,15 @@ class TableKernel:
         return _center(between, from_all, sum(one.overall for one in coordinates))
 
     def _joint(self, rows: Codes) -> Floats:
-        own, others = self._places[rows], self._places[self.reference]
+        own, others = self._places(rows), self._places(self.reference)
         between = _distances(own, own)
         np.fill_diagonal(between, 0.0)
         return _center(between, _distances(own, others) @ self._reference_shares, self._joint_overall)
 
-    @cached_property
-    def _places(self) -> Floats:
-        parts = [one.embedded() for one in self.coordinates]
-        return np.hstack(parts) if parts else np.zeros((self.weights.size, 1))
+    def _places(self, rows: Codes) -> Floats:
+        """Numbers (n, n_numbers) of some rows; those of a large table with many labels take gigabytes."""
+        parts = [one.embedded(rows) for one in self.coordinates]
+        return np.hstack(parts) if parts else np.zeros((rows.size, 1))
 
     @cached_property
     def _reference_shares(self) -> Floats:
@@ -118,7 +118,7 @@ class TableKernel:
 
     @cached_property
     def _joint_overall(self) -> float:
-        others = self._places[self.reference]
+        others = self._places(self.reference)
         distances = _distances(others, others)
         np.fill_diagonal(distances, 0.0)
         return float(self._reference_shares @ distances @ self._reference_shares)

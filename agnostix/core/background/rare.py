@@ -1,4 +1,4 @@
-"""Rare parts of a table that a few rows would miss: levels, missing values, tails, all but the usual value.
+"""Rare parts of a table that a few rows would miss: levels, missing or known values, tails, unusual ones.
 
 A part is rare if fewer than three of the rows to choose would fall into it. A few rows are chosen for each,
 and get the weight that the part has in the table.
@@ -41,11 +41,7 @@ def rare_parts(values: Sequence[ColumnValues], weights: Floats, n_chosen: int) -
     found = []
     for column, one in enumerate(values):
         levels, others = _parts_of(one, weights, n_chosen)
-        shares = [float(weights[members].sum()) for members in levels]
-        order = sorted((j for j in range(len(levels)) if 0.0 < shares[j] < least), key=lambda j: -shares[j])
-        rare = [levels[j] for j in order]
-        if len(rare) > n_levels:
-            rare = [*rare[: n_levels - 1], np.logical_or.reduce(rare[n_levels - 1 :])]
+        rare = _rare_levels(levels, weights, least, n_levels)
         parts = [RarePart(column, members, float(weights[members].sum())) for members in rare]
         parts += [_with_mean(column, members, one, weights) for members in others]
         found += [part for part in parts if 0.0 < part.proportion < least]
@@ -62,26 +58,40 @@ def _with_mean(column: int, members: Bools, one: ColumnValues, weights: Floats) 
     return RarePart(column, members, proportion, np.abs(numbers - mean))
 
 
-def _parts_of(one: ColumnValues, weights: Floats, n_chosen: int) -> tuple[list[Bools], list[Bools]]:
-    """Levels of a column, and other parts: tails, and what is not the usual number."""
+def _parts_of(one: ColumnValues, weights: Floats, n_chosen: int) -> tuple[Codes, list[Bools]]:
+    """Levels (n_rows,) of a column from 0, and other parts: tails, and what is not the usual number."""
     if one.codes is not None:
-        return _levels(one.codes), []
+        return _from_zero(one.codes), []
     assert one.numbers is not None
     known = ~np.isnan(one.numbers)
     distinct, own = np.unique(one.numbers[known], return_inverse=True)
     codes = np.full(known.size, -1)
     codes[known] = own.ravel()
-    missing = [] if known.all() else [~known]
     if distinct.size <= FEW_VALUES:
-        return _levels(codes), []
+        return _from_zero(codes), []
     mass = np.asarray(np.bincount(own.ravel(), weights[known]), dtype=float)
     usual = mass.argmax()
     others = [known & (codes != usual)] if mass[usual] > USUAL * mass.sum() else []
-    return missing, others + _tails(codes, distinct, mass, n_chosen)
+    return known.astype(np.intp), others + _tails(codes, distinct, mass, n_chosen)
 
 
-def _levels(codes: Codes) -> list[Bools]:
-    return [codes == level for level in np.unique(codes)]
+def _from_zero(codes: Codes) -> Codes:
+    return np.asarray(np.unique(codes, return_inverse=True)[1].ravel())
+
+
+def _rare_levels(levels: Codes, weights: Floats, least: float, n_levels: int) -> list[Bools]:
+    """Rows of the rare ones of levels (n_rows,) from 0, the largest first; the rarest put together.
+
+    A column of names has as many levels as the table has rows, so that no two are compared.
+    """
+    shares = np.bincount(levels, weights)
+    rare = np.flatnonzero((shares > 0.0) & (shares < least))
+    rare = rare[np.argsort(-shares[rare], kind="stable")]
+    if rare.size <= n_levels:
+        return [levels == level for level in rare]
+    of_rest = np.zeros(shares.size, dtype=bool)
+    of_rest[rare[n_levels - 1 :]] = True
+    return [*(levels == level for level in rare[: n_levels - 1]), of_rest[levels]]
 
 
 def _tails(codes: Codes, distinct: Floats, mass: Floats, n_chosen: int) -> list[Bools]:

@@ -71,9 +71,9 @@ class Parts:
         # What no draw has met may be wrong by the same amount in each row.
         design = np.where(kinds == "rule_of_three", errors * RULE_OF_THREE, design)
         axis = explanation.dims.index("row")
-        shared, design = (  # NaN for features that a row lacks
-            np.nan_to_num(part) if np.isnan(part).any() else part for part in (shared, design)
-        )
+        lacks = np.isnan(values)  # features that a row does not have
+        if lacks.any():
+            shared, design = np.where(lacks[..., None], np.float32(0.0), shared), np.where(lacks, 0.0, design)
         parts = (values, errors, shared, design, shared_dof, design_dof)
         return cls(*(np.moveaxis(part, axis, 0) for part in parts))
 
@@ -106,7 +106,7 @@ class Means:
         if how == "mean_abs":
             means, noise = _without_noise(values, parts.errors)
         shared = np.einsum("i...c,i...->...c", parts.shared, weights)
-        design = np.nan_to_num(_mean(np.where(there, parts.design, np.nan)))
+        design = np.divide(parts.design.sum(axis=0), n, out=np.zeros(n.shape), where=n > 0)
         squares = np.einsum("i...c,i...c->i...", parts.shared, parts.shared, dtype=float)
         shared_dof = _joint_dof(np.sqrt(squares) * there, parts.shared_dof)
         design_dof = _joint_dof(parts.design * there, parts.design_dof)

@@ -173,6 +173,7 @@ class Scenario:
     outcomes : DataFrame
         Each quantity: quantity, output, base, value, std_error, low, high,
         change, change_std_error, change_low, change_high, in model output units;
+        status ("few events" or "heavy tails" where no interval holds);
         design_effect, its variance over that of the same number of rows drawn
         from the reweighted population (NaN where that is not known).
     shifts : DataFrame

@@ -123,7 +123,7 @@ def measure_fairness(
     >>> measures.frame[["measure", "group", "value", "low", "high"]].round(2)
                   measure         group  value   low  high
     0      selection rate    sex = Male   0.50  0.41  0.59
-    1      selection rate  sex = Female   0.25  0.15  0.35
+    1      selection rate  sex = Female   0.25  0.16  0.36
     2    disparate impact  sex = Female   0.50  0.28  0.72
     3  statistical parity  sex = Female  -0.25 -0.39 -0.11
     """

@@ -21,9 +21,12 @@ def carried_degrees(influences: Floats) -> Floats:
     chi-square distribution that spreads as much (Satterthwaite). Influences of a normal sample have as many
     as there are rows, those of a label in 20 rows some 20. At least 1.
     """
-    n = len(influences)
     square = np.square(_in_parts_of_the_largest(influences))
-    total, fourth = square.sum(0), (square * square).sum(0)
+    return _degrees_of_sums(square.sum(0), (square * square).sum(0), len(influences))
+
+
+def _degrees_of_sums(total: Floats, fourth: Floats, n: int) -> Floats:
+    """The same from sums of squares and of fourth powers (n_outcomes,) over n units."""
     spread = fourth / np.where(total > 0.0, total, 1.0) ** 2 - 1.0 / n
     degrees = np.where(total > 0.0, 2.0 / np.maximum(spread, 2.0 / n / n), n - 1.0)
     return np.clip(degrees, 1.0, max(n - 1.0, 1.0))
@@ -83,8 +86,6 @@ def trusted_degrees(
     return np.where(index < _HEAVY, np.minimum(degrees, index + _ABOVE_INDEX), degrees), index
 
 
-def degrees_of_shares(shares: Floats, n: float) -> Floats:
-    """Degrees of freedom of the errors of shares of n rows: `trusted_degrees` of their indicators."""
-    spread = np.maximum(shares * (1.0 - shares), 1.0 / n)
-    kurtosis = (1.0 - 3.0 * spread) / spread
-    return np.clip(_OF_CARRIED * 2.0 * n / np.maximum(kurtosis - 1.0, 2.0 / n), 1.0, n - 1.0)
+def trusted_degrees_of_sums(total: Floats, fourth: Floats, n: int) -> Floats:
+    """`trusted_degrees` of what is bounded, from sums of squares and of fourth powers (n_outcomes,)."""
+    return np.maximum(_OF_CARRIED * _degrees_of_sums(total, fourth, n), 1.0)

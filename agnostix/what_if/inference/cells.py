@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from math import comb
 from typing import TypeAlias
 
 import numpy as np
 
 from agnostix.core.typing import Codes, Floats
 from agnostix.what_if.calibration import Cells
+from agnostix.what_if.inference.carried import trusted_degrees_of_sums
 from agnostix.what_if.inference.influence import (
     MAX_LEVERAGE,
     MIN_CARRIED_WEIGHT,
@@ -70,21 +72,31 @@ class CellInfluence:
         residual *= self.inflated
         return residual
 
-    def shifts_of_levels(self, codes: Codes, n_levels: int) -> tuple[Floats, Floats, Floats]:
-        """Shares of levels (n_levels,) before and after, and standard errors of the differences."""
-        # The squares of the rows' influences, 1_level d - a e + b p0 with d = a - b, are expanded, so that
-        # they are sums over cells and levels.
+    def shifts_of_levels(self, codes: Codes, n_levels: int) -> tuple[Floats, Floats, Floats, Floats]:
+        """Shares of levels (n_levels,) before and after, errors of the differences, degrees of freedom."""
+        # The rows' influences are a (1_level - e) - b (1_level - p0), whose powers are expanded, so that they
+        # are sums over cells and levels.
         by_cell, by_level = self._sums, self._level_sums(codes, n_levels)
         after, before = by_level("weights"), by_level("base")
         p, p0 = after.sum(0), before.sum(0)
         if self.one_row_dominates:
-            return p0, p, np.full(n_levels, np.inf)
+            return p0, p, np.full(n_levels, np.inf), np.ones(n_levels)
         own = after - by_cell["weights"][:, None] * p
         e = p + self.centered @ (self.inverse @ (self.centered.T @ own))
-        cross = (by_level("da") * e).sum(0) - by_level("db").sum(0) * p0
-        rest = by_cell["aa"] @ e**2 - 2.0 * (by_cell["ab"] @ e) * p0 + float(self.base @ self.base) * p0**2
-        squares = by_level("dd").sum(0) - 2.0 * cross + rest
-        return p0, p, np.sqrt(np.maximum(squares, 0.0))
+        squares, fourth = (self._power_sums(by_level, e, p0, power) for power in (2, 4))
+        degrees = trusted_degrees_of_sums(squares, fourth, self.base.size)
+        return p0, p, np.sqrt(squares), degrees
+
+    def _power_sums(self, by_level: Callable[[str], Floats], e: Floats, p0: Floats, power: int) -> Floats:
+        """Sums (n_levels,) of a power of the influences, by e (n_cells, n_levels) and p0 (n_levels,)."""
+        total = np.zeros(p0.size)
+        for k in range(power + 1):
+            name = "a" * (power - k) + "b" * k
+            inside, everywhere = by_level(name), self._sums[name][:, None]
+            own = (1.0 - e) ** (power - k) * (p0 - 1.0) ** k * inside
+            others = (-e) ** (power - k) * p0**k * (everywhere - inside)
+            total += comb(power, k) * (own + others).sum(0)
+        return np.maximum(total, 0.0)
 
     def _level_sums(self, codes: Codes, n_levels: int) -> Callable[[str], Floats]:
         """Sums of products of the rows by cell and level, (n_cells, n_levels)."""
@@ -108,11 +120,12 @@ class CellInfluence:
 
     @property
     def _products(self) -> dict[str, Floats]:
-        """Products (n_rows,) of what the squared influences are made of."""
+        """Products (n_rows,) of what powers of the influences are made of."""
         a, b = self.inflated, self.base
-        d = a - b
-        products = {"da": d * a, "db": d * b, "dd": d * d, "aa": a * a, "ab": a * b}
-        return products | {"weights": self.weights, "base": b}
+        aa, ab, bb = a * a, a * b, b * b
+        products = {"weights": self.weights, "base": b, "aa": aa, "ab": ab, "bb": bb}
+        products |= {"aaaa": aa * aa, "aaab": aa * ab, "aabb": ab * ab, "abbb": ab * bb, "bbbb": bb * bb}
+        return products
 
     @cached_property
     def _sums(self) -> dict[str, Floats]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import ndtri, stdtrit
 
-from agnostix.core.intervals import interval_ends, wilson_ends
+from agnostix.core.intervals import half_widths, interval_ends, wilson_ends
 from agnostix.core.typing import Codes, Floats
 from agnostix.what_if.inference.design import Design
 
@@ -86,12 +86,12 @@ def interval(
     elif kind not in ("student", DIFFERENCE):
         low, high = interval_ends(values, errors, confidence_level, degrees, kind)
     elif kind == DIFFERENCE:
-        half = stdtrit(degrees, 0.5 + 0.5 * confidence_level) * errors
+        half = half_widths(errors, confidence_level, degrees)
         half = np.where(errors <= _NONE, np.fmax(half, _binomial_bound(n, confidence_level, np.inf)), half)
         low, high = values - half, values + half
     else:
         # A proportion of 0 or 1 has no spread; there the binomial bound of the effective rows is used.
-        half = stdtrit(degrees, 0.5 + 0.5 * confidence_level) * errors
+        half = half_widths(errors, confidence_level, degrees)
         down = up = half
         if groups is not None:
             moved = groups[..., 1] * _binomial_bound(groups[..., 0], confidence_level, most_degrees)

@@ -93,7 +93,9 @@ def scenario_shifts(
         block.write(out, "values", 0, change)
         block.write(out, "std_errors", 0, block.in_units(influence.errors(block.x)[1]))
         if not influence.one_row_dominates:
-            block.write(out, "degrees", 0, shift_degrees(influence.parts(block.x)[1], sample.design))
+            moved = influence.parts(block.x)[1]
+            numbers = np.zeros(moved.shape[1], dtype=bool)
+            block.write(out, "degrees", 0, shift_degrees(moved, numbers, sample.design))
     return _finished(out, pixels, level)
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from sklearn import config_context
 
+from agnostix import KernelShapExplainer, OcclusionExplainer
 from agnostix.core.background import Background, BackgroundMeans, ErrorMap
 from agnostix.core.evaluate import evaluate
 from agnostix.core.features import Features
@@ -67,3 +68,21 @@ def test_whole_table_keeps_the_mean_alone():
     kept = reduced(background)
     np.testing.assert_allclose(kept[:, 0, 0], np.tile(model(TABLE).mean(axis=0), (4, 1)), rtol=1e-13)
     assert ErrorMap.none(4).error(np.zeros((2, 0, 3))).variances.shape == (2, 3)
+
+
+@pytest.mark.parametrize("make", [OcclusionExplainer, KernelShapExplainer])
+@pytest.mark.parametrize("size", [2.0**-200, 2.0**200])
+def test_errors_of_means_are_in_the_units_of_the_model_whatever_these_are(make, size):
+    table = RNG.normal(size=(120, 3))
+
+    def explained(unit):
+        def curve(X):
+            return unit * (np.exp(X[:, 0]) * X[:, 1] + X[:, 2])
+
+        return make(curve, background_size=10, random_state=0).fit(table).explain(table[:5])
+
+    expected, found = explained(1.0), explained(size)
+    np.testing.assert_allclose(found.std_errors, size * expected.std_errors, rtol=1e-6)
+    for how in ("mean", "mean_abs"):
+        means = expected.aggregate(how=how), found.aggregate(how=how)
+        np.testing.assert_allclose(means[1].std_errors, size * means[0].std_errors, rtol=1e-6)

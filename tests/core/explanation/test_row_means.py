@@ -305,3 +305,19 @@ def test_intervals_of_means_cover_with_shared_errors(level: float) -> None:
     assert (shares["mean_abs"][:3] >= level - 0.06).all()
     assert shares["mean_abs"][3] >= level  # an idle column's bar does not leave out 0
     assert shares["difference"] >= level - 0.06
+
+
+@pytest.mark.parametrize("how", ["mean", "mean_abs"])
+@pytest.mark.parametrize("part", ["shared_errors", "design_errors"])
+def test_means_of_values_with_unknown_shared_errors_have_none(how: str, part: str) -> None:
+    exp = made()
+    array = exp.extras[part].array.copy()
+    array[3, 1] = np.nan
+    errors = exp.std_errors.copy()
+    errors[3, 1] = np.nan
+    unknown = made(std_errors=errors, extras={**exp.extras, part: Detail(array, exp.extras[part].dims)})
+    mean = unknown.aggregate(how=how)
+    assert np.isnan(mean.std_errors[1]).all()
+    assert np.isnan(mean.interval()[0][1]).all()
+    np.testing.assert_array_equal(mean.std_errors[[0, 2]], exp.aggregate(how=how).std_errors[[0, 2]])
+    assert np.isnan(unknown.difference("a", "b", how=how).std_errors).all()

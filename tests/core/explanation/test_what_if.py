@@ -58,7 +58,7 @@ def test_scenario_tables_have_documented_columns():
     ]
     assert list(scenario.outcomes) == [
         *("quantity", "output", "base", "value", "std_error", "low", "high"),
-        *("change", "change_std_error", "change_low", "change_high", "design_effect"),
+        *("change", "change_std_error", "change_low", "change_high", "status", "design_effect"),
     ]
     assert list(scenario.shifts) == [
         *("feature", "level", "before", "after", "shift", "std_error", "low", "high", "stated", "rank")

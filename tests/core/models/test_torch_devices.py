@@ -98,7 +98,7 @@ PATHS = {
     "lime": (
         cnn,
         lambda p: explained(
-            LimeExplainer(p, masker=SegmentMasker("grid"), n_samples=64, random_state=0), BYTES
+            LimeExplainer(p, masker=SegmentMasker("grid"), n_samples=256, random_state=0), BYTES
         ),
     ),
     "rise": (cnn, lambda p: explained(RiseExplainer(p, n_masks=256, random_state=0), BYTES)),

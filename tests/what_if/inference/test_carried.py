@@ -8,9 +8,9 @@ from scipy.stats import t as student
 from agnostix.what_if.inference import DIFFERENCE, FEW_EVENTS, HEAVY_TAILS, Evidence, interval
 from agnostix.what_if.inference.carried import (
     carried_degrees,
-    degrees_of_shares,
     tail_index,
     trusted_degrees,
+    trusted_degrees_of_sums,
 )
 from agnostix.what_if.inference.design import Design
 
@@ -84,11 +84,11 @@ def test_clusters_keep_all_degrees():
     assert trusted_degrees(psi)[0] == pytest.approx(carried_degrees(psi) / 3.0)
 
 
-def test_degrees_of_shares_are_those_of_their_indicators():
-    member = np.arange(400) < 30
-    psi = ((member - member.mean()) / 400)[:, None]
-    expected = trusted_degrees(psi, is_bounded=True)[0][0]
-    assert degrees_of_shares(np.array([member.mean()]), 400)[0] == pytest.approx(expected, rel=0.01)
+def test_degrees_of_sums_are_those_of_bounded_influences():
+    influences = np.random.default_rng(0).normal(size=(300, 2)) ** 3
+    sums = (influences**2).sum(0), (influences**4).sum(0)
+    expected, _ = trusted_degrees(influences, is_bounded=True)
+    np.testing.assert_allclose(trusted_degrees_of_sums(*sums, 300), expected, rtol=1e-12)
 
 
 def test_degrees_of_the_rows_that_carry_widen_intervals():
