@@ -151,7 +151,7 @@ def models(table: pd.DataFrame, y: np.ndarray) -> dict[str, Any]:
         "forest": RandomForestRegressor(20, max_depth=8, max_features=0.5, random_state=0),
         "boosted trees": HistGradientBoostingRegressor(max_iter=40, random_state=0),
         "neural network": make_pipeline(
-            scaled, MLPRegressor(hidden_layer_sizes=(20,), max_iter=80, random_state=0)
+            scaled, MLPRegressor(hidden_layer_sizes=(20,), max_iter=80, tol=0.01, random_state=0)
         ),
     }
     return {name: _Filled(model.fit(filled, y)) for name, model in fitted.items()}

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from _background_tables import as_numbers, rare, rare_effect
 from _coverage import Cell
+from scipy import stats
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
 
 from agnostix import KernelShapExplainer, OcclusionExplainer
@@ -63,11 +64,12 @@ def _designs(
                 low, high = (end.ravel() for end in exp.interval())
                 errors, base = exp.std_errors.ravel(), exp.base_values[0]
                 base_error = exp.extras["base_value_std_errors"].array[0]
+                half = stats.t.ppf(0.975, max(size - 1, 1)) * base_error
                 own = (
                     np.concatenate([exp.values.ravel(), base]),
                     truths,
-                    np.concatenate([low, base - 2.2 * base_error]),
-                    np.concatenate([high, base + 2.2 * base_error]),
+                    np.concatenate([low, base - half]),
+                    np.concatenate([high, base + half]),
                     np.concatenate([errors, base_error]),
                 )
                 yield (how, size), own

@@ -286,11 +286,13 @@ class OcclusionExplainer(BackgroundExplainer):
             predictions, kept, n_model_rows = self._predict_hidden(rows, selection, names, verbose)
         n_hidden = kept.shape[1] - 1 - (self.base_values_ is None)
         effects = kept[:, :1] - kept[:, 1 : 1 + n_hidden]  # with nothing hidden, components are 0
-        hidden = self._hidden_values(rows, windows, effects, self._typical_of(predictions, selection))
+        typical = self._typical_of(predictions, selection)  # of each feature, and of all together
+        of_features, of_all = (None, None) if typical is None else (typical[:-1], typical[-1:])
+        hidden = self._hidden_values(rows, windows, effects, of_features)
         base = kept[:, -1] if self.base_values_ is None else self._known_base(predictions, selection)
         details = hidden.details
         if self._errors.n_components:
-            errors = self._errors.error(np.moveaxis(base[:, 1:], 1, 0)[None])
+            errors = self._errors.error(np.moveaxis(base[:, 1:], 1, 0)[None], of_all)
             details = details | {
                 "base_value_std_errors": Detail(np.sqrt(errors.variances[0]), ("row", "output")),
                 "base_value_degrees_of_freedom": Detail(errors.degrees_of_freedom[0], ("row", "output")),

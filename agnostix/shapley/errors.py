@@ -49,8 +49,11 @@ class ErrorParts:
         return cls(
             coalitions=pick(result.coalition_variances),
             coalition_dof=pick(result.coalition_dof),
-            background=_row_by_row(errors, components, typical),
-            base_values=errors.error(np.moveaxis(pick(result.base_components), 1, 0)[None]),
+            background=_row_by_row(errors, components, None if typical is None else typical[:-1]),
+            base_values=errors.error(
+                np.moveaxis(pick(result.base_components), 1, 0)[None],
+                None if typical is None else typical[-1:],
+            ),
             is_sample=errors.n_components > 0,
         )
 

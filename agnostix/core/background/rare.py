@@ -1,7 +1,7 @@
 """Rare parts of a table that a few rows would miss: levels, missing or known values, tails, unusual ones.
 
-A part is rare if fewer than one and a half of the rows to choose would fall into it. One row is chosen for
-each, and gets the weight that the part has in the table.
+A part is rare if fewer than three of the rows to choose would fall into it. A few rows are chosen for each,
+and get the weight that the part has in the table.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from agnostix.core.background.coordinates import ColumnValues
 from agnostix.core.typing import Bools, Codes, Floats
 
-EXPECTED = 1.5
+EXPECTED = 3.0
 """Rows of a random choice that fall into a part, below which it is rare."""
 FEW_VALUES = 12
 """Distinct numbers up to which each of them is a part."""

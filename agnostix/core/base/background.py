@@ -124,7 +124,7 @@ class BackgroundExplainer(AttributionExplainer):
         return rows
 
     def _probe(self, rows: MaskedRows, sample_weight: Any) -> Floats | None:
-        """Variance (n_features, n_outputs) of what one row's values of a feature do to predictions of others.
+        """Variance (n_features + 1, n_outputs) of what values of a feature, or of all, do to predictions.
 
         Rows of the table get a feature of other rows, whether or not these are background rows. None where
         the background is all there is.
@@ -147,6 +147,7 @@ class BackgroundExplainer(AttributionExplainer):
             after = self._predict(build_table(without_index(first), mixed))
             typical.append(0.5 * weights @ np.square(after - before))
         self._n_trial_rows += len(before) * (1 + len(typical))
+        typical.append((before - before[:1]).var(axis=0))  # of the mean prediction, with everything hidden
         return np.stack(typical)
 
     @property
@@ -155,7 +156,7 @@ class BackgroundExplainer(AttributionExplainer):
         return 1.0
 
     def _typical_of(self, predictions: Floats, selection: OutputSelection) -> Floats | None:
-        """The same of the selected outputs, (n_features, n_rows, n_selected)."""
+        """The same of the selected outputs, (n_features + 1, n_rows, n_selected)."""
         if self._typical is None:
             return None
         of_all = np.broadcast_to(self._typical * self._slope**2, (len(predictions), *self._typical.shape))
