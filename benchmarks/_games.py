@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import comb
 from typing import Any
 
 import numpy as np
+from _plain_shapley import credit_leaf
 from sklearn.datasets import load_diabetes, load_wine
 from sklearn.ensemble import GradientBoostingRegressor
 from sklearn.neural_network import MLPClassifier
@@ -97,11 +97,7 @@ def _tree_values(model: Any, row: np.ndarray, base: np.ndarray) -> np.ndarray:
 
 def _walk(tree: Any, node: int, present: frozenset, absent: frozenset, row: Any, base: Any, out: Any) -> None:
     if tree.children_left[node] < 0:
-        p, q, value = len(present), len(absent), tree.value[node, 0, 0]
-        for i in present:
-            out[i] += value / (p * comb(p + q, p))
-        for i in absent:
-            out[i] -= value / (q * comb(p + q, q))
+        credit_leaf(tree.value[node, 0, 0], present, absent, out)
         return
     f, cut = int(tree.feature[node]), tree.threshold[node]
     for child, left in ((tree.children_left[node], True), (tree.children_right[node], False)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from itertools import combinations
 from math import comb
 from typing import Any, Protocol
@@ -134,8 +135,17 @@ def boosted_msr(game: AnyGame, budget: int, seed: int, n_folds: int = 5) -> np.n
     return values
 
 
-def _shapley_of_trees(model: GradientBoostingRegressor, d: int) -> np.ndarray:
+def credit_leaf(value: float, there: Collection[int], away: Collection[int], out: np.ndarray) -> None:
     """A leaf for p players without q others gives 1 / (p C(p+q,p)), -1 / (q C(p+q,q)) of its value."""
+    p, q = len(there), len(away)
+    for i in there:
+        out[i] += value / (p * comb(p + q, p))
+    for i in away:
+        out[i] -= value / (q * comb(p + q, q))
+
+
+def _shapley_of_trees(model: GradientBoostingRegressor, d: int) -> np.ndarray:
+    """Shapley values of a boosted ensemble on masks, leaf by leaf."""
     values = np.zeros(d)
     for (tree,) in model.estimators_:
         _add_leaves(tree.tree_, 0, (), (), values)
@@ -144,11 +154,7 @@ def _shapley_of_trees(model: GradientBoostingRegressor, d: int) -> np.ndarray:
 
 def _add_leaves(tree: Any, node: int, there: tuple[int, ...], away: tuple[int, ...], out: np.ndarray) -> None:
     if tree.children_left[node] < 0:
-        p, q, value = len(there), len(away), tree.value[node, 0, 0]
-        for i in there:
-            out[i] += value / (p * comb(p + q, p))
-        for i in away:
-            out[i] -= value / (q * comb(p + q, q))
+        credit_leaf(tree.value[node, 0, 0], there, away, out)
         return
     player = int(tree.feature[node])
     if player not in there:
