@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,12 @@ POOLED, WORST, WIDTH, SMALLEST, GIVEN = 0.92, 0.80, 1.6, 0.90, 0.90
 values with the smallest stated errors, least share of values with an interval."""
 ROUNDING = 1e-9
 """Errors below it, relative to the largest truth of the cell, are rounding."""
+
+
+def seeds_of(args: Namespace, n_designs: int, n_quick: int) -> range:
+    """Seeds of the designs: as many as asked for, or so many by default and on a trial."""
+    n = args.seeds or (n_quick if args.quick else n_designs)
+    return range(args.first_seed, args.first_seed + n)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from _background_tables import as_numbers, rare, rare_effect
-from _coverage import Cell
+from _coverage import Cell, seeds_of
 from scipy import stats
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
 
@@ -28,11 +28,11 @@ N_ROWS = 1500
 
 def cells(args: Namespace) -> Iterator[Cell]:
     """Occlusion and Shapley values, chosen and random rows; of three designs each one kind of model."""
-    n_designs = args.seeds or (6 if args.quick else N_DESIGNS)
+    seeds = seeds_of(args, N_DESIGNS, 6)
     sizes = SIZES[1::2] if args.quick else SIZES
     for explainer in (OcclusionExplainer, KernelShapExplainer):
         found: dict[tuple[str, int], list[tuple[np.ndarray, ...]]] = {}
-        for seed in range(n_designs):
+        for seed in seeds:
             for key, design in _designs(explainer, KINDS[seed % len(KINDS)], seed, sizes):
                 found.setdefault(key, []).append(design)
         for (how, size), designs in found.items():

@@ -6,7 +6,7 @@ from argparse import Namespace
 from collections.abc import Iterator
 
 import numpy as np
-from _coverage import Cell
+from _coverage import Cell, seeds_of
 from _mask_games import MaskGame, games_with_steps, smooth_games
 
 from agnostix import KernelShapExplainer
@@ -19,18 +19,18 @@ N_SEEDS, N_QUICK = 80, 8
 
 def cells(args: Namespace) -> Iterator[Cell]:
     """Games with steps and smooth ones, by budget and kernel; what is hidden is one row of zeros."""
-    n_seeds = args.seeds or (N_QUICK if args.quick else N_SEEDS)
+    seeds = seeds_of(args, N_SEEDS, N_QUICK)
     for game in [*games_with_steps(), *smooth_games()]:
         for words in BUDGETS:
             for kernel in KERNELS:
-                yield cell(game, words, kernel, n_seeds)
+                yield cell(game, words, kernel, seeds)
 
 
-def cell(game: MaskGame, words: str, kernel: str, n_seeds: int) -> Cell:
+def cell(game: MaskGame, words: str, kernel: str, seeds: range) -> Cell:
     """Intervals of all players of a game, under so many designs."""
     d, found = game.n_players, []
     params = {"budget": budget_of(words, d), "kernel": kernel, "background": "all", "verbose": 0}
-    for seed in range(n_seeds):
+    for seed in seeds:
         explainer = KernelShapExplainer(game.predict, **params, random_state=seed)
         found.append(explainer.fit(np.zeros((1, d))).explain(np.ones((1, d))))
     ends = [one.interval(LEVEL) for one in found]

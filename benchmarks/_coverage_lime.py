@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from _coverage import Cell
+from _coverage import Cell, seeds_of
 from _lime_cases import Case, cancer, diabetes
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
 from sklearn.linear_model import HuberRegressor, Lasso
@@ -29,17 +29,19 @@ N_ROWS = 6
 
 def cells(args: Namespace) -> Iterator[Cell]:
     """All cells, the cheap ones first."""
-    n_seeds = args.seeds or (16 if args.quick else 80)
+    seeds = seeds_of(args, 80, 16)
     for name, case, settings in _runs(args.quick):
-        found = [case.explained(seed, verbose=0, **settings) for seed in range(n_seeds)]
+        found = [case.explained(seed, verbose=0, **settings) for seed in seeds]
         yield from _cells_of(f"{name}, {case.name}", found)
     for name, case, settings, whole in _selections(args.quick):
-        found = [case.explained(seed, verbose=0, **settings) for seed in range(n_seeds)]
-        limits = [case.explained(1_000 + seed, verbose=0, **whole) for seed in range(max(n_seeds // 2, 8))]
+        found = [case.explained(seed, verbose=0, **settings) for seed in seeds]
+        limits = [
+            case.explained(100_000 + seed, verbose=0, **whole) for seed in range(max(len(seeds) // 2, 8))
+        ]
         yield _selected(f"{name}, {case.name}", found, np.mean([_values(one) for one in limits], axis=0))
     for name, explainer, row, adds in _masks(args.quick):
-        seeds = range(n_seeds if adds.size <= 200 else max(n_seeds // 4, 4))
-        found = [explainer(seed).fit(row).explain(row) for seed in seeds]
+        own = seeds if adds.size <= 200 else seeds[: max(len(seeds) // 4, 4)]
+        found = [explainer(seed).fit(row).explain(row) for seed in own]
         yield _cell(name, _values, _errors, _ends, found, adds)
         yield _of_output(name, "R2", found)
 

@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from _coverage import Cell
+from _coverage import Cell, seeds_of
 
 from agnostix import KernelShapExplainer, LimeExplainer, OcclusionExplainer
 
@@ -93,16 +93,16 @@ def _cell(name: str, totals: list[Any], truths: Any, cost: float) -> Cell:
     )
 
 
-def _of_tables(name: str, make: Any, truth: Any, n_rows: int, n_designs: int, start: int) -> Iterator[Cell]:
+def _of_tables(name: str, make: Any, truth: Any, n_rows: int, seeds: range) -> Iterator[Cell]:
     """Means of values and of sizes over rows, and differences of sizes; tables and rows are drawn anew."""
     totals: dict[str, list[Any]] = {"mean": [], "mean_abs": []}
     truths: dict[str, list[Any]] = {"mean": [], "mean_abs": []}
     apart, cost = [], 0.0
-    for seed in range(start, start + n_designs):
+    for seed in seeds:
         rng = np.random.default_rng(seed)
         table, rows, population = draw(rng, N_TABLE), draw(rng, n_rows), draw(rng, N_POPULATION)
         explanation = make(seed).fit(table).explain(rows)
-        cost += explanation.n_model_rows / n_rows / n_designs
+        cost += explanation.n_model_rows / n_rows / len(seeds)
         values = truth(population, table)
         for how, own in (("mean", values), ("mean_abs", np.abs(values))):
             totals[how].append(explanation.aggregate(how=how))
@@ -123,11 +123,11 @@ def _differences(name: str, apart: list[list[Any]], sizes: list[Any], cost: floa
     return Cell("means over rows", name, truths=truths, n_model_rows=cost, **joined)
 
 
-def _of_idle_columns(n_designs: int, start: int) -> Iterator[Cell]:
+def _of_idle_columns(seeds: range) -> Iterator[Cell]:
     """Sizes of ten columns that the model does not use, of sampled coalitions of 16: all are 0."""
     for budget in (40, 64, 256, 512):
         totals = []
-        for seed in range(start, start + n_designs):
+        for seed in seeds:
             rng = np.random.default_rng(seed)
             table, rows = draw(rng, N_TABLE, 10), draw(rng, 100, 10)
             explainer = KernelShapExplainer(model, budget=budget, background_size=20, random_state=seed)
@@ -137,13 +137,14 @@ def _of_idle_columns(n_designs: int, start: int) -> Iterator[Cell]:
         )
 
 
-def _of_lime(n_designs: int, n_reference: int, n_samples: int, start: int) -> Iterator[Cell]:
+def _of_lime(seeds: range, n_reference: int, n_samples: int) -> Iterator[Cell]:
     """One table; rows and draws anew."""
+    start = seeds[0]
     table = draw(np.random.default_rng(start), N_TABLE)
     rows = draw(np.random.default_rng(start + 1), n_reference)
     reference = LimeExplainer(model, n_samples=n_samples, random_state=start).fit(table).explain(rows)
     runs = []
-    for seed in range(start, start + n_designs):
+    for seed in seeds:
         own = draw(np.random.default_rng(seed + 10), 100)
         runs.append(LimeExplainer(model, random_state=seed).fit(table).explain(own))
     cost = float(np.mean([run.n_model_rows for run in runs]))
@@ -154,8 +155,8 @@ def _of_lime(n_designs: int, n_reference: int, n_samples: int, start: int) -> It
 
 def cells(args: Any) -> Iterator[Cell]:
     """Cells of all explainers; tables, rows, backgrounds and draws differ between designs."""
-    n_designs = args.seeds or (8 if args.quick else 170)
-    many, start = (500, 500) if args.quick else (1_000, 50_000)
+    seeds = seeds_of(args, 170, 8)
+    many = 500 if args.quick else 1_000
 
     def occlusion(seed: int) -> Any:
         return OcclusionExplainer(model, random_state=seed)
@@ -163,10 +164,10 @@ def cells(args: Any) -> Iterator[Cell]:
     def shapley(seed: int) -> Any:
         return KernelShapExplainer(model, random_state=seed)
 
-    yield from _of_tables("Occlusion", occlusion, effects, many, n_designs, start)
+    yield from _of_tables("Occlusion", occlusion, effects, many, seeds)
     # Of fewer rows some have none of the rare level, which no interval can know.
-    yield from _of_tables("Occlusion", occlusion, effects, 200, n_designs, start + 10_000)
-    yield from _of_tables("KernelShap", shapley, shapley_values, many, n_designs, start + 20_000)
-    yield from _of_idle_columns(min(n_designs, 100), start + 30_000)
+    yield from _of_tables("Occlusion", occlusion, effects, 200, seeds)
+    yield from _of_tables("KernelShap", shapley, shapley_values, many, seeds)
+    yield from _of_idle_columns(seeds[:100])
     reference = (N_REFERENCE, 8_000) if args.quick else (N_REFERENCE, 20_000)
-    yield from _of_lime(n_designs, *reference, start + 40_000)
+    yield from _of_lime(seeds, *reference)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from _coverage import Cell
+from _coverage import Cell, seeds_of
 from scipy.special import expit
 
 from agnostix import MimicTree, as_predictor
@@ -246,12 +246,12 @@ def _accuracies(trial: Trial, seed: int = 0) -> dict[str, Intervals]:
 
 
 def _cells(
-    name: str, n: int, n_seeds: int, measures: list[Callable[..., Any]], **options: Any
+    name: str, n: int, seeds: range, measures: list[Callable[..., Any]], **options: Any
 ) -> Iterator[Cell]:
     """One cell for each kind of value, of trees on tables drawn anew."""
     fresh = DESIGNS[name][1](N_FRESH, np.random.default_rng(99))
     collected: dict[str, list[Intervals]] = {}
-    for seed in range(n_seeds):
+    for seed in seeds:
         trial = Trial.draw(name, n, seed, fresh, **options)
         for measure in measures:
             for what, values in (
@@ -274,13 +274,13 @@ def _slots(values: Intervals, n: int) -> Intervals:
 
 def cells(args: Namespace) -> Iterator[Cell]:
     """Fidelities by table, then values, leaves, importances and accuracies."""
-    n_seeds = args.seeds or (10 if args.quick else 200)
+    seeds = seeds_of(args, 200, 10)
     for name, n in FIDELITY:
-        yield from _cells(name, n, n_seeds, [_fidelity])
+        yield from _cells(name, n, seeds, [_fidelity])
     for name, n, synthetic in PATHS:
         measures: list[Callable[..., Any]] = [_leaves]
         if synthetic == "none":
             measures += [_values, _importances]
         if DESIGNS[name][2] == "classification":
             measures.append(_accuracies)
-        yield from _cells(name, n, n_seeds, measures, synthetic=synthetic)
+        yield from _cells(name, n, seeds, measures, synthetic=synthetic)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from _coverage import Cell
+from _coverage import Cell, seeds_of
 from _shapley_step_games import StepGame, TableModel, shapley_values, step_games, table_models
 
 from agnostix import KernelShapExplainer
@@ -21,18 +21,18 @@ N_ROWS = 4
 
 def cells(args: Namespace) -> Iterator[Cell]:
     """Cells of games of one row, of tables with pilots, of both errors together, and of tolerances."""
-    n_seeds = args.seeds or (N_QUICK if args.quick else N_SEEDS)
+    seeds = seeds_of(args, N_SEEDS, N_QUICK)
     games, models = step_games(), table_models(N_ROWS)
     for name in BUDGETS:
         for kernel, words in (("row", "own kernel"), ("none", "no kernel")):
             for game in games:
-                yield from _of_game(game, name, kernel, words, n_seeds)
+                yield from _of_game(game, name, kernel, words, seeds)
         for model in models:
-            yield from _of_model(model, name, n_seeds)
-    yield from _with_sampled_background(n_seeds)
+            yield from _of_model(model, name, seeds)
+    yield from _with_sampled_background(seeds)
     for tol in TOLERANCES:
         for model in models:
-            yield from _of_tol(model, tol, n_seeds)
+            yield from _of_tol(model, tol, seeds)
 
 
 def budget_of(name: str, d: int) -> int:
@@ -40,23 +40,20 @@ def budget_of(name: str, d: int) -> int:
     return {"2d+2": 2 * d + 2, "2(d+7)": 2 * (d + 7)}.get(name) or int(name.removesuffix("d")) * d
 
 
-def _of_game(game: StepGame, name: str, kernel: str, words: str, n_seeds: int) -> Iterator[Cell]:
+def _of_game(game: StepGame, name: str, kernel: str, words: str, seeds: range) -> Iterator[Cell]:
     d = game.n_players
     budget = budget_of(name, d)
     if budget < 2**d:
         ones, zeros = np.ones((1, d)), np.zeros((1, d))
-        found = [
-            explained(game.predict, zeros, ones, seed, budget=budget, kernel=kernel)
-            for seed in range(n_seeds)
-        ]
+        found = [explained(game.predict, zeros, ones, seed, budget=budget, kernel=kernel) for seed in seeds]
         yield _cell(f"Shapley, {words}", f"{name}, {game.name}", found, game.truth[None])
 
 
-def _of_model(model: TableModel, name: str, n_seeds: int) -> Iterator[Cell]:
+def _of_model(model: TableModel, name: str, seeds: range) -> Iterator[Cell]:
     budget = budget_of(name, model.rows.shape[1])
     found = [
         explained(model.predict, model.background, model.rows, seed, budget=budget, kernel="pooled")
-        for seed in range(n_seeds)
+        for seed in seeds
     ]
     yield _cell("Shapley, pooled kernel", f"{name}, {model.name}", found, model.truth)
 
@@ -78,7 +75,7 @@ def _cell(part: str, name: str, found: list[Any], truth: np.ndarray) -> Cell:
     return Cell(part, name, values, truth.ravel(), low, high, errors)
 
 
-def _with_sampled_background(n_seeds: int) -> Iterator[Cell]:
+def _with_sampled_background(seeds: range) -> Iterator[Cell]:
     """Coalitions and background rows sampled, the truth beside the whole table."""
     rng = np.random.default_rng(6)
     X = rng.normal(size=(200, 13))
@@ -95,16 +92,16 @@ def _with_sampled_background(n_seeds: int) -> Iterator[Cell]:
     for size in (5, 20, 100):
         for name in ("2(d+7)", "8d"):
             params = {"background": "sample", "background_size": size, "budget": budget_of(name, 13)}
-            found = [explained(predict, X, rows, seed, **params) for seed in range(n_seeds)]
+            found = [explained(predict, X, rows, seed, **params) for seed in seeds]
             yield _cell("Shapley, both errors", f"{size} background rows, {name}", found, truth)
 
 
-def _of_tol(model: TableModel, tol: float, n_seeds: int) -> Iterator[Cell]:
+def _of_tol(model: TableModel, tol: float, seeds: range) -> Iterator[Cell]:
     """The worst value of each row within 1.96 `tol` times the range; intervals of rows of the first stage."""
     d = model.rows.shape[1]
     found = [
         explained(model.predict, model.background, model.rows, seed, tol=tol, budget=512, kernel="pooled")
-        for seed in range(n_seeds)
+        for seed in seeds
     ]
     values = np.stack([one.values[:, :, 0] for one in found])
     kept = np.stack([one.extras["forecast"].array <= one.extras["evaluations"].array for one in found])

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from _coverage import Cell
+from _coverage import Cell, seeds_of
 from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin
 
@@ -241,12 +241,10 @@ DESIGNS = {
 }
 
 
-def _values(name: str, design: Design, n: int, n_designs: int) -> Iterator[Cell]:
+def _values(name: str, design: Design, n: int, seeds: range) -> Iterator[Cell]:
     """Base values, moved values, changes and shifts of a design."""
     truth = _truth(name, design)
-    drawn = [
-        design.answers(np.random.default_rng([n, seed]), n).reindex(truth.index) for seed in range(n_designs)
-    ]
+    drawn = [design.answers(np.random.default_rng([n, seed]), n).reindex(truth.index) for seed in seeds]
     for kind in dict.fromkeys(key.split()[0] for key in truth.index):
         own = [key for key in truth.index if key.split()[0] == kind]
         parts = {column: np.array([one.loc[own, column] for one in drawn]) for column in drawn[0]}
@@ -347,9 +345,7 @@ NULLS = {
 }
 
 
-def _together(
-    name: str, n: int, n_designs: int, frames: list[pd.DataFrame], truth: pd.Series | float
-) -> Cell:
+def _together(name: str, n: int, seeds: range, frames: list[pd.DataFrame], truth: pd.Series | float) -> Cell:
     """Whether all intervals of status "ok" hold together, as one value a table."""
     worst, least, given = [], [], []
     for frame in frames:
@@ -375,19 +371,19 @@ def _together(
 
 def cells(args: Namespace) -> Iterator[Cell]:
     """All cells of this part."""
-    n_designs = args.seeds or (40 if args.quick else 300)
+    seeds = seeds_of(args, 300, 40)
     for name, design in DESIGNS.items():
         for n in design.sizes[:2] if args.quick else design.sizes:
-            yield from _values(name, design, n, n_designs)
+            yield from _values(name, design, n, seeds)
     for name, ranked in RANKINGS.items():
         truth = ranked.frame(np.random.default_rng(2**31), _LARGE // 2)["change"]
         for n in SIZES[:2] if args.quick else SIZES:
-            frames = [ranked.frame(np.random.default_rng([n, seed]), n) for seed in range(n_designs)]
-            yield _together(name, n, n_designs, frames, truth)
+            frames = [ranked.frame(np.random.default_rng([n, seed]), n) for seed in seeds]
+            yield _together(name, n, frames, truth)
     for name, draw in NULLS.items():
         for n in SIZES[1:2] if args.quick else SIZES[1:]:
             frames = []
-            for seed in range(n_designs):
+            for seed in seeds:
                 X, y = draw(np.random.default_rng([n, seed]), n)
                 frames.append(EntropicProjection().fit(X, predictions=y).rank(KL))
-            yield _together(name, n, n_designs, frames, 0.0)
+            yield _together(name, n, frames, 0.0)

@@ -1,6 +1,7 @@
 """Coverage of every explainer's intervals: one command, one table.
 
     python benchmarks/coverage.py --adult adult.data [--only shapley,lime] [--quick] [--seeds N]
+        [--first-seed N]
 
 Each ``_coverage_<part>.py`` yields the cells of its part; `_coverage.Cell` says what is measured of one.
 """
@@ -30,6 +31,9 @@ def main() -> None:
     )
     parser.add_argument("--quick", action="store_true", help="a trial with few designs")
     parser.add_argument("--seeds", type=int, default=None, help="designs of each cell")
+    parser.add_argument(
+        "--first-seed", type=int, default=0, help="seed of the first design: others are fresh"
+    )
     parser.add_argument("--adult", default=None, help="UCI Adult, without header")
     args = parser.parse_args()
     lines = []
