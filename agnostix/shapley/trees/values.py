@@ -1,0 +1,249 @@
+"""Interventional Shapley values of tree ensembles, exactly, from patterns of rows and background at leaves.
+
+A mixture of a row and a background row reaches a leaf if the conditions of each player on the way to it are
+met: those of players in the coalition by the row, the others by the background row. So a leaf's game depends
+on two patterns: the players whose conditions the row does not meet, and those whose conditions the background
+row does not meet. The background enters as the weights of its patterns, and a row as a look-up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from agnostix.core.frames import take_rows
+from agnostix.core.row_sources import working_memory
+from agnostix.core.trees.ensemble import TreeEnsemble
+from agnostix.core.trees.reading import TreeModel
+from agnostix.core.typing import Bools, Codes, Floats, Numbers
+from agnostix.shapley.trees.leaves import (
+    MOST_DENSE,
+    PairedLeaf,
+    deep_table,
+    dense_tables,
+    distinct,
+    histograms,
+    meets_some,
+    pair,
+    paired_tables,
+)
+from agnostix.shapley.trees.plans import WHOLE_LEAVES, TreePlan
+
+_MOST_WAITING = 2**19
+"""Covered pairs of patterns that are kept until what they give is computed."""
+_LEAST_DROPPED = 4
+"""Players on the way to a node from which on rows without a partner are looked for."""
+_MOST_COMPARED = 2**24
+"""Pairs of patterns up to which they are."""
+_MOST_ROWS = 2**15
+"""Rows that pass a tree at once."""
+_PART = 8
+"""Of the working memory, what one of the arrays that grow with rows may take."""
+_ROUNDING = 1e-12
+"""How far the sums of a leaf's values may be from those of others to count as the same."""
+
+
+def tree_values(model: TreeModel, table: Any, background: Any, weights: Floats, n_players: int) -> Floats:
+    """Shapley values (n_rows, n_players, n_outputs) of rows of a table over weighted background rows."""
+    ensemble, n_left = _without_last(model.ensemble)
+    n_rows = int(table.shape[0])
+    values = np.zeros((n_rows, n_players, model.ensemble.n_outputs))
+    step = _rows_at_once(ensemble)
+    others = _Parts(model, ensemble, background, weights, step)
+    for start in range(0, n_rows, step):
+        part = slice(start, min(start + step, n_rows))
+        read = ensemble.read(model.matrix(take_rows(table, part)))
+        sums = TreeSums(ensemble, model.owner, n_players, read.shape[1])
+        for other, weight in others:
+            for number in range(ensemble.n_trees):
+                sums.add_tree(number, read, other, weight)
+        values[part, :, :n_left] = sums.total.transpose(2, 1, 0)
+    if n_left < model.ensemble.n_outputs:
+        values[:, :, -1] = -values[:, :, :-1].sum(axis=2)
+    return values
+
+
+def _without_last(ensemble: TreeEnsemble) -> tuple[TreeEnsemble, int]:
+    """The ensemble without its last output if outputs always have the same sum, as probabilities do."""
+    n_outputs = ensemble.n_outputs
+    if n_outputs > 1 and (ensemble.outputs < 0).all():
+        sums = ensemble.values.sum(axis=1)
+        of_tree = np.repeat(np.arange(ensemble.n_trees), ensemble.sizes)
+        is_leaf = ensemble.left < 0
+        low, high = np.full((2, ensemble.n_trees), [[np.inf], [-np.inf]])
+        np.minimum.at(low, of_tree[is_leaf], sums[is_leaf])
+        np.maximum.at(high, of_tree[is_leaf], sums[is_leaf])
+        if (high - low).max() <= _ROUNDING * np.abs(ensemble.values).max():
+            constant, values = ensemble.constant[:-1], np.ascontiguousarray(ensemble.values[:, :-1])
+            return replace(ensemble, constant=constant, values=values), n_outputs - 1
+    return ensemble, n_outputs
+
+
+def _rows_at_once(ensemble: TreeEnsemble) -> int:
+    """Rows whose columns, and whose patterns at a block's exits, fit a part of the working memory."""
+    per_row = max(len(ensemble.columns) * ensemble.threshold.dtype.itemsize, WHOLE_LEAVES * 8)
+    return int(np.clip(working_memory() // (_PART * per_row), 256, _MOST_ROWS))
+
+
+class _Parts:
+    """Background rows in parts: what splits read (n_columns, n_part), and weights (n_part,)."""
+
+    def __init__(
+        self, model: TreeModel, ensemble: TreeEnsemble, background: Any, weights: Floats, step: int
+    ) -> None:
+        self._model, self._ensemble, self._step = model, ensemble, step
+        self._background, self._weights = background, weights
+        size = len(ensemble.columns) * ensemble.threshold.dtype.itemsize * weights.size
+        self._kept: dict[int, Numbers] | None = {} if size <= working_memory() // _PART else None
+
+    def __iter__(self) -> Iterator[tuple[Numbers, Floats]]:
+        for start in range(0, self._weights.size, self._step):
+            part = slice(start, start + self._step)
+            if self._kept is not None and start in self._kept:
+                read = self._kept[start]
+            else:
+                read = self._ensemble.read(self._model.matrix(take_rows(self._background, part)))
+                if self._kept is not None:
+                    self._kept[start] = read
+            yield read, self._weights[part]
+
+
+@dataclass
+class Passing:
+    """Rows on their way down a tree: what splits read (n_columns, n_rows), conditions not met, and which."""
+
+    read: Numbers
+    unmet: Numbers  # (n_rows,)
+    rows: Codes | None  # among all; None for all of them, in order
+
+    def take(self, keeps: Bools, unmet: Numbers) -> Passing:
+        """Some of them, at another node."""
+        if keeps.all():
+            return Passing(self.read, unmet, self.rows)
+        places = np.flatnonzero(keeps)
+        rows = places if self.rows is None else self.rows[places]
+        return Passing(self.read[:, places], unmet[places], rows)
+
+    def __len__(self) -> int:
+        return self.unmet.size
+
+
+class TreeSums:
+    """Sums up what the leaves of trees give to players, (n_outputs, n_players, n_rows)."""
+
+    def __init__(self, ensemble: TreeEnsemble, owner: Codes, n_players: int, n_rows: int) -> None:
+        self._ensemble = ensemble
+        self._owner = owner
+        self.total = np.zeros((ensemble.n_outputs, n_players, n_rows))
+
+    def add_tree(self, number: int, read: Numbers, background: Numbers, weights: Floats) -> None:
+        """Add one tree's values of rows `read` (n_columns, n_rows) over a background with weights."""
+        tree = self._ensemble
+        if tree.left[tree.roots[number]] < 0:
+            return
+        plan = TreePlan(tree, number, self._owner)
+        sums = np.zeros((tree.values.shape[1], plan.players.size, read.shape[1]))
+        start = (
+            Passing(read, np.zeros(read.shape[1], dtype=plan.dtype), None),
+            Passing(background, np.zeros(background.shape[1], dtype=plan.dtype), None),
+        )
+        stack: list[tuple[int, Passing, Passing]] = [(plan.root, *start)]
+        while stack:
+            stack += self._pass_block(plan, *stack.pop(), weights, sums)
+        outputs = slice(None) if plan.output < 0 else slice(plan.output, plan.output + 1)
+        self.total[outputs, plan.players] += sums
+
+    def _pass_block(
+        self, plan: TreePlan, root: int, rows: Passing, others: Passing, weights: Floats, sums: Floats
+    ) -> list[tuple[int, Passing, Passing]]:
+        """Add what the leaves of a block give; the rows that go on at its other exits."""
+        tree, block = self._ensemble, plan.block(root)
+        own = block.patterns(tree, rows.read, rows.unmet)
+        other = block.patterns(tree, others.read, others.unmet)
+        weight = weights if others.rows is None else weights[others.rows]
+        local = sums if rows.rows is None else np.zeros((*sums.shape[:2], len(rows)))
+        is_leaf = tree.left[block.exits] < 0
+        n_players = plan.n_players(block.exits)
+        is_dense = n_players <= MOST_DENSE
+        for n in np.unique(n_players[is_leaf & is_dense]):
+            places = np.flatnonzero(is_leaf & (n_players == n))
+            tables = dense_tables(histograms(other[places], int(n), weight), int(n))
+            for place, table in zip(places, tables, strict=True):
+                leaf = block.exits[place]
+                _add(local, plan.on_path(leaf), tree.values[leaf], table, own[place])
+        self._add_paired(plan, block.exits, np.flatnonzero(is_leaf & ~is_dense), own, other, weight, local)
+        further = []
+        for place in np.flatnonzero(~is_leaf):
+            node = int(block.exits[place])
+            step = _drop(int(n_players[place]), rows, others, own[place], other[place])
+            if step is None:
+                continue
+            if plan.is_too_deep(node):
+                self._add_deep(plan, node, *step, weights, sums)
+            else:
+                further.append((node, *step))
+        if rows.rows is not None:
+            sums[:, :, rows.rows] += local
+        return further
+
+    def _add_paired(
+        self,
+        plan: TreePlan,
+        exits: Codes,
+        places: Codes,
+        own: Numbers,
+        other: Numbers,
+        weight: Floats,
+        local: Floats,
+    ) -> None:
+        """Add what leaves with many players give, at some exits with patterns (n_exits, n_rows)."""
+        waiting: list[PairedLeaf] = []
+        for number, place in enumerate(places):
+            leaf = exits[place]
+            players, values = plan.on_path(leaf), self._ensemble.values[leaf]
+            found = pair(players, values, own[place], other[place], weight)
+            waiting += [found] if found is not None else []
+            is_last = number + 1 == places.size
+            if waiting and (is_last or sum(one.pairs[0].size for one in waiting) > _MOST_WAITING):
+                for one, table in zip(waiting, paired_tables(waiting), strict=True):
+                    _add(local, one.players, one.values, table, one.which)
+                waiting = []
+
+    def _add_deep(
+        self, plan: TreePlan, node: int, rows: Passing, others: Passing, weights: Floats, sums: Floats
+    ) -> None:
+        """Add what the leaves below a node give that have more players than a number has bits."""
+        weight = weights if others.rows is None else weights[others.rows]
+        everything = slice(None) if rows.rows is None else rows.rows
+        for leaf in plan.leaves_below(node):
+            own, other = (plan.unmet_at(int(leaf), one.read) for one in (rows, others))
+            table, which = deep_table(own, other, weight)
+            local = np.zeros((*sums.shape[:2], len(rows)))
+            _add(local, plan.on_path(leaf), self._ensemble.values[leaf], table, which)
+            sums[:, :, everything] += local
+
+
+def _drop(
+    n_players: int, rows: Passing, others: Passing, own: Numbers, other: Numbers
+) -> tuple[Passing, Passing] | None:
+    """Rows and background rows at a node, without those that reach no leaf together; None if all are."""
+    keeps, keeps_other = np.ones(own.size, dtype=bool), np.ones(other.size, dtype=bool)
+    if n_players >= _LEAST_DROPPED:
+        patterns, which = distinct(own, n_players)
+        background, place = distinct(other, n_players)
+        if patterns.size * background.size <= _MOST_COMPARED:
+            found, found_other = meets_some(patterns, background)
+            if not found.any():
+                return None
+            keeps, keeps_other = found[which], found_other[place]
+    return rows.take(keeps, own), others.take(keeps_other, other)
+
+
+def _add(sums: Floats, players: Codes, values: Floats, table: Floats, which: Codes) -> None:
+    """Add a leaf's gains (n_players, n_patterns), as each row's pattern has them, times its values."""
+    for total, value in zip(sums, values, strict=True):
+        if value != 0.0:
+            total[players] += (value * table).take(which, axis=1)
