@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,37 +13,13 @@ from agnostix.core.masking import Features
 from agnostix.core.models import Predictor
 from agnostix.core.models.outputs import match_columns
 from agnostix.core.trees.ensemble import TreeEnsemble
-from agnostix.core.trees.lightgbm_trees import read_lightgbm
-from agnostix.core.trees.matrices import as_coded_matrix, as_matrix, own_levels
-from agnostix.core.trees.sklearn_trees import read_forest, read_gradient_boosting, read_hist_boosting
+from agnostix.core.trees.libraries import Library, read_library
 from agnostix.core.trees.sources import Sources, trace_steps
-from agnostix.core.trees.xgboost_trees import read_learner, read_levels, read_xgboost
 from agnostix.core.typing import Bools, Codes, Floats, Numbers
 from agnostix.exceptions import DataError
 
 _N_CHECKED = 64
 """Rows, and mixtures of rows, that both the model and its reading predict."""
-_SINGLE, _DOUBLE = 1e-5, 1e-9
-"""By how much the two may differ, relative to the largest prediction, by the precision of the library."""
-
-_TREES = ("DecisionTreeClassifier", "DecisionTreeRegressor", "ExtraTreeClassifier", "ExtraTreeRegressor")
-_FORESTS = (
-    "RandomForestClassifier",
-    "RandomForestRegressor",
-    "ExtraTreesClassifier",
-    "ExtraTreesRegressor",
-)
-_READABLE = "scikit-learn's trees, forests and gradient boosting, XGBoost and LightGBM"
-
-
-@dataclass(frozen=True)
-class Library:
-    """How a library's model is read: its ensemble, the matrix of a table that reaches it, and its margins."""
-
-    ensemble: TreeEnsemble
-    matrix: Callable[[Any], Numbers]
-    margins: Callable[[Any], Any]
-    sources: Sources | None = None  # of the matrix's columns, among those of the table; None for each its own
 
 
 @dataclass(frozen=True)
@@ -55,8 +30,9 @@ class TreeModel:
     owner: Codes  # (n_columns,) player of each column that splits compare
     matrix: Callable[[Any], Numbers]  # features (n_rows, n_features) of a table
     margins: Callable[[Any], Any]  # of a table, by the library
-    is_margin: bool  # whether the ensemble's sum is the model's margin, not its prediction
+    n_features: int
     name: str
+    is_margin: bool = False  # whether the ensemble's sum is the model's margin, not its prediction
 
     def read(self, table: Any) -> Numbers:
         """Columns (n_columns, n_rows) that splits compare, of a table."""
@@ -79,7 +55,7 @@ def read_trees(predictor: Predictor, table: Any, features: Features) -> TreeMode
     positions, present = _own_columns(predictor, table)
     steps, last = _unfold(model)
     shown = _transform(steps, present(take_rows(table, slice(0, 1))))
-    library = _read_library(last, shown)
+    library = read_library(last, shown)
 
     def transformed(rows: Any) -> Any:
         return _transform(steps, present(rows))
@@ -95,11 +71,13 @@ def read_trees(predictor: Predictor, table: Any, features: Features) -> TreeMode
         raise DataError(
             f"The steps of {name} make {n_features} columns, and {len(sources)} could be traced to the table."
         )
-    owner = _find_owner(library.ensemble, sources, features, table, steps)
-    read = TreeModel(
-        library.ensemble, owner, matrix, lambda rows: library.margins(transformed(rows)), False, name
-    )
-    return _checked(read, predictor, table, features)
+    owner = _find_owner(library.ensemble, sources, features, steps)
+
+    def margins(rows: Any) -> Any:
+        return library.margins(transformed(rows))
+
+    read = TreeModel(library.ensemble, owner, matrix, margins, n_features, name)
+    return _checked(read, library, predictor, table, features)
 
 
 def _own_columns(predictor: Predictor, table: Any) -> tuple[list[int], Callable[[Any], Any]]:
@@ -135,73 +113,7 @@ def _transform(steps: list[Any], X: Any) -> Any:
     return X
 
 
-def _read_library(model: Any, shown: Any) -> Library:
-    """The reader for a model, by the names of its class and of those it is derived from."""
-    names = {kind.__name__: kind.__module__.partition(".")[0] for kind in type(model).__mro__}
-    for name, package in names.items():
-        if package == "sklearn" and name in _TREES + _FORESTS:
-            ensemble = read_forest(model, is_classifier=name.endswith("Classifier"))
-            return Library(ensemble, as_matrix, partial(_no_margin, name))
-        if package == "sklearn" and name.startswith("GradientBoosting"):
-            return Library(
-                read_gradient_boosting(model), as_matrix, getattr(model, "decision_function", model.predict)
-            )
-        if package == "sklearn" and name.startswith("HistGradientBoosting"):
-            return _read_hist(model, shown)
-        if package == "xgboost" and name == "XGBModel":
-            return _read_xgboost(model, shown)
-        if package == "lightgbm" and name == "LGBMModel":
-            return _read_lightgbm(model, shown)
-    raise DataError(
-        f"{type(model).__name__} is not read as trees: these are {_READABLE}, alone or at the end of a "
-        "Pipeline. KernelSHAP explains any model: algorithm='kernel'."
-    )
-
-
-def _no_margin(name: str, X: Any) -> Any:
-    raise DataError(f"{name} has no margins.")
-
-
-def _read_hist(model: Any, shown: Any) -> Library:
-    encoder = getattr(model, "_preprocessor", None)
-    sources = None
-    if encoder is not None:
-        own = [frozenset([j]) for j in range(shown.shape[1])]
-        sources = trace_steps([encoder], own, model._bin_mapper.is_categorical_.size)
-
-    def matrix(X: Any) -> Numbers:
-        return as_matrix(X) if encoder is None else as_matrix(encoder.transform(X))
-
-    return Library(read_hist_boosting(model), matrix, model._raw_predict, sources)
-
-
-def _read_xgboost(model: Any, shown: Any) -> Library:
-    missing, learner = model.missing, read_learner(model)
-    levels = own_levels(shown) | read_levels(learner)
-
-    def matrix(X: Any) -> Numbers:
-        values = as_coded_matrix(X, levels, absent=np.nan).astype(np.float32)
-        return (
-            values if missing is None or missing != missing else np.where(values == missing, np.nan, values)
-        )
-
-    return Library(read_xgboost(model, learner), matrix, partial(model.predict, output_margin=True))
-
-
-def _read_lightgbm(model: Any, shown: Any) -> Library:
-    known = model.booster_.pandas_categorical or []
-    levels = dict(zip(sorted(own_levels(shown)), known, strict=False))
-    ensemble, n_averaged = read_lightgbm(model)
-
-    def margins(X: Any) -> Any:
-        return model.predict(X, raw_score=True) / n_averaged
-
-    return Library(ensemble, partial(as_coded_matrix, levels=levels), margins)
-
-
-def _find_owner(
-    ensemble: TreeEnsemble, sources: Sources, features: Features, table: Any, steps: list[Any]
-) -> Codes:
+def _find_owner(ensemble: TreeEnsemble, sources: Sources, features: Features, steps: list[Any]) -> Codes:
     """Player of each column that splits compare; DataError where a column is made of several players'."""
     player = {j: number for number, columns in enumerate(features.columns) for j in columns}
     owner = np.zeros(len(ensemble.columns), dtype=np.intp)
@@ -219,40 +131,44 @@ def _find_owner(
     return owner
 
 
-def _checked(read: TreeModel, predictor: Predictor, table: Any, features: Features) -> TreeModel:
+def _checked(
+    read: TreeModel, library: Library, predictor: Predictor, table: Any, features: Features
+) -> TreeModel:
     """The model as read, once it predicts rows of the table and mixtures of them as the library does."""
     n_rows = int(table.shape[0])
     rows = np.unique(np.linspace(0, n_rows - 1, min(n_rows, _N_CHECKED)).astype(np.intp))
     rng = np.random.default_rng(0)
     own = rng.random((_N_CHECKED, len(features.names))) < 0.5
     one, other = rng.integers(0, n_rows, (2, _N_CHECKED))
-    whole, mixed = take_rows(table, rows), _mix(table, one, other, own, features)
+    tables = take_rows(table, rows), _mix(table, one, other, own, features)
     first, second = read.read(take_rows(table, one)), read.read(take_rows(table, other))
-    columns = np.concatenate([read.read(whole), np.where(own[:, read.owner].T, first, second)], axis=1)
-    own_sums = read.ensemble.predict(columns)
-    tolerance = _SINGLE if read.ensemble.threshold.dtype == np.float32 and _is_single(read) else _DOUBLE
+    mixed = np.where(own[:, read.owner].T, first, second)
+    sums = read.ensemble.predict(np.concatenate([read.read(tables[0]), mixed], axis=1))
     apart = []
-    for is_margin, function in ((False, predictor.predict), (True, read.margins)):
-        try:
-            made = [np.asarray(function(X), dtype=float).reshape(X.shape[0], -1) for X in (whole, mixed)]
-        except DataError:
+    for is_margin in (False, True):
+        made = _margins_of(read, tables) if is_margin else [predictor.predict(one) for one in tables]
+        if made is None:
             continue
-        theirs = np.concatenate(made)
-        if theirs.shape != own_sums.shape:
+        theirs = np.concatenate([np.asarray(part, dtype=float).reshape(len(part), -1) for part in made])
+        if theirs.shape != sums.shape:
             continue
-        apart.append(float(np.abs(theirs - own_sums).max()))
-        if apart[-1] <= tolerance * max(float(np.abs(theirs).max()), 1e-3):
-            return TreeModel(read.ensemble, read.owner, read.matrix, read.margins, is_margin, read.name)
+        apart.append(float(np.abs(theirs - sums).max()))
+        if apart[-1] <= library.tolerance * float(np.abs(theirs).max()):
+            return replace(read, is_margin=is_margin)
     far = f" by up to {min(apart):.3g}" if apart else ""
     raise DataError(
-        f"The trees read of {read.name} do not predict as it does: their sums differ{far} on "
-        f"{len(own_sums)} rows and mixtures of rows. Its version may store something that is not known. Use "
+        f"The trees read of {read.name} do not predict as it does: their sums differ{far} on {len(sums)} "
+        "rows and mixtures of rows. Its version may store something that is not known. Use "
         "algorithm='kernel'."
     )
 
 
-def _is_single(read: TreeModel) -> bool:
-    return bool((read.ensemble.values == read.ensemble.values.astype(np.float32)).all())
+def _margins_of(read: TreeModel, tables: tuple[Any, Any]) -> list[Any] | None:
+    """Margins of tables by the library; None where it has none."""
+    try:
+        return [read.margins(one) for one in tables]
+    except Exception:  # of any library, which a model without margins may raise
+        return None
 
 
 def _mix(table: Any, one: Codes, other: Codes, own: Bools, features: Features) -> Any:

@@ -98,6 +98,21 @@ def pair(players: Codes, values: Floats, own: Numbers, other: Numbers, weights: 
     return PairedLeaf(players, values, patterns, which, background, by_pattern, pairs)
 
 
+def gains_of_few(own: Numbers, other: Numbers, weights: Floats, n_players: int) -> Floats:
+    """What leaves of value 1 give to rows (n_leaves, n_rows, n_players), all rows beside all background rows.
+
+    Patterns are `own` (n_leaves, n_rows) and `other` (n_leaves, n_background).
+    """
+    (n_leaves, n_rows), n_background = own.shape, other.shape[1]
+    found = ((own[:, :, None] & other[:, None]) == 0).ravel().nonzero()[0]
+    row, place = np.divmod(found, n_background)
+    pairs = row, (row // n_rows) * n_background + place
+    gains = paired_gains(
+        unpack(own.ravel(), n_players), unpack(other.ravel(), n_players), np.tile(weights, n_leaves), pairs
+    )
+    return gains.reshape(n_leaves, n_rows, n_players)
+
+
 def deep_table(own: Bools, other: Bools, weights: Floats) -> tuple[Floats, Codes]:
     """What a leaf of value 1 gives (n_players, n_patterns), and the pattern of each row.
 

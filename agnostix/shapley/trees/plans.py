@@ -130,6 +130,11 @@ class TreePlan:
         """Players on the way to a leaf, as places among the tree's players, by their bits."""
         return self._on_path[self._leaf[leaf - self.root], : self._n_players[leaf - self.root]]
 
+    def players_on_paths(self, leaves: Codes) -> Codes:
+        """Players on the way to leaves (n_leaves, n_most), -1 beyond those of a leaf."""
+        rows = self._leaf[leaves - self.root]
+        return self._on_path[rows, : int(self._n_players[leaves - self.root].max(initial=0))]
+
     def block(self, root: int) -> Block:
         """The block below a node."""
         if root not in self._blocks:

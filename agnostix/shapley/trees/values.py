@@ -25,6 +25,7 @@ from agnostix.shapley.trees.leaves import (
     deep_table,
     dense_tables,
     distinct,
+    gains_of_few,
     histograms,
     meets_some,
     pair,
@@ -40,6 +41,8 @@ _MOST_COMPARED = 2**24
 """Pairs of patterns up to which they are."""
 _MOST_ROWS = 2**15
 """Rows that pass a tree at once."""
+_FEW, _FEW_PAIRS = 2**9, 2**14
+"""Rows of one kind, and pairs of a row and a background row, up to which each leaf compares all of them."""
 _PART = 8
 """Of the working memory, what one of the arrays that grow with rows may take."""
 _ROUNDING = 1e-12
@@ -51,7 +54,7 @@ def tree_values(model: TreeModel, table: Any, background: Any, weights: Floats, 
     ensemble, n_left = _without_last(model.ensemble)
     n_rows = int(table.shape[0])
     values = np.zeros((n_rows, n_players, model.ensemble.n_outputs))
-    step = _rows_at_once(ensemble)
+    step = _rows_at_once(model, n_players)
     others = _Parts(model, ensemble, background, weights, step)
     for start in range(0, n_rows, step):
         part = slice(start, min(start + step, n_rows))
@@ -82,10 +85,12 @@ def _without_last(ensemble: TreeEnsemble) -> tuple[TreeEnsemble, int]:
     return ensemble, n_outputs
 
 
-def _rows_at_once(ensemble: TreeEnsemble) -> int:
-    """Rows whose columns, and whose patterns at a block's exits, fit a part of the working memory."""
-    per_row = max(len(ensemble.columns) * ensemble.threshold.dtype.itemsize, WHOLE_LEAVES * 8)
-    return int(np.clip(working_memory() // (_PART * per_row), 256, _MOST_ROWS))
+def _rows_at_once(model: TreeModel, n_players: int) -> int:
+    """Rows of which what splits read, patterns at a block's exits, and sums fit a part of working memory."""
+    ensemble = model.ensemble
+    n_read, n_sums = model.n_features + len(ensemble.columns), 3 * n_players * ensemble.n_outputs
+    n_numbers = max(n_read, n_sums, WHOLE_LEAVES)
+    return int(np.clip(working_memory() // (_PART * 8 * n_numbers), 64, _MOST_ROWS))
 
 
 class _Parts:
@@ -167,14 +172,10 @@ class TreeSums:
         local = sums if rows.rows is None else np.zeros((*sums.shape[:2], len(rows)))
         is_leaf = tree.left[block.exits] < 0
         n_players = plan.n_players(block.exits)
-        is_dense = n_players <= MOST_DENSE
-        for n in np.unique(n_players[is_leaf & is_dense]):
-            places = np.flatnonzero(is_leaf & (n_players == n))
-            tables = dense_tables(histograms(other[places], int(n), weight), int(n))
-            for place, table in zip(places, tables, strict=True):
-                leaf = block.exits[place]
-                _add(local, plan.on_path(leaf), tree.values[leaf], table, own[place])
-        self._add_paired(plan, block.exits, np.flatnonzero(is_leaf & ~is_dense), own, other, weight, local)
+        if max(len(rows), len(others)) <= _FEW and len(rows) * len(others) <= _FEW_PAIRS:
+            self._add_few(plan, block.exits, np.flatnonzero(is_leaf), own, other, weight, local)
+        else:
+            self._add_many(plan, block.exits, is_leaf, own, other, weight, local)
         further = []
         for place in np.flatnonzero(~is_leaf):
             node = int(block.exits[place])
@@ -188,6 +189,48 @@ class TreeSums:
         if rows.rows is not None:
             sums[:, :, rows.rows] += local
         return further
+
+    def _add_few(
+        self,
+        plan: TreePlan,
+        exits: Codes,
+        places: Codes,
+        own: Numbers,
+        other: Numbers,
+        weight: Floats,
+        local: Floats,
+    ) -> None:
+        """Add what leaves give where there are so few rows that work on each leaf by itself costs more."""
+        if not places.size:
+            return
+        leaves, n_rows = exits[places], own.shape[1]
+        players = plan.players_on_paths(leaves)  # (n_leaves, n_most)
+        gains = gains_of_few(own[places], other[places], weight, players.shape[1])
+        target = np.maximum(players, 0)[:, None] * n_rows + np.arange(n_rows)[:, None]
+        for total, values in zip(local, self._ensemble.values[leaves].T, strict=True):
+            amounts = (gains * values[:, None, None]).ravel()
+            total += np.bincount(target.ravel(), amounts, total.size).reshape(total.shape)
+
+    def _add_many(
+        self,
+        plan: TreePlan,
+        exits: Codes,
+        is_leaf: Bools,
+        own: Numbers,
+        other: Numbers,
+        weight: Floats,
+        local: Floats,
+    ) -> None:
+        """Add what leaves give, by dense tables for few players and by pairs of patterns for more."""
+        tree, n_players = self._ensemble, plan.n_players(exits)
+        is_dense = n_players <= MOST_DENSE
+        for n in np.unique(n_players[is_leaf & is_dense]):
+            places = np.flatnonzero(is_leaf & (n_players == n))
+            tables = dense_tables(histograms(other[places], int(n), weight), int(n))
+            for place, table in zip(places, tables, strict=True):
+                leaf = exits[place]
+                _add(local, plan.on_path(leaf), tree.values[leaf], table, own[place])
+        self._add_paired(plan, exits, np.flatnonzero(is_leaf & ~is_dense), own, other, weight, local)
 
     def _add_paired(
         self,
