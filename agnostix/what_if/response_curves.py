@@ -80,6 +80,7 @@ class QuantityCurve:
     evidence: tuple[Evidence, Evidence] = dataclasses.field(default_factory=_unknown)  # of values and changes
     draws: tuple[Replicates, Replicates] | None = None  # of values and changes, if errors are the bootstrap's
     together: float = np.nan  # level of each interval at which all of the curve hold together
+    influences: Floats | None = None  # (n_rows, n_targets), on changes, where asked for and known
     groups: Floats | None = None  # (n_targets, n_groups, 2), `groups` of `inference.interval`
 
     @property
@@ -158,9 +159,9 @@ def shift_moment(moment: MomentStatistic, targets: Floats, config: ProjectionCon
 
 
 def measure_curve(
-    moment: MomentStatistic, tilts: ExponentialTilts, config: ProjectionConfig
+    moment: MomentStatistic, tilts: ExponentialTilts, config: ProjectionConfig, *, by_rows: bool = False
 ) -> ResponseCurve:
-    """Response curve along solved tilts."""
+    """Response curve along solved tilts, perhaps with the influences of rows on changes."""
     tilts, responses = _respond_precisely(moment, tilts)
     sample, statistic = moment.sample, moment.statistic
     if sample.design is not None:
@@ -173,6 +174,13 @@ def measure_curve(
         np.where(moving, responses.gain_ess, np.inf),
         config.min_ess_fraction * sample.base_ess,
     )
+    curves = _with_draws(moment, tilts, _with_evidence(moment, tilts, responses), config)
+    if by_rows:
+        of_rows = row_influences(moment, tilts, leverage=True)[:, 1]
+        curves = [
+            curve if isinstance(curve.quantity, BlockQuantity) else replace(curve, influences=of_rows[:, q])
+            for q, curve in enumerate(curves)
+        ]
     return ResponseCurve(
         moment,
         statistic.from_z(tilts.targets),
@@ -180,7 +188,7 @@ def measure_curve(
         responses.ess,
         responses.max_weight * sample.base.size,
         status,
-        tuple(_with_draws(moment, tilts, _with_evidence(moment, tilts, responses), config)),
+        tuple(curves),
     )
 
 
