@@ -18,13 +18,21 @@ from agnostix.core.typing import Bools, Floats
 from agnostix.what_if.curve_draws import CurveStatistics
 from agnostix.what_if.curve_influences import (
     influence_at,
+    mean_influences,
     mean_slope_influences,
     row_influences,
     slope_influences,
     tilted_weights,
 )
 from agnostix.what_if.distinct_values import DistinctValues, collapse
-from agnostix.what_if.evidence import between, evidence_of, stack, worse
+from agnostix.what_if.evidence import (
+    are_plain_means,
+    between,
+    evidence_of,
+    evidence_of_means,
+    stack,
+    worse,
+)
 from agnostix.what_if.inference import (
     Evidence,
     assign_blocks,
@@ -56,9 +64,8 @@ from agnostix.what_if.tilting import (
 )
 
 _TRUSTED = 1e-11
-_FEW_ROWS = 20_000
-_EXACT_PLACES, _FEW_PLACES = 9, 5
-"""Targets of a curve at which what its intervals rest on is taken from the rows: few or many of them."""
+_PLACES = ((2_000, 9), (20_000, 5), (np.inf, 3))
+"""Targets of a curve at which what its intervals rest on is taken from the rows, by how many these are."""
 
 
 def _unknown() -> tuple[Evidence, Evidence]:
@@ -200,14 +207,23 @@ def _with_evidence(
     known, n = np.flatnonzero(~tilts.infeasible), tilts.xi.size
     if not known.size:
         return [replace(curve, evidence=(Evidence.unknown(n),) * 2) for curve in curves]
-    most = _EXACT_PLACES if moment.sample.base.size <= _FEW_ROWS else _FEW_PLACES
+    most = next(places for rows, places in _PLACES if moment.sample.base.size <= rows)
     places = known[np.unique(np.round(np.linspace(0, known.size - 1, most)).astype(np.intp))]
-    at = [evidence_of(moment.sample, *influence_at(moment, tilts, j)) for j in places.tolist()]
+    at = [_evidence_at(moment, tilts, responses, j) for j in places.tolist()]
     out = []
     for q, curve in enumerate(curves):
         value, change = (between(stack([one[q][i] for one in at]), places, n) for i in (0, 1))
         out.append(replace(curve, evidence=(value, change)))
     return out
+
+
+def _evidence_at(
+    moment: MomentStatistic, tilts: ExponentialTilts, responses: Responses, j: int
+) -> list[tuple[Evidence, Evidence]]:
+    """What intervals of all quantities rest on at the j-th target."""
+    if np.isfinite(tilts.xi[j]) and are_plain_means(moment.sample):
+        return evidence_of_means(moment.sample, lambda step: mean_influences(moment, tilts, responses, j, step))
+    return evidence_of(moment.sample, *influence_at(moment, tilts, j))
 
 
 def _with_draws(
