@@ -14,14 +14,13 @@ from itertools import chain
 from typing import Any, Protocol
 
 import numpy as np
-from scipy.stats import t as student
 
 from agnostix.core.designs import Design
 from agnostix.core.evaluate import WorkerProgress, run_in_shares
 from agnostix.core.explanation import Detail
 from agnostix.core.features import distinct_rows, read_like
 from agnostix.core.frames import take_rows
-from agnostix.core.intervals import satterthwaite
+from agnostix.core.intervals import satterthwaite, student_quantile
 from agnostix.core.masking import Features
 from agnostix.core.reproducibility import one_blas_thread
 from agnostix.core.row_sources import RowSource, TableRows
@@ -419,8 +418,8 @@ class TabularNeighborhood:
         """Rows (n_rows,) whose selected features lead the others with the required confidence."""
         counts, which = np.unique(fits.n_samples, return_inverse=True)
         n_blocks = np.array([split_points(self.sampler.points.first(int(n)))[2] for n in counts])
-        least = student.ppf(self.stability, n_blocks - 1.0)[which.ravel()]
-        return ~(fits.margin.min(axis=1) < least)
+        least = student_quantile(self.stability, n_blocks - 1.0)
+        return ~(fits.margin.min(axis=1) < least[which.ravel()])
 
 
 def _insert_effects(fits: LocalFits, pairs: Codes, effects: list[LevelEffect]) -> None:
