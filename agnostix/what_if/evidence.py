@@ -14,7 +14,6 @@ from agnostix.what_if.inference.intervals import N_BLOCKS
 from agnostix.what_if.metrics import MeanQuantity, Quantity, SmoothQuantity
 from agnostix.what_if.sample import Sample
 
-
 _ENOUGH_ROWS = 16_384
 """Rows of a large sample whose influences tell how many degrees of freedom there are, if those are many."""
 _FEW_DEGREES = 500.0

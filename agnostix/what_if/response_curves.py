@@ -222,7 +222,9 @@ def _evidence_at(
 ) -> list[tuple[Evidence, Evidence]]:
     """What intervals of all quantities rest on at the j-th target."""
     if np.isfinite(tilts.xi[j]) and are_plain_means(moment.sample):
-        return evidence_of_means(moment.sample, lambda step: mean_influences(moment, tilts, responses, j, step))
+        return evidence_of_means(
+            moment.sample, lambda step: mean_influences(moment, tilts, responses, j, step)
+        )
     return evidence_of(moment.sample, *influence_at(moment, tilts, j))
 
 

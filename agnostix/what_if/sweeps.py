@@ -73,7 +73,10 @@ def sweep_ranking(
     skipped: list[Skipped] = []
     kls, both_ways = np.full(2, kl), np.array([-1, 1])
     curves = [
-        (measure_curve(moment, solve_kl(moment.distinct, kls, both_ways), config, by_rows=simultaneous), group)
+        (
+            measure_curve(moment, solve_kl(moment.distinct, kls, both_ways), config, by_rows=simultaneous),
+            group,
+        )
         for group, part in iter_groups(sample, by)
         for feature in _features(part, features, None, by, group, skipped)
         for moment in iter_moments(part, feature, config.missing)

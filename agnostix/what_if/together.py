@@ -27,7 +27,9 @@ def level_together(curves: Sequence[ResponseCurve], confidence_level: float) -> 
     parts = [(curve, part) for curve in curves for part in curve.quantity_curves]
     if not parts:
         return confidence_level
-    own, squares, degrees = (np.concatenate(x, -1) for x in zip(*(_units(*one) for one in parts), strict=True))
+    own, squares, degrees = (
+        np.concatenate(x, -1) for x in zip(*(_units(*one) for one in parts), strict=True)
+    )
     errors = np.concatenate([part.change_errors for _, part in parts])
     counts = np.isfinite(errors) & (errors > 0.0)
     if not counts.any():

@@ -79,7 +79,9 @@ def test_a_metric_without_known_derivative_is_apart_from_the_others():
     def largest(y_true, y_pred, sample_weight):
         return float(np.average(np.abs(y_true - y_pred) > 1.0, weights=sample_weight))
 
-    frame = EntropicProjection().fit(X, y + np.random.default_rng(0).normal(size=300), predictions=y).rank(
-        metric=["prediction", largest]
+    frame = (
+        EntropicProjection()
+        .fit(X, y + np.random.default_rng(0).normal(size=300), predictions=y)
+        .rank(metric=["prediction", largest])
     )
     assert np.isfinite(frame["change_low"]).all()

@@ -50,7 +50,7 @@ def critical_value(correlation: Floats, confidence_level: float, shares: Floats 
 
 
 def largest_quantile(sizes: Floats, confidence_level: float, shares: Floats | None = None) -> float:
-    """Quantile of the largest of sizes (n_points, n_targets), times shares (n_targets,); one's own at least."""
+    """Quantile of the largest of sizes (n_points, n_targets) times shares (n_targets,), at least that of one."""
     largest = (sizes if shares is None else sizes * shares).max(1)
     return float(max(np.quantile(largest, confidence_level), ndtri(0.5 + 0.5 * confidence_level)))
 
@@ -61,9 +61,7 @@ def correlated_sizes(correlation: Floats) -> Floats:
     return np.abs(_normal_points(factor.shape[1], _LOG2_POINTS) @ factor.T)
 
 
-def student_level(
-    correlation: Floats, of_errors: Floats, degrees: Floats, confidence_level: float
-) -> float:
+def student_level(correlation: Floats, of_errors: Floats, degrees: Floats, confidence_level: float) -> float:
     """Level of each interval at which all of Student's intervals hold together, at most Bonferroni's.
 
     Estimates have correlations (n_targets, n_targets), their variances `of_errors`; degrees (n_targets,).
@@ -88,7 +86,7 @@ def student_level(
 
 
 def _factor(correlation: Floats, most: int) -> Floats:
-    """Factor (n_targets, n_directions) of correlations (n_targets, n_targets), of at most so many directions."""
+    """Factor (n_targets, n_directions) of correlations (n_targets, n_targets), at most so many."""
     values, vectors = np.linalg.eigh(correlation)
     kept = np.flatnonzero(values > _SMALLEST * values.sum())[-most:]
     factor = vectors[:, kept] * np.sqrt(values[kept])

@@ -51,7 +51,7 @@ def degrees_of_freedom(ess: Floats, most: float = np.inf) -> Floats:
 
 
 def interval_degrees(ess: Floats, evidence: Evidence | None, most: float = np.inf) -> Floats:
-    """Degrees of freedom (n_targets,) of `interval`: of the effective rows, and of those that carry the error."""
+    """Degrees of freedom (n_targets,) of `interval`: of effective rows, and of those that carry the error."""
     of_rows = degrees_of_freedom(ess, most)
     return of_rows if evidence is None else np.fmax(np.fmin(of_rows, evidence.degrees), 1.0)
 
