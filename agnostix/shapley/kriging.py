@@ -19,8 +19,8 @@ References
 ----------
 .. [1] N. A. C. Cressie, "Statistics for Spatial Data", Wiley, 1993, section 3.4.
    :doi:`10.1002/9781119115151`
-.. [2] M. Naslidnyk, M. Kanagawa, T. Karvonen, M. Mahsereci, "Comparing scale parameter estimators for Gaussian
-   process interpolation with the Brownian motion prior: leave-one-out cross validation and maximum
+.. [2] M. Naslidnyk, M. Kanagawa, T. Karvonen, M. Mahsereci, "Comparing scale parameter estimators for
+   Gaussian process interpolation with the Brownian motion prior: leave-one-out cross validation and maximum
    likelihood", SIAM/ASA Journal on Uncertainty Quantification 13, 2025. :doi:`10.1137/23M1586884`
 """
 
@@ -94,8 +94,8 @@ def left_out_variances(whitener: Floats) -> Floats:
 def cross_validated(whitener: Floats, residuals: Floats) -> Floats:
     """Noise variances (n_games,): mean squares of pairs less their prediction by others, in its units.
 
-    The mean square of whitened residuals (dof, n_games) is right where the kernel is. A game that is smoother
-    leaves its large residuals in few directions, and what is not seen of it is far smaller than they say [2]_.
+    The mean square of whitened residuals (dof, n_games) is right where the kernel is [2]_. A game that is
+    smoother leaves its large residuals in few directions, and what is not seen is far smaller than they say.
     """
     variances = left_out_variances(whitener)
     n_told = max(1, int(np.count_nonzero(variances)))

@@ -12,7 +12,8 @@ none has residuals, s02 is a guess from the game's own pairs:
 
 - Most games have interactions of an even number of players, which are in the sums v(S) + v(S') - v(all) -
   v(none) of complements, and then mostly also some of three and more: the noise is taken to be a fortieth of
-  the mean squared difference, at most half of the mean squared sum, which is small for nearly additive games.
+  the mean squared difference, at most half of the mean squared sum, which is small for nearly additive games,
+  and at least .005 of it.
 - A game without any is additive or odd (parities, votes that always have a winner), which only the
   differences can tell: the noise is taken to be a tenth of their mean square.
 
@@ -42,8 +43,8 @@ from agnostix.core.intervals import satterthwaite
 from agnostix.core.reproducibility import multiply, sums_of_squares
 from agnostix.core.typing import Floats
 
-_OF_SUMS, _OF_DIFFERENCES = 0.5, 0.025
-"""Noise as a share of the mean squared sum of pairs, and of differences: the smaller one."""
+_OF_DIFFERENCES, _LEAST_OF_SUMS, _MOST_OF_SUMS = 0.025, 0.005, 0.5
+"""Noise as a share of the mean squared difference, and between which shares of the mean squared sum it is."""
 _OF_ODD = 0.1
 """Noise as a share of the mean squared difference, where all sums are 0."""
 _NO_SUMS = 1e-10
@@ -80,7 +81,9 @@ class Spread:
     def guess(self) -> Floats:
         """Noise variance (n_games,) of games that nothing else is known of, in units of the regression."""
         has_sums = self.sums > _NO_SUMS * self.differences
-        mixed = np.minimum(_OF_SUMS * self.sums, _OF_DIFFERENCES * self.differences)
+        mixed = np.clip(
+            _OF_DIFFERENCES * self.differences, _LEAST_OF_SUMS * self.sums, _MOST_OF_SUMS * self.sums
+        )
         return np.where(has_sums, mixed, _OF_ODD * self.differences)
 
 

@@ -48,9 +48,9 @@ def test_sums_are_interactions_of_even_order(order):
     assert (spread.sums[0] > 0) == (order % 2 == 0)
 
 
-def test_guess_is_of_differences_and_at_most_half_of_sums_unless_there_are_none():
-    spread = Spread(np.array([2.0, 2.0, 2.0, 0.0]), np.array([3.0, 0.02, 1e-14, 0.0]))
-    np.testing.assert_allclose(spread.guess(), [0.05, 0.01, 0.2, 0.0])
+def test_guess_is_of_differences_within_bounds_by_sums_unless_there_are_none():
+    spread = Spread(np.array([2.0, 2.0, 2.0, 0.0, 0.0]), np.array([3.0, 0.02, 1e-14, 2.0, 0.0]))
+    np.testing.assert_allclose(spread.guess(), [0.05, 0.01, 0.2, 0.01, 0.0])
 
 
 def test_prior_is_mean_of_pilots():
