@@ -72,7 +72,7 @@ class Fidelity:
         which is asymmetric and ends at 1 at the latest; NaN and from -inf on where ``r2_status`` is not "ok".
     r2_status : {"ok", "constant", "few rows"}
         Whether there is an interval of R2. "constant": the predictions are all the same, and R2 is 1 by
-        convention. "few rows": fewer than two rows make up nearly all of the spread of the predictions or
+        convention. "few rows": a single row makes up nearly all of the spread of the predictions or
         of the tree's errors, so that what was not seen may be larger than all that was.
     r2_outputs, r2_outputs_std_errors : ndarray of shape (n_outputs,)
         R2 of each output, and standard errors.

@@ -150,10 +150,10 @@ class FittedTree:
             "n_synthetic": n_synthetic,
             "coverage_synthetic": n_synthetic / max(int(n_synthetic.sum()), 1),
         }
-        frame |= self._tests().columns(leaves, self.units, classes is not None)
+        fit, bounded = self._cross_fit, are_probabilities(training.predictions)
+        frame |= self._tests().columns(leaves, fit.held_out, self.units, classes is not None)
         if classes is not None:
             frame["label"] = [classes[k] for k in tree.values[leaves].argmax(axis=1)]
-        fit, bounded = self._cross_fit, are_probabilities(training.predictions)
         predictions = LeafPredictions(training.predictions[:n], fit.means, fit.held_out, weights, bounded)
         frame |= predictions.columns([np.flatnonzero(rows) for rows in inside], tree.output_names, self.units)
         return pd.DataFrame(frame, index=pd.Index(leaves, name="leaf"))
