@@ -22,7 +22,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtrit
+from scipy.special import digamma, polygamma, stdtrit
 
 from agnostix.core.typing import Floats
 from agnostix.surrogate_tree.measures import LEVEL, n_carrying, n_kish
@@ -59,10 +59,11 @@ class LeafScales:
             return None
         near = (np.nan_to_num(own) * n + 2.0 * total / n.sum()) / (n + 2.0)
         relative = np.concatenate([q / one for q, one in zip(squares, near, strict=True)])
-        noise = (_kurtosis(squares, near) - 1.0) * variance_inflation / np.maximum(n, 1.0)
-        drawn, log_error = _drawn_together(own, noise)
-        dof = max(n_carrying(relative, None) / 2.0, 2.0)
-        return cls(drawn, np.maximum(drawn, usual), log_error, dof, _beyond(relative, n))
+        # Of the mean square of a leaf's rows, as of a chi-square variable.
+        dof = 2.0 * np.maximum(n, 1.0) / (_kurtosis(squares, near) - 1.0) / variance_inflation
+        drawn, log_error = _drawn_together(own, dof)
+        carrying = max(n_carrying(relative, None) / 2.0, 2.0)
+        return cls(drawn, np.maximum(drawn, usual), log_error, carrying, _beyond(relative, n))
 
     def at(self, k: int) -> tuple[float, float]:
         """Center and degrees of freedom of the k-th leaf."""
@@ -79,7 +80,7 @@ class LeafScales:
         middle = np.fmax(self.center, values)
         # Of a logarithm's mean, half the variance more.
         high = middle * np.maximum(np.exp(reach + self.log_error**2), 1.0 + self.beyond)
-        return np.fmin(self.center * np.exp(-reach), values), high
+        return np.fmin(self.drawn * np.exp(-reach), values), high
 
 
 def _pairs(squares: list[Floats], weights: list[Floats]) -> zip[tuple[Floats, Floats]]:
@@ -98,10 +99,10 @@ def _kurtosis(squares: list[Floats], near: Floats) -> float:
     return max(fourth / product, NORMAL_KURTOSIS) if product > 0 else NORMAL_KURTOSIS
 
 
-def _drawn_together(own: Floats, noise: Floats) -> tuple[Floats, Floats]:
+def _drawn_together(own: Floats, dof: Floats) -> tuple[Floats, Floats]:
     """Mean squares (n_leaves,) drawn to each other by the variance of their logarithms, and its errors."""
-    known = np.nan_to_num(own) > 0
-    logs = np.log(np.where(known, own, 1.0))
+    known, noise = np.nan_to_num(own) > 0, polygamma(1, dof / 2.0)
+    logs = np.log(np.where(known, own, 1.0)) - digamma(dof / 2.0) + np.log(dof / 2.0)
     weight = np.where(known, 1.0 / (1.0 + noise), 0.0)
     weight = weight / weight.sum()
     mean, n = float(weight @ logs), int(known.sum())

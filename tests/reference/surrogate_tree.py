@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from itertools import combinations
 
+from scipy.stats import loggamma
+
 
 def leaf_of(row, feature, threshold, levels, missing_left, left, right):
     """Walk down: numbers up to the threshold go left, labels of the set, missing values where sent."""
@@ -213,8 +215,13 @@ def leaf_scales(squares, usual, inflation=1.0):
                 pairs += own[i] * own[j] / unit**2 / (len(own) - 1) if i != j else 0.0
     kurtosis = max(fourth / pairs, 3.0)
     known = [k for k, own in enumerate(squares) if math.fsum(own) > 0]
-    logs = {k: math.log(math.fsum(squares[k]) / len(squares[k])) for k in known}
-    noise = {k: (kurtosis - 1) * inflation / len(squares[k]) for k in known}
+    # A mean square is the true one times a gamma variable of mean 1.
+    shape = {k: len(squares[k]) / (kurtosis - 1) / inflation for k in known}
+    logs = {
+        k: math.log(math.fsum(squares[k]) / len(squares[k])) - loggamma(shape[k], -math.log(shape[k])).mean()
+        for k in known
+    }
+    noise = {k: float(loggamma(shape[k]).var()) for k in known}
     total = math.fsum(1 / (1 + noise[k]) for k in known)
     weight = {k: 1 / (1 + noise[k]) / total for k in known}
     mean = math.fsum(weight[k] * logs[k] for k in known)

