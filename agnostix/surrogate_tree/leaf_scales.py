@@ -38,7 +38,7 @@ NORMAL_KURTOSIS = 3.0
 class LeafScales:
     """Mean squares of leaves, each array (n_leaves,)."""
 
-    drawn: Floats  # to the mean of all leaves
+    moderated: Floats  # drawn to the mean of all leaves
     center: Floats  # the same, or that of rows of leaves like it
     log_error: Floats  # standard error of the logarithm of the center
     degrees_of_freedom: float
@@ -61,9 +61,9 @@ class LeafScales:
         relative = np.concatenate([q / one for q, one in zip(squares, near, strict=True)])
         # Of the mean square of a leaf's rows, as of a chi-square variable.
         dof = 2.0 * np.maximum(n, 1.0) / (_kurtosis(squares, near) - 1.0) / variance_inflation
-        drawn, log_error = _drawn_together(own, dof)
+        moderated, log_error = _moderate(own, dof)
         carrying = max(n_carrying(relative, None) / 2.0, 2.0)
-        return cls(drawn, np.maximum(drawn, usual), log_error, carrying, _beyond(relative, n))
+        return cls(moderated, np.maximum(moderated, usual), log_error, carrying, _beyond(relative, n))
 
     def at(self, k: int) -> tuple[float, float]:
         """Center and degrees of freedom of the k-th leaf."""
@@ -71,7 +71,7 @@ class LeafScales:
 
     def std_errors(self, values: Floats) -> Floats:
         """Standard errors of the roots of values (n_leaves,), with what these are likely to be short by."""
-        roots = np.sqrt(self.drawn)
+        roots = np.sqrt(self.moderated)
         return np.hypot(roots * self.log_error / 2.0, np.maximum(roots - np.sqrt(values), 0.0))
 
     def ends(self, values: Floats) -> tuple[Floats, Floats]:
@@ -80,7 +80,7 @@ class LeafScales:
         middle = np.fmax(self.center, values)
         # Of a logarithm's mean, half the variance more.
         high = middle * np.maximum(np.exp(reach + self.log_error**2), 1.0 + self.beyond)
-        return np.fmin(self.drawn * np.exp(-reach), values), high
+        return np.fmin(self.moderated * np.exp(-reach), values), high
 
 
 def _pairs(squares: list[Floats], weights: list[Floats]) -> zip[tuple[Floats, Floats]]:
@@ -99,7 +99,7 @@ def _kurtosis(squares: list[Floats], near: Floats) -> float:
     return max(fourth / product, NORMAL_KURTOSIS) if product > 0 else NORMAL_KURTOSIS
 
 
-def _drawn_together(own: Floats, dof: Floats) -> tuple[Floats, Floats]:
+def _moderate(own: Floats, dof: Floats) -> tuple[Floats, Floats]:
     """Mean squares (n_leaves,) drawn to each other by the variance of their logarithms, and its errors."""
     known, noise = np.nan_to_num(own) > 0, polygamma(1, dof / 2.0)
     logs = np.log(np.where(known, own, 1.0)) - digamma(dof / 2.0) + np.log(dof / 2.0)

@@ -153,7 +153,7 @@ class LeafPredictions:
         for j, scale in enumerate(scales):
             if scale is not None:
                 residuals = self.predictions[:, j] - self.expected[:, j]
-                units = zip(parts, np.sqrt(scale.drawn), strict=True)
+                units = zip(parts, np.sqrt(scale.moderated), strict=True)
                 relative = np.concatenate([residuals[rows] / unit for rows, unit in units])
                 skewness[j] = np.mean(relative**3) / np.mean(relative**2) ** 1.5
         return skewness
@@ -188,7 +188,7 @@ def _root_with_error(
     error, high = np.sqrt(unseen), interval_ends(0.0, unseen, LEVEL, np.inf, "rule_of_three")[1]
     low = 0.0
     if scales is not None:
-        value = np.full(len(scales.drawn), square)
+        value = np.full(len(scales.moderated), square)
         ends = scales.ends(value)
         own_error, own_high = scales.std_errors(value)[k], ends[1][k]
         # Of a leaf in which nothing differs, all that rows which were not seen can do may be less.

@@ -29,7 +29,7 @@ def test_scales_match_loops(sizes, inflation):
     drawn, center, errors, dof, beyond = reference.leaf_scales(
         [list(own) for own in squares], usual, inflation
     )
-    np.testing.assert_allclose(scales.drawn, drawn)
+    np.testing.assert_allclose(scales.moderated, drawn)
     np.testing.assert_allclose(scales.center, center)
     np.testing.assert_allclose(scales.log_error, errors)
     assert scales.degrees_of_freedom == pytest.approx(max(dof, 2.0))
@@ -40,7 +40,7 @@ def test_weights_count_as_repetitions_do_in_means_and_no_residuals_have_no_scale
     squares = squares_of(0, (30, 20))
     double = LeafScales.from_squares(squares, [2.0 * one for one in ones(squares)], np.zeros(2))
     once = LeafScales.from_squares(squares, ones(squares), np.zeros(2))
-    np.testing.assert_allclose(double.drawn, once.drawn)
+    np.testing.assert_allclose(double.moderated, once.moderated)
     assert LeafScales.from_squares([np.zeros(3), np.zeros(2)], [np.ones(3), np.ones(2)], np.zeros(2)) is None
 
 
@@ -49,8 +49,8 @@ def test_a_leaf_of_few_rows_is_where_the_others_are_and_one_of_many_where_it_is(
     squares[0] *= 50.0
     squares[3][:] = 0.01
     scales = LeafScales.from_squares(squares, ones(squares), np.zeros(4))
-    assert scales.drawn[0] == pytest.approx(squares[0].mean(), rel=0.05)
-    assert scales.drawn[3] > 0.1  # the truth is 1
+    assert scales.moderated[0] == pytest.approx(squares[0].mean(), rel=0.05)
+    assert scales.moderated[3] > 0.1  # the truth is 1
     assert scales.log_error[3] > 3 * scales.log_error[0]
 
 
