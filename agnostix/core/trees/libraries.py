@@ -21,52 +21,69 @@ from agnostix.exceptions import DataError
 _SINGLE, _DOUBLE = 1e-5, 1e-9
 """By how much the two may differ, relative to the largest prediction, by the precision of the library."""
 
-_TREES = ("DecisionTreeClassifier", "DecisionTreeRegressor", "ExtraTreeClassifier", "ExtraTreeRegressor")
-_FORESTS = (
-    "RandomForestClassifier",
-    "RandomForestRegressor",
-    "ExtraTreesClassifier",
-    "ExtraTreesRegressor",
-)
+_KINDS = {
+    "sklearn": tuple(
+        f"{name}{kind}"
+        for name in ("DecisionTree", "ExtraTree", "RandomForest", "ExtraTrees", "GradientBoosting")
+        for kind in ("Classifier", "Regressor")
+    )
+    + ("HistGradientBoostingClassifier", "HistGradientBoostingRegressor"),
+    "xgboost": ("XGBModel",),
+    "lightgbm": ("LGBMModel",),
+}
+"""Classes whose trees are read, by package."""
 _READABLE = "scikit-learn's trees, forests and gradient boosting, XGBoost and LightGBM"
 
 
 @dataclass(frozen=True)
 class Library:
-    """How a library's model is read: its ensemble, the matrix of a table that reaches it, and its margins."""
+    """How a library's model is read: its ensemble, and the matrix of a table that reaches it."""
 
     ensemble: TreeEnsemble
     matrix: Callable[[Any], Numbers]
-    margins: Callable[[Any], Any]
     sources: Sources | None = None  # of the matrix's columns, among those of the table; None for each its own
     tolerance: float = _DOUBLE  # how far its predictions may be from the sums, relative to the largest
 
 
-def read_library(model: Any, shown: Any) -> Library:
-    """The reader for a model, by the names of its class and of those it is derived from."""
-    names = {kind.__name__: kind.__module__.partition(".")[0] for kind in type(model).__mro__}
-    for name, package in names.items():
-        if package == "sklearn" and name in _TREES + _FORESTS:
-            ensemble = read_forest(model, is_classifier=name.endswith("Classifier"))
-            return Library(ensemble, as_matrix, partial(_no_margin, name))
-        if package == "sklearn" and name.startswith("GradientBoosting"):
-            return Library(
-                read_gradient_boosting(model), as_matrix, getattr(model, "decision_function", model.predict)
-            )
-        if package == "sklearn" and name.startswith("HistGradientBoosting"):
-            return _read_hist(model, shown)
-        if package == "xgboost" and name == "XGBModel":
-            return _read_xgboost(model, shown)
-        if package == "lightgbm" and name == "LGBMModel":
-            return _read_lightgbm(model, shown)
+def kind_of_trees(model: Any) -> tuple[str, str]:
+    """The package and the class of a model whose trees can be read, or of one that it is derived from."""
+    for kind in type(model).__mro__:
+        package, name = kind.__module__.partition(".")[0], kind.__name__
+        if name in _KINDS.get(package, ()):
+            return package, name
     raise DataError(
         f"{type(model).__name__} is not read as trees: these are {_READABLE}, alone or at the end of a "
         "Pipeline. KernelSHAP explains any model: algorithm='kernel'."
     )
 
 
-def _no_margin(name: str, X: Any) -> Any:
-    raise DataError(f"{name} has no margins.")
+def read_library(model: Any, shown: Any) -> Library:
+    """A model's trees, and what it makes of a table like the row that is shown."""
+    package, name = kind_of_trees(model)
+    if package == "xgboost":
+        return _read_xgboost(model, shown)
+    if package == "lightgbm":
+        known = dict(zip(sorted(own_levels(shown)), model.booster_.pandas_categorical or [], strict=False))
+        return Library(read_lightgbm(model)[0], partial(as_coded_matrix, levels=known))
+    if name.startswith("Hist"):
+        return _read_hist(model, shown)
+    if name.startswith("Gradient"):
+        return Library(read_gradient_boosting(model), as_matrix)
+    return Library(read_forest(model, is_classifier=name.endswith("Classifier")), as_matrix)
+
+
+def margins_of(model: Any, X: Any) -> Any:
+    """What a model's trees sum to before its link function, by its library; DataError if it has no link."""
+    package, name = kind_of_trees(model)
+    if package == "xgboost":
+        return model.predict(X, output_margin=True)
+    if package == "lightgbm":
+        return model.predict(X, raw_score=True) / read_lightgbm(model)[1]
+    if name.startswith("Hist"):
+        return model._raw_predict(X)
+    if name.startswith("Gradient"):
+        return getattr(model, "decision_function", model.predict)(X)
+    raise DataError(f"{name} averages its trees, which have no margins.")
 
 
 def _read_hist(model: Any, shown: Any) -> Library:
@@ -79,7 +96,7 @@ def _read_hist(model: Any, shown: Any) -> Library:
     def matrix(X: Any) -> Numbers:
         return as_matrix(X) if encoder is None else as_matrix(encoder.transform(X))
 
-    return Library(read_hist_boosting(model), matrix, model._raw_predict, sources)
+    return Library(read_hist_boosting(model), matrix, sources)
 
 
 def _read_xgboost(model: Any, shown: Any) -> Library:
@@ -92,16 +109,4 @@ def _read_xgboost(model: Any, shown: Any) -> Library:
             values[values == missing] = np.nan
         return values
 
-    margins = partial(model.predict, output_margin=True)
-    return Library(read_xgboost(model, learner), matrix, margins, tolerance=_SINGLE)
-
-
-def _read_lightgbm(model: Any, shown: Any) -> Library:
-    known = model.booster_.pandas_categorical or []
-    levels = dict(zip(sorted(own_levels(shown)), known, strict=False))
-    ensemble, n_averaged = read_lightgbm(model)
-
-    def margins(X: Any) -> Any:
-        return model.predict(X, raw_score=True) / n_averaged
-
-    return Library(ensemble, partial(as_coded_matrix, levels=levels), margins)
+    return Library(read_xgboost(model, learner), matrix, tolerance=_SINGLE)

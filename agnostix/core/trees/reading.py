@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,11 +14,13 @@ from agnostix.core.masking import Features
 from agnostix.core.models import Predictor
 from agnostix.core.models.outputs import match_columns
 from agnostix.core.trees.ensemble import TreeEnsemble
-from agnostix.core.trees.libraries import Library, read_library
+from agnostix.core.trees.libraries import Library, kind_of_trees, margins_of, read_library
 from agnostix.core.trees.sources import Sources, trace_steps
 from agnostix.core.typing import Bools, Codes, Floats, Numbers
 from agnostix.exceptions import DataError
 
+_MOST_PLACES = 2**20
+"""Rows times trees that are passed down at once."""
 _N_CHECKED = 64
 """Rows, and mixtures of rows, that both the model and its reading predict."""
 
@@ -29,7 +32,7 @@ class TreeModel:
     ensemble: TreeEnsemble
     owner: Codes  # (n_columns,) player of each column that splits compare
     matrix: Callable[[Any], Numbers]  # features (n_rows, n_features) of a table
-    margins: Callable[[Any], Any]  # of a table, by the library
+    margins: Predictor  # by the library
     n_features: int
     name: str
     is_margin: bool = False  # whether the ensemble's sum is the model's margin, not its prediction
@@ -39,14 +42,20 @@ class TreeModel:
         return self.ensemble.read(self.matrix(table))
 
     def predict(self, table: Any) -> Floats:
-        """Sums of the trees (n_rows, n_outputs)."""
-        return self.ensemble.predict(self.read(table))
+        """Sums of the trees (n_rows, n_outputs), of some rows at a time."""
+        n_rows, step = int(table.shape[0]), max(1, _MOST_PLACES // (self.ensemble.n_trees + self.n_features))
+        parts = (take_rows(table, slice(start, start + step)) for start in range(0, n_rows, step))
+        return np.concatenate([self.ensemble.predict(self.read(part)) for part in parts])
+
+    @property
+    def n_leaves(self) -> int:
+        """Leaves of all trees."""
+        return int((self.ensemble.left < 0).sum())
 
 
 def read_trees(predictor: Predictor, table: Any, features: Features) -> TreeModel:
     """A model as a tree ensemble, checked on rows of a table; DataError if it is none or the check fails."""
-    model = getattr(predictor.function, "__self__", None)
-    name = predictor.name
+    model, name = _model_of(predictor), predictor.name
     if model is None:
         raise DataError(
             f"The model {name} is a function, whose trees cannot be seen. Pass the estimator or Pipeline "
@@ -54,8 +63,9 @@ def read_trees(predictor: Predictor, table: Any, features: Features) -> TreeMode
         )
     positions, present = _own_columns(predictor, table)
     steps, last = _unfold(model)
+    kind_of_trees(last)  # or an error, before anything costs
     shown = _transform(steps, present(take_rows(table, slice(0, 1))))
-    library = read_library(last, shown)
+    library = _read(last, shown)
 
     def transformed(rows: Any) -> Any:
         return _transform(steps, present(rows))
@@ -73,11 +83,51 @@ def read_trees(predictor: Predictor, table: Any, features: Features) -> TreeMode
         )
     owner = _find_owner(library.ensemble, sources, features, steps)
 
-    def margins(rows: Any) -> Any:
-        return library.margins(transformed(rows))
-
+    margins = margin_predictor(predictor)
     read = TreeModel(library.ensemble, owner, matrix, margins, n_features, name)
     return _checked(read, library, predictor, table, features)
+
+
+@dataclass(frozen=True)
+class MarginFunction:
+    """A model's margins, for a Predictor: of the rows that the model predicts."""
+
+    model: Any
+
+    def __call__(self, X: Any) -> Any:
+        """Margins (n_rows,) or (n_rows, n_outputs) of a table."""
+        steps, last = _unfold(self.model)
+        return margins_of(last, _transform(steps, X))
+
+
+def margin_predictor(predictor: Predictor) -> Predictor:
+    """The same model as one that predicts margins; one margin of two classes is that of the second."""
+    names, classes = predictor.output_names, predictor.classes
+    if classes is not None and len(classes) == 2:
+        names = (names[1] if names is not None else str(classes[1]),)
+    function = MarginFunction(_model_of(predictor))
+    return replace(
+        predictor, function=function, response="decision_function", output_names=names, exclusive=None
+    )
+
+
+def _model_of(predictor: Predictor) -> Any:
+    """The estimator behind a predictor; None for a function."""
+    if isinstance(predictor.function, MarginFunction):
+        return predictor.function.model
+    return getattr(predictor.function, "__self__", None)
+
+
+def _read(model: Any, shown: Any) -> Library:
+    """A model's trees; DataError where its version stores them in another way."""
+    try:
+        return read_library(model, shown)
+    except (AttributeError, KeyError, IndexError, TypeError) as error:
+        version = getattr(sys.modules.get(type(model).__module__.partition(".")[0]), "__version__", "?")
+        raise DataError(
+            f"The trees of {type(model).__name__} cannot be read from its version {version} "
+            f"({type(error).__name__}: {error}). Use algorithm='kernel'."
+        ) from error
 
 
 def _own_columns(predictor: Predictor, table: Any) -> tuple[list[int], Callable[[Any], Any]]:
@@ -166,7 +216,7 @@ def _checked(
 def _margins_of(read: TreeModel, tables: tuple[Any, Any]) -> list[Any] | None:
     """Margins of tables by the library; None where it has none."""
     try:
-        return [read.margins(one) for one in tables]
+        return [read.margins.predict(one) for one in tables]
     except Exception:  # of any library, which a model without margins may raise
         return None
 

@@ -130,7 +130,7 @@ class Passing:
             return Passing(self.read, unmet, self.rows)
         places = np.flatnonzero(keeps)
         rows = places if self.rows is None else self.rows[places]
-        return Passing(self.read[:, places], unmet[places], rows)
+        return Passing(self.read.take(places, axis=1), unmet.take(places), rows)
 
     def __len__(self) -> int:
         return self.unmet.size

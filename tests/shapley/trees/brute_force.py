@@ -42,7 +42,7 @@ def check(model, X, *, groups=None, tolerance=EXACT, rows=(0, 1), n_background=1
     read = read_trees(as_predictor(model), X, features)
     own, others = take_rows(X, np.array(rows)), take_rows(X, background)
     got = tree_values(read, own, others, weights, len(features.names))
-    predict = read.margins if read.is_margin else as_predictor(model).predict
+    predict = (read.margins if read.is_margin else as_predictor(model)).predict
     expected = brute_force(predict, X, rows, background, weights, features.columns)
     np.testing.assert_allclose(got, expected, rtol=0, atol=tolerance)
     assert np.abs(expected).max() > 1e-3
