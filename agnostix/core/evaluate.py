@@ -336,6 +336,11 @@ class ProgressBar:
         yield
         self._state = done + size, n_rows + int(progress.counts[:, 2].sum()), None
 
+    def advance(self, size: float) -> None:
+        """Note that so many evaluations more are done, by work that calls no model."""
+        done, n_rows, _ = self._state
+        self._state = done + size, n_rows, None
+
     def _now(self) -> tuple[float, int]:
         """Evaluations and model rows that are done."""
         done, n_rows, part = self._state

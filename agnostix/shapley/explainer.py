@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from agnostix.core.background import BACKGROUND_SIZE, BACKGROUNDS, BackgroundMeans, ErrorMap
-from agnostix.core.base import Attribution, BackgroundExplainer, OutputSelection
+from agnostix.core.base import Attribution, OutputSelection
 from agnostix.core.evaluate import ProgressBar, mask_cost
 from agnostix.core.explanation import Detail
 from agnostix.core.inputs import check_background
@@ -26,6 +26,7 @@ from agnostix.shapley.coalitions import CoalitionPlan, Coalitions, count_pairs, 
 from agnostix.shapley.errors import ErrorParts
 from agnostix.shapley.estimation import Operator, ShapleyResult, Stage, build_operator, estimate_rows
 from agnostix.shapley.exact import ExactOperator
+from agnostix.shapley.exact_trees import ExactTrees
 from agnostix.shapley.kriging import MAX_LEARNING_DOF, KernelParams, learn_kernel
 
 MAX_EXACT_PLAYERS = 12
@@ -41,7 +42,7 @@ _FEWER = {True: "group columns with feature_groups", False: "use a masker with f
 """How to have fewer features, by whether they are columns of a table."""
 
 
-class KernelShapExplainer(BackgroundExplainer):
+class KernelShapExplainer(ExactTrees):
     """Shapley values of any model, with a standard error for each.
 
     The Shapley value of a feature is its average marginal contribution to the
@@ -55,6 +56,12 @@ class KernelShapExplainer(BackgroundExplainer):
     ----------
     model : fitted estimator, Pipeline, torch module or callable
         The model to explain. An unfitted estimator is cloned and fitted on (X, y).
+    algorithm : {"auto", "kernel", "tree"}, default="auto"
+        "kernel" samples coalitions, of any model. "tree": exact values of trees, forests
+        and gradient boosting of scikit-learn, XGBoost and LightGBM, alone or in a
+        Pipeline, over all rows seen in `fit`; of boosted classifiers those of margins.
+        "auto": "tree" for predictions that are sums of trees, if that is a matter of
+        seconds and `budget`, `tol`, `kernel` and `link` are not set.
     budget : "auto" or int, default="auto"
         Number of coalitions to evaluate per row, including the empty and the full
         one; an int is never exceeded. Each takes one model row per background row.
@@ -76,7 +83,7 @@ class KernelShapExplainer(BackgroundExplainer):
         to be as the table is, see `representative_sample`. "sample": drawn without
         replacement. "medoids": centers of clusters, weighted by their sizes. "all": all.
     background_size : int, default=50
-        Number of background rows; all if there are fewer.
+        Number of background rows; all if there are fewer, and for trees.
     feature_groups : mapping from str to list of str, default=None
         Columns that are treated as one feature, such as the dummies of a category.
     masker : Masker, default=None
@@ -106,8 +113,10 @@ class KernelShapExplainer(BackgroundExplainer):
     base_values_ : ndarray of shape (n_outputs,) or None
         Mean prediction of the background, in model output units; None for images
         and texts.
+    algorithm_, algorithm_reason_ : str
+        "kernel" or "tree", and why, with what the other would give.
     budget_ : int
-        Coalitions per row, for rows in which all features vary.
+        Coalitions per row, for rows in which all features vary; 0 for trees.
     kernel_ : str
         "exact", "pooled", "row" or "none", for such rows.
     n_model_rows_ : int
@@ -131,7 +140,7 @@ class KernelShapExplainer(BackgroundExplainer):
     on the number of features of each row. Values of features that a row does not
     have are NaN, and `transform` is refused.
 
-    ``extras`` of the result has the two parts of the error
+    ``extras`` of the result has the ``algorithm``, the two parts of the error
     (``coalition_std_errors``, ``background_std_errors``), their
     ``degrees_of_freedom``, what rows share of them (``shared_errors``,
     ``design_errors``), ``base_value_std_errors`` and
@@ -166,7 +175,8 @@ class KernelShapExplainer(BackgroundExplainer):
 
     _doc_page = "shapley.md"
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **BackgroundExplainer._parameter_constraints,
+        **ExactTrees._parameter_constraints,
+        "algorithm": [StrOptions({"auto", "kernel", "tree"})],
         "budget": [StrOptions({"auto"}), Interval(Integral, 2, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="neither"), None],
         "kernel": [StrOptions({"auto", "pooled", "row", "none"})],
@@ -179,6 +189,7 @@ class KernelShapExplainer(BackgroundExplainer):
         self,
         model: Any,
         *,
+        algorithm: str = "auto",
         budget: int | str = "auto",
         tol: float | None = None,
         kernel: str = "auto",
@@ -201,6 +212,7 @@ class KernelShapExplainer(BackgroundExplainer):
             random_state=random_state,
             verbose=verbose,
         )
+        self.algorithm = algorithm
         self.budget = budget
         self.tol = tol
         self.kernel = kernel
@@ -237,6 +249,9 @@ class KernelShapExplainer(BackgroundExplainer):
         self._kernel_params: KernelParams | None = None
         self._operators: dict[str, Operator | None] = {}  # by the shape of masks, as text for skops
         self.n_model_rows_ = self._n_trial_rows
+        if self.algorithm_ == "tree":
+            self.budget_, self.kernel_ = 0, "exact"
+            return self
         self.budget_ = self._choose_budget(n_players)
         all_vary, evaluates_empty = np.ones(n_players, dtype=bool), self.base_values_ is None
         self._plan = CoalitionPlan(all_vary, self._sample(n_players), evaluates_empty)
@@ -257,6 +272,8 @@ class KernelShapExplainer(BackgroundExplainer):
 
     @property
     def _units(self) -> str:
+        if self._is_margin:
+            return "margin"
         return "model output" if self.link == "identity" else "log-odds"
 
     @property
@@ -264,6 +281,8 @@ class KernelShapExplainer(BackgroundExplainer):
         return link_slope(self.link, self.base_values_)
 
     def _attribute(self, rows: MaskedRows, selection: OutputSelection) -> Attribution:
+        if self.algorithm_ == "tree":
+            return self._to_attribution(rows, selection, self._explain_trees(rows), None, 0)
         result = ShapleyResult.zeros(rows.present, len(self.output_names_), self._errors.n_components)
         first, which = rows.distinct()
         kernels, plans = np.empty(len(rows), dtype="<U6"), self._plan_by_pattern(rows, first)
@@ -294,6 +313,8 @@ class KernelShapExplainer(BackgroundExplainer):
         return by_row, n_model_rows
 
     def _count_model_rows(self, rows: MaskedRows) -> int:
+        if self.algorithm_ == "tree":
+            return 0
         plans = self._plan_by_pattern(rows, np.arange(len(rows)))
         return sum(row_indices.size * mask_cost(self._masker, plan.masks) for plan, row_indices in plans())
 
@@ -423,6 +444,7 @@ class KernelShapExplainer(BackgroundExplainer):
         typical = self._typical_of(result.predictions, selection)
         errors = ErrorParts.from_result(result, self._errors, typical, pick)
         details: dict[str, Any] = {
+            "algorithm": self.algorithm_,
             "evaluations": Detail(result.evaluations, ("row",)),
             "forecast": Detail(result.forecast, ("row",)),
             "kernel": self._used_kernel if self._masker.same_features else Detail(kernels, ("row",)),

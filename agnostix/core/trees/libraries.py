@@ -23,11 +23,13 @@ _SINGLE, _DOUBLE = 1e-5, 1e-9
 
 _KINDS = {
     "sklearn": tuple(
-        f"{name}{kind}"
-        for name in ("DecisionTree", "ExtraTree", "RandomForest", "ExtraTrees", "GradientBoosting")
+        name + kind
+        for name in (
+            *("DecisionTree", "ExtraTree", "RandomForest", "ExtraTrees"),
+            *("GradientBoosting", "HistGradientBoosting"),
+        )
         for kind in ("Classifier", "Regressor")
-    )
-    + ("HistGradientBoostingClassifier", "HistGradientBoostingRegressor"),
+    ),
     "xgboost": ("XGBModel",),
     "lightgbm": ("LGBMModel",),
 }

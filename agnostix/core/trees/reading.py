@@ -102,6 +102,8 @@ class MarginFunction:
 
 def margin_predictor(predictor: Predictor) -> Predictor:
     """The same model as one that predicts margins; one margin of two classes is that of the second."""
+    if isinstance(predictor.function, MarginFunction):
+        return predictor
     names, classes = predictor.output_names, predictor.classes
     if classes is not None and len(classes) == 2:
         names = (names[1] if names is not None else str(classes[1]),)

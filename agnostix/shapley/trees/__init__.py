@@ -4,6 +4,6 @@
 - `leaves`: what a leaf gives to the players on the way to it; `weights`: the weights of its game.
 """
 
-from agnostix.shapley.trees.values import tree_values
+from agnostix.shapley.trees.values import forecast_seconds, tree_values
 
-__all__ = ["tree_values"]
+__all__ = ["forecast_seconds", "tree_values"]

@@ -14,7 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from agnostix.core.evaluate import ProgressBar
 from agnostix.core.frames import take_rows
+from agnostix.core.reproducibility import one_blas_thread
 from agnostix.core.row_sources import working_memory
 from agnostix.core.trees.ensemble import TreeEnsemble
 from agnostix.core.trees.reading import TreeModel
@@ -39,6 +41,8 @@ _LEAST_DROPPED = 4
 """Players on the way to a node from which on rows without a partner are looked for."""
 _MOST_COMPARED = 2**24
 """Pairs of patterns up to which they are."""
+_SECONDS_PER_LEAF, _SECONDS_PER_PATTERN = 1e-5, 5e-9
+"""What a leaf costs, and the pattern of a background row at a leaf, on a processor of our days."""
 _MOST_ROWS = 2**15
 """Rows that pass a tree at once."""
 _FEW, _FEW_PAIRS = 2**9, 2**14
@@ -49,24 +53,33 @@ _ROUNDING = 1e-12
 """How far the sums of a leaf's values may be from those of others to count as the same."""
 
 
-def tree_values(model: TreeModel, table: Any, background: Any, weights: Floats, n_players: int) -> Floats:
+@one_blas_thread
+def tree_values(
+    model: TreeModel, table: Any, background: Any, weights: Floats, n_players: int, verbose: int = 0
+) -> Floats:
     """Shapley values (n_rows, n_players, n_outputs) of rows of a table over weighted background rows."""
     ensemble, n_left = _without_last(model.ensemble)
-    n_rows = int(table.shape[0])
+    n_rows, step = int(table.shape[0]), _rows_at_once(model, n_players)
     values = np.zeros((n_rows, n_players, model.ensemble.n_outputs))
-    step = _rows_at_once(model, n_players)
     others = _Parts(model, ensemble, background, weights, step)
-    for start in range(0, n_rows, step):
-        part = slice(start, min(start + step, n_rows))
-        read = ensemble.read(model.matrix(take_rows(table, part)))
-        sums = TreeSums(ensemble, model.owner, n_players, read.shape[1])
-        for other, weight in others:
-            for number in range(ensemble.n_trees):
-                sums.add_tree(number, read, other, weight)
-        values[part, :, :n_left] = sums.total.transpose(2, 1, 0)
+    with ProgressBar(n_rows * weights.size * ensemble.n_trees, verbose) as bar:
+        for start in range(0, n_rows, step):
+            part = slice(start, min(start + step, n_rows))
+            read = ensemble.read(model.matrix(take_rows(table, part)))
+            sums = TreeSums(ensemble, model.owner, n_players, read.shape[1])
+            for other, weight in others:
+                for number in range(ensemble.n_trees):
+                    sums.add_tree(number, read, other, weight)
+                    bar.advance(read.shape[1] * weight.size)
+            values[part, :, :n_left] = sums.total.transpose(2, 1, 0)
     if n_left < model.ensemble.n_outputs:
         values[:, :, -1] = -values[:, :, :-1].sum(axis=2)
     return values
+
+
+def forecast_seconds(model: TreeModel, n_background: int) -> float:
+    """About what a first row costs in CPU time; more rows take less each."""
+    return model.n_leaves * (_SECONDS_PER_LEAF + _SECONDS_PER_PATTERN * n_background)
 
 
 def _without_last(ensemble: TreeEnsemble) -> tuple[TreeEnsemble, int]:

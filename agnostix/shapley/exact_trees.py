@@ -1,0 +1,137 @@
+"""Exact values over the whole table where the model is a sum of trees: when it is done, and what is kept."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from agnostix.core.background import Background
+from agnostix.core.base import BackgroundExplainer
+from agnostix.core.frames import take_rows
+from agnostix.core.masking import MaskedRows
+from agnostix.core.models import Predictor
+from agnostix.core.trees import TreeModel, margin_predictor, read_trees
+from agnostix.exceptions import DataError
+from agnostix.shapley.estimation import ShapleyResult
+from agnostix.shapley.trees import forecast_seconds, tree_values
+
+MOST_SECONDS = 60.0
+"""Forecast of CPU time for a first row, up to which algorithm="auto" explains trees exactly."""
+_N_TRIAL_ROWS = 64
+
+
+class ExactTrees(BackgroundExplainer):
+    """What KernelShapExplainer does with trees: the whole table is the background, and nothing is sampled.
+
+    A subclass has the parameters `algorithm`, `budget`, `tol`, `kernel` and `link`.
+    """
+
+    algorithm: str
+    budget: int | str
+    tol: float | None
+    kernel: str
+    link: str
+    _trees: TreeModel | None = None  # read anew from a copy, which is stored without
+    _is_margin: bool = False
+
+    def _begin_fit(self) -> None:
+        super()._begin_fit()
+        self._trees, self._is_margin = None, False
+        self.algorithm_, self.algorithm_reason_ = "kernel", "algorithm='kernel' was chosen."
+        if self.algorithm != "tree":
+            return
+        if self.masker is not None:
+            raise self._refuse("with a masker", "Trees are of tables: leave masker out")
+        if self.link != "identity":
+            raise self._refuse(
+                f"with link={self.link!r}",
+                "Trees are explained without a link, those of boosted classifiers as margins: leave link out",
+            )
+
+    def _refuse(self, what: str, remedy: str) -> DataError:
+        return DataError(
+            f"The 'algorithm' parameter of {type(self).__name__} must be 'auto' or 'kernel' {what}, got "
+            f"'tree'. {remedy}, or use algorithm='kernel'."
+        )
+
+    def _choose_background(self, table: Any, sample_weight: Any) -> Background:
+        """The whole table where its model is explained as trees, else as the parameters say."""
+        trees = self._find_trees(table)
+        if trees is None:
+            return super()._choose_background(table, sample_weight)
+        self._trees, self._is_margin, self.algorithm_ = trees, trees.is_margin, "tree"
+        if trees.is_margin:
+            self._predictor = trees.margins
+        return Background.whole(table, sample_weight)
+
+    def _find_trees(self, table: Any) -> TreeModel | None:
+        """The model as trees where these are to be explained; `algorithm_reason_` says why, or why not."""
+        if self.algorithm == "kernel":
+            return None
+        if self.algorithm == "auto" and (kept := self._kept_for_sampling()):
+            self.algorithm_reason_ = f"{kept} is of the sampling of coalitions, which trees do not need."
+            return None
+        try:
+            trees = read_trees(self._predictor, table, self.features_)
+        except DataError as error:
+            if self.algorithm == "tree":
+                raise
+            self.algorithm_reason_ = str(error)
+            return None
+        seconds = forecast_seconds(trees, int(table.shape[0]))
+        cost = (
+            f"exactly over all {table.shape[0]:,} rows, in about {seconds:.1g} CPU seconds for the first row"
+        )
+        quantity = "margins (its trees' sums, before the link function)" if trees.is_margin else "predictions"
+        self.algorithm_reason_ = f"The {quantity} of {trees.name} are explained {cost}."
+        if self.algorithm == "tree" or (not trees.is_margin and seconds <= MOST_SECONDS):
+            return trees
+        self.algorithm_reason_ = (
+            f"algorithm='tree' explains the {quantity} of {trees.name} {cost}; KernelSHAP samples coalitions "
+            f"and explains what {self._predictor.response} returns."
+        )
+        return None
+
+    def _kept_for_sampling(self) -> str:
+        """A parameter that says that coalitions are to be sampled, as text; empty if there is none."""
+        defaults: dict[str, Any] = {"budget": "auto", "tol": None, "kernel": "auto", "link": "identity"}
+        given = [name for name, default in defaults.items() if getattr(self, name) != default]
+        return f"{given[0]}={getattr(self, given[0])!r}" if given else ""
+
+    def _predict_background(self, predictor: Predictor, rows: Any) -> None:
+        if self._trees is None:
+            super()._predict_background(predictor, rows)
+            return
+        self.background_, self.background_weights_ = self._masker.background, self._masker.weights
+        self._try_model(self._predictor, take_rows(self.background_, slice(0, _N_TRIAL_ROWS)))
+        self._background_predictions = None
+        self.base_values_ = self.background_weights_ @ self._trees.predict(self.background_)
+
+    def _check_same_model(self, predictor: Predictor) -> Predictor:
+        return super()._check_same_model(margin_predictor(predictor) if self._is_margin else predictor)
+
+    def attach(self, model: Any) -> Self:
+        attached = super().attach(model)
+        self._trees = None
+        return attached
+
+    def __getstate__(self) -> Any:
+        return {name: value for name, value in super().__getstate__().items() if name != "_trees"}
+
+    def _explain_trees(self, rows: MaskedRows) -> ShapleyResult:
+        """Values of all outputs, without an error."""
+        if self._trees is None:
+            self._trees = read_trees(self._predictor, self.background_, self.features_)
+        first, which = rows.distinct()
+        result = ShapleyResult.zeros(rows.present[first], len(self.output_names_), 0)
+        table = take_rows(rows.unmasked, first)
+        result.values[:] = tree_values(
+            self._trees,
+            table,
+            self.background_,
+            self._masker.weights,
+            len(self.features_.names),
+            self.verbose,
+        )
+        result.predictions[:] = result.outputs[:] = self._trees.predict(table)
+        result.base_values[:] = self.base_values_
+        return result.take(which)

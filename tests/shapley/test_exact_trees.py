@@ -1,0 +1,197 @@
+"""KernelShapExplainer on trees: when they are explained exactly, over what, and what it says."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from sklearn.base import clone
+from sklearn.ensemble import (
+    GradientBoostingClassifier,
+    GradientBoostingRegressor,
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
+from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeRegressor
+
+from agnostix import KernelShapExplainer
+from agnostix.exceptions import DataError
+from agnostix.maskers import TextMasker
+from tests.messages import assert_states, refuses
+
+RNG = np.random.default_rng(0)
+X = pd.DataFrame(RNG.normal(size=(120, 5)), columns=list("abcde"))
+Y = (X.a * X.b + np.where(X.c > 0, X.d, X.e)).to_numpy()
+FOREST = RandomForestRegressor(5, random_state=0).fit(X, Y)
+BOOSTED = GradientBoostingClassifier(n_estimators=5, random_state=0).fit(X, Y > 0)
+
+
+def fitted(model, **params):
+    return KernelShapExplainer(model, random_state=0, **params).fit(X)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        FOREST,
+        HistGradientBoostingRegressor(max_iter=5).fit(X, Y),
+        RandomForestClassifier(4, random_state=0).fit(X, np.digitize(Y, [-0.5, 0.5])),
+        make_pipeline(StandardScaler(), DecisionTreeRegressor(random_state=0)).fit(X, Y),
+        RandomForestRegressor(4, random_state=0).fit(X, np.stack([Y, Y**2], axis=1)),
+    ],
+    ids=lambda model: type(model).__name__,
+)
+def test_auto_explains_trees_as_all_coalitions_over_all_rows_do(model) -> None:
+    explainer = fitted(model)
+    exp, expected = (
+        one.explain(X[:4]) for one in (explainer, fitted(model, algorithm="kernel", background="all"))
+    )
+    assert (explainer.algorithm_, exp.extras["algorithm"], explainer.kernel_, explainer.budget_) == (
+        "tree",
+        "tree",
+        "exact",
+        0,
+    )
+    np.testing.assert_allclose(exp.values, expected.values, atol=1e-12)
+    np.testing.assert_allclose(exp.base_values, expected.base_values, atol=1e-12)
+    np.testing.assert_allclose(exp.outputs, expected.outputs, atol=1e-12)
+    assert exp.output_names == expected.output_names
+    assert exp.check_additivity() < 1e-8
+    np.testing.assert_array_equal(exp.std_errors, 0.0)
+    assert (explainer.cost(X), exp.n_model_rows, len(explainer.background_)) == (0, 0, len(X))
+    assert_states(explainer.algorithm_reason_, "exactly", "120", "CPU seconds")
+
+
+def test_margins_are_explained_if_asked_for_and_offered_else() -> None:
+    kernel, tree = fitted(BOOSTED), fitted(BOOSTED, algorithm="tree")
+    assert (kernel.algorithm_, tree.algorithm_) == ("kernel", "tree")
+    assert_states(kernel.algorithm_reason_, "algorithm='tree'", "margins", "predict_proba", "CPU seconds")
+    exp = tree.explain(X[:6])
+    assert (exp.units, exp.output_names) == ("margin", ("True",))
+    np.testing.assert_allclose(exp.outputs[:, 0], BOOSTED.decision_function(X[:6]), atol=1e-12)
+    np.testing.assert_allclose(exp.base_values.ravel()[0], BOOSTED.decision_function(X).mean(), atol=1e-12)
+    assert exp.check_additivity() < 1e-8
+
+
+def test_margins_of_three_classes_have_their_names() -> None:
+    labels = np.array(["low", "mid", "high"])[np.digitize(Y, [-0.5, 0.5])]
+    model = HistGradientBoostingClassifier(max_iter=4).fit(X, labels)
+    exp = fitted(model, algorithm="tree").explain(X[:3])
+    assert exp.output_names == ("high", "low", "mid")
+    np.testing.assert_allclose(exp.outputs, model.decision_function(X[:3]), atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "params", [{"budget": 64}, {"tol": 0.1}, {"kernel": "none"}, {"link": "logit"}], ids=str
+)
+def test_parameters_of_sampling_keep_auto_from_trees(params) -> None:
+    model = RandomForestClassifier(4, max_depth=3, random_state=0).fit(X, Y > 0)
+    explainer = fitted(model, **params)
+    assert explainer.algorithm_ == "kernel"
+    assert_states(explainer.algorithm_reason_, f"{next(iter(params))}=")
+    if "link" not in params:
+        assert fitted(model, algorithm="tree", **params).algorithm_ == "tree"
+
+
+def test_other_models_say_why_they_are_sampled() -> None:
+    explainer = fitted(LinearRegression().fit(X, Y))
+    assert explainer.algorithm_ == "kernel"
+    assert_states(explainer.algorithm_reason_, "LinearRegression", "algorithm='kernel'")
+    with refuses(DataError, "LinearRegression", "algorithm='kernel'"):
+        fitted(LinearRegression().fit(X, Y), algorithm="tree")
+    assert fitted(FOREST, algorithm="kernel").algorithm_reason_ == "algorithm='kernel' was chosen."
+
+
+def test_long_work_is_not_started_by_itself(monkeypatch) -> None:
+    monkeypatch.setattr("agnostix.shapley.exact_trees.MOST_SECONDS", 1e-6)
+    explainer = fitted(FOREST)
+    assert explainer.algorithm_ == "kernel"
+    assert_states(explainer.algorithm_reason_, "algorithm='tree'", "predictions", "CPU seconds")
+    assert fitted(FOREST, algorithm="tree").algorithm_ == "tree"
+
+
+def test_trees_are_refused_with_maskers_and_links() -> None:
+    with refuses(DataError, "'algorithm'", "masker", "'tree'"):
+        KernelShapExplainer(lambda texts: np.ones(len(texts)), algorithm="tree", masker=TextMasker()).fit(
+            ["a b"]
+        )
+    with refuses(DataError, "'algorithm'", "link='logit'", "'tree'"):
+        fitted(BOOSTED, algorithm="tree", link="logit")
+    with refuses(ValueError, "'algorithm'", "'trees'"):
+        fitted(BOOSTED, algorithm="trees")
+
+
+@pytest.mark.parametrize("algorithm", ["auto", "tree"])
+@pytest.mark.parametrize("model", [FOREST, BOOSTED], ids=["forest", "boosted"])
+def test_stored_and_cloned_explainers_explain_alike(model, algorithm) -> None:
+    explainer = fitted(model, algorithm=algorithm)
+    expected = explainer.explain(X[:3])
+    for other in (
+        pickle.loads(pickle.dumps(explainer)),
+        pickle.loads(pickle.dumps(explainer.without_model())).attach(model),
+        clone(explainer).fit(X),
+    ):
+        exp = other.explain(X[:3])
+        np.testing.assert_array_equal(exp.values, expected.values)
+        assert (exp.units, exp.output_names) == (expected.units, expected.output_names)
+    assert explainer.get_params()["algorithm"] == algorithm
+
+
+def test_another_model_is_not_attached() -> None:
+    other = GradientBoostingClassifier(n_estimators=5, random_state=0).fit(X, Y > 0.5)
+    stored = fitted(BOOSTED, algorithm="tree").without_model()
+    with pytest.raises(ValueError, match="attach needs the model of fit"):
+        stored.attach(other)
+
+
+def test_groups_weights_and_equal_rows() -> None:
+    weights = RNG.random(len(X))
+    weights[::3] = 0.0
+    explainer = KernelShapExplainer(FOREST, feature_groups={"pair": ["a", "d"]}).fit(X, sample_weight=weights)
+    kernel = KernelShapExplainer(
+        FOREST, algorithm="kernel", background="all", feature_groups={"pair": ["a", "d"]}
+    )
+    rows = X.iloc[[3, 1, 3, 3]]
+    exp = explainer.explain(rows)
+    assert exp.feature_names == ("pair", "b", "c", "e")
+    np.testing.assert_allclose(
+        exp.values, kernel.fit(X, sample_weight=weights).explain(rows).values, atol=1e-12
+    )
+    assert len(explainer.background_) == np.count_nonzero(weights)
+    np.testing.assert_array_equal(exp.values[0], exp.values[2])
+
+
+def test_arrays_and_polars_frames_have_the_same_values() -> None:
+    values = fitted(FOREST).explain(X[:3]).values
+    table = pl.from_pandas(X)
+    polars = KernelShapExplainer(FOREST).fit(table)
+    assert polars.algorithm_ == "tree"
+    np.testing.assert_allclose(polars.explain(table[:3]).values, values, atol=1e-14)
+    model = RandomForestRegressor(5, random_state=0).fit(X.to_numpy(), Y)
+    array = KernelShapExplainer(model).fit(X.to_numpy())
+    assert array.algorithm_ == "tree"
+    np.testing.assert_allclose(array.explain(X[:3].to_numpy()).values, values, atol=1e-14)
+
+
+def test_a_model_that_is_fitted_by_the_explainer_is_read() -> None:
+    explainer = KernelShapExplainer(GradientBoostingRegressor(n_estimators=4, random_state=0)).fit(X, Y)
+    assert explainer.algorithm_ == "tree"
+    assert explainer.explain(X[:2]).check_additivity() < 1e-8
+
+
+def test_selected_outputs_are_those_of_all() -> None:
+    model = RandomForestClassifier(4, random_state=0).fit(X, np.digitize(Y, [-0.5, 0.5]))
+    explainer = fitted(model)
+    whole = explainer.explain(X[:5])
+    one = explainer.explain(X[:5], outputs="predicted")
+    picked = model.predict(X[:5])
+    np.testing.assert_array_equal(one.values[:, :, 0], whole.values[np.arange(5), :, picked])
+    assert explainer.transform(X[:2]).shape == (2, 15)
