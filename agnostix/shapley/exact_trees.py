@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any
 
 from agnostix.core.background import Background
 from agnostix.core.base import BackgroundExplainer
@@ -107,12 +107,9 @@ class ExactTrees(BackgroundExplainer):
         self.base_values_ = self.background_weights_ @ self._trees.predict(self.background_)
 
     def _check_same_model(self, predictor: Predictor) -> Predictor:
-        return super()._check_same_model(margin_predictor(predictor) if self._is_margin else predictor)
-
-    def attach(self, model: Any) -> Self:
-        attached = super().attach(model)
+        same = super()._check_same_model(margin_predictor(predictor) if self._is_margin else predictor)
         self._trees = None
-        return attached
+        return same
 
     def __getstate__(self) -> Any:
         return {name: value for name, value in super().__getstate__().items() if name != "_trees"}
