@@ -52,12 +52,15 @@ def evidence_of_means(
     parts = [_trusted_means(part, bounded) for part in influences(step)]
     if step > 1 and min(part[0].min() for part in parts) < _FEW_DEGREES:
         step, parts = 1, [_trusted_means(part, bounded) for part in influences(1)]
-    none = np.full(1, np.nan)
     own = [
-        [Evidence(step * d[[j]], t[[j]], *[none] * 5, s[[j]] / np.sqrt(step)) for d, t, s in parts]
+        [_of_mean(step * d[[j]], t[[j]], s[[j]] / np.sqrt(step)) for d, t, s in parts]
         for j in range(bounded.size)
     ]
     return [(value, change) for value, change in own]
+
+
+def _of_mean(degrees: Floats, tails: Floats, skewness: Floats) -> Evidence:
+    return replace(Evidence.unknown(1), degrees=degrees, tails=tails, skewness=skewness)
 
 
 def _trusted_means(influences: Floats, bounded: Bools) -> tuple[Floats, Floats, Floats]:
