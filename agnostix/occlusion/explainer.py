@@ -182,6 +182,7 @@ class OcclusionExplainer(BackgroundExplainer):
     """
 
     _doc_page = "occlusion.md"
+    _depends_alone = True
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BackgroundExplainer._parameter_constraints,
         "masker": [None, SlidingWindow, MaskerConstraint()],
@@ -316,8 +317,7 @@ class OcclusionExplainer(BackgroundExplainer):
     ) -> _Hidden:
         """Values of features or pixels from effects and their components (n_rows, n_hidden, n_kept, ...)."""
         components = np.moveaxis(effects[:, :, 1:], 0, 2)
-        columns = self.features_.columns if windows is None and self.background_ is not None else ()
-        errors = self._errors.alone(columns).error(components, typical)
+        errors = self._errors.error(components, typical)
         shared = np.moveaxis(errors.components, 2, 0)  # (n_rows, n_hidden, n_shared, n_selected)
         values, own = effects[:, :, 0], np.sqrt(sum_of_squares(shared, axis=2))
         details: dict[str, Any] = {}

@@ -35,7 +35,7 @@ class Background:
         rng = np.random.default_rng(seed_of(random_state))
         rows = np.sort(there[rng.permutation(there.size)[:size]])
         own = weights[rows] / weights[rows].sum()
-        errors = ErrorMap.of_draws(own, random_groups(size, rng), size / there.size)
+        from agnostix.core.background.chosen import error_of_rows; errors = error_of_rows(table, rows, own, random_state, sample_weight)
         return cls._weighted(table, rows, weights, errors)
 
     @classmethod

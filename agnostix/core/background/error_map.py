@@ -76,8 +76,8 @@ class ErrorMap:
         """Functionals that are kept of each mask, besides the mean."""
         return int(self.functionals.shape[1])
 
-    def alone(self, columns: Sequence[Sequence[int]]) -> ErrorMap:
-        """The map of values of features that each depend on these columns alone, as those of occlusion do."""
+    def of_features(self, columns: Sequence[Sequence[int]], alone: bool = False) -> ErrorMap:
+        """The map of values of features of these columns, on which they depend `alone` as in occlusion."""
         return self
 
     def error(self, components: Floats, typical: Floats | None = None) -> BackgroundError:
@@ -90,7 +90,8 @@ class ErrorMap:
         error = BackgroundError(components, np.full(shape, self.degrees_of_freedom))
         if typical is None or not self.n_components:
             return error
-        return with_typical(error, self.relative * typical, leans=False)
+        zero = np.zeros(shape)
+        return with_typical(error, typical, Leaning(zero + self.relative, zero, zero), always=False)
 
     def of_means(self, predictions: Any) -> Floats:
         """Components (n_components, n_outputs) of the mean of predictions (n_background, n_outputs)."""
@@ -98,20 +99,33 @@ class ErrorMap:
         return np.asarray(self.functionals.T @ centered)
 
 
-def with_typical(error: BackgroundError, typical: Floats, leans: bool) -> BackgroundError:
+@dataclass(frozen=True)
+class Leaning:
+    """How an error leans on what is typical of a feature, shaped as values."""
+
+    relative: Floats  # variance of the mean, relative to that of what single rows contribute
+    left_open: Floats  # the same by how well the rows cover the columns of the feature
+    share: Floats  # of the variance that rests on this
+
+
+def with_typical(error: BackgroundError, typical: Floats, leaning: Leaning, always: bool = True) -> BackgroundError:
     """An error with one more component: the variance that is typical of the feature, shaped as values.
 
     It counts as one degree of freedom beside those of the components, as in moderated t statistics (Smyth,
-    2004, https://doi.org/10.2202/1544-6115.1027); unless it `leans`, only where all components are 0.
+    2004, https://doi.org/10.2202/1544-6115.1027), and more where the rows leave open much of the feature's
+    column; unless it leans `always`, only where all components are 0.
     """
     components, dof = error.components, error.degrees_of_freedom
     unseen = (components == 0.0).all(axis=1)
     dof = np.where(unseen, np.minimum(dof, UNSEEN_DOF), dof)
-    share = np.where(unseen | leans, 1.0 / (dof + 1.0), 0.0)
-    floor = np.sqrt(typical * share)
+    share = np.where(unseen | always, 1.0 / (dof + 1.0), 0.0)
+    variance = share * leaning.relative
+    of_column = np.maximum(leaning.share - share, 0.0)
+    floor = np.sqrt(typical * (variance + of_column * leaning.left_open))
+    share = share + of_column
     joined = np.concatenate([components * np.sqrt(1.0 - share)[:, None], floor[:, None]], axis=1)
     is_exact = unseen & (typical == 0.0)
-    return BackgroundError(joined, np.where(is_exact, np.inf, dof + (unseen | leans)))
+    return BackgroundError(joined, np.where(is_exact, np.inf, dof + (unseen | always)))
 
 
 def moment_dof(components: Floats, most: float) -> Floats:

@@ -46,15 +46,20 @@ class TableKernel:
             reference = np.sort(rng.choice(n_rows, MOST_REFERENCE, replace=False))
         return cls(coordinates_of(values, weights), weights, reference)
 
-    def of_column(self, column: int, rows: Codes) -> Floats:
-        """Centered kernel (n, n) of some rows by one column; 0 where it does not tell rows apart."""
+    def parts_of_column(self, column: int, rows: Codes) -> tuple[Floats, Floats, float, float]:
+        """Distances (n, n) of some rows in a column, (n,) from all rows, their mean, and the kernel's size."""
         own = [one for one in self.coordinates if one.column == column]
-        return self._centered(own, rows)
+        between, from_all = np.zeros((rows.size, rows.size)), np.zeros(rows.size)
+        for one in own:
+            between += one.between(rows)
+            from_all += one.from_all(rows)
+        overall = sum(one.overall for one in own)
+        return between, from_all, overall, 0.5 * overall
 
     @one_blas_thread
     def of_rows(self, rows: Codes) -> Floats:
         """Centered kernel (n, n) of some rows: the sum over columns, and of all together."""
-        return self._centered(self.coordinates, rows) + self._joint(rows)
+        return self._columns(rows) + self._joint(rows)
 
     def of_means(self, rows: Codes) -> Floats:
         """Kernel (n, n) of some rows by the numbers and labels whose means a weighted sample should have."""
@@ -68,18 +73,10 @@ class TableKernel:
         """Those that tell rows apart."""
         return sorted({one.column for one in self.coordinates})
 
-    def is_label(self, column: int) -> bool:
-        """Whether rows with one value of a column are the same in it."""
-        return all(isinstance(one, Labels) for one in self.coordinates if one.column == column)
-
     @property
     def size(self) -> float:
         """Mean of the kernel's diagonal over the table."""
         return 0.5 * (sum(one.overall for one in self.coordinates) + self._joint_overall)
-
-    def size_of_column(self, column: int) -> float:
-        """The same of one column's kernel."""
-        return 0.5 * sum(one.overall for one in self.coordinates if one.column == column)
 
     @property
     def size_of_means(self) -> float:
@@ -93,18 +90,18 @@ class TableKernel:
         of_all = float(self.weights @ self.weights)
         return 0.5 * self._joint_overall * max(float(share @ share) - of_all, 0.0)
 
-    def _centered(self, coordinates: Sequence[Coordinate], rows: Codes) -> Floats:
+    def _columns(self, rows: Codes) -> Floats:
         between, from_all = np.zeros((rows.size, rows.size)), np.zeros(rows.size)
-        for one in coordinates:
+        for one in self.coordinates:
             between += one.between(rows)
             from_all += one.from_all(rows)
-        return _center(between, from_all, sum(one.overall for one in coordinates))
+        return center(between, from_all, sum(one.overall for one in self.coordinates))
 
     def _joint(self, rows: Codes) -> Floats:
         own, others = self._places(rows), self._places(self.reference)
         between = _distances(own, own)
         np.fill_diagonal(between, 0.0)
-        return _center(between, _distances(own, others) @ self._reference_shares, self._joint_overall)
+        return center(between, _distances(own, others) @ self._reference_shares, self._joint_overall)
 
     def _places(self, rows: Codes) -> Floats:
         """Numbers (n, n_numbers) of some rows; those of a large table with many labels take gigabytes."""
@@ -124,7 +121,8 @@ class TableKernel:
         return float(self._reference_shares @ distances @ self._reference_shares)
 
 
-def _center(between: Floats, from_all: Floats, overall: float) -> Floats:
+def center(between: Floats, from_all: Floats, overall: float) -> Floats:
+    """Centered kernel (n, n) of rows, from their distances, and their mean and its mean from all rows."""
     return 0.5 * (from_all[:, None] + from_all[None] - between - overall)
 
 

@@ -39,6 +39,8 @@ class BackgroundExplainer(AttributionExplainer):
         Columns of a table that are hidden together.
     """
 
+    _depends_alone: ClassVar[bool] = False
+    """Whether the effect of a feature rests on the background's values of this feature alone."""
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **AttributionExplainer._parameter_constraints,
         "feature_groups": [dict, None],
@@ -109,7 +111,7 @@ class BackgroundExplainer(AttributionExplainer):
             self._learn_columns(table, self.feature_groups)
             background = self._choose_background(table, sample_weight)
             self._masker: Any = TabularMasker(background.rows, background.weights, self.features_)
-            self._errors = background.errors
+            self._errors = background.errors.of_features(self.features_.columns, self._depends_alone)
             rows = read_rows(self._masker, table)
         else:
             self._check_no_groups()
