@@ -22,6 +22,8 @@ from agnostix.core.typing import Codes, Floats
 MOST_CANDIDATES = 1_000
 """Rows of a large table that are candidates; and some of each rare part besides."""
 CANDIDATES_OF_PART = 8
+PRODUCTS = 0.02
+"""How much means of products of two columns count where rows are chosen; more where they are weighted."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +50,9 @@ def choose_rows(table: Any, n_chosen: int, random_state: Any, sample_weight: Any
     parts = rare_parts(values, weights, n_chosen)
     candidates = _candidates(weights.size, parts, rng)
     matrix = kernel.of_rows(candidates) + _of_parts(parts, candidates)
+    matrix += PRODUCTS * kernel.of_products(candidates)
     chosen = herd(matrix, parts, candidates, n_chosen)
-    of_means = kernel.of_means(candidates[chosen])
-    own = kernel_weights(matrix[np.ix_(chosen, chosen)] + of_means)
+    own = kernel_weights(matrix[np.ix_(chosen, chosen)] + kernel.of_means(candidates[chosen]))
     chosen, own = candidates[chosen[own > 0.0]], own[own > 0.0]
     order = np.argsort(places[chosen])
     chosen, own = chosen[order], own[order]

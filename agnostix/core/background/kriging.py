@@ -30,18 +30,21 @@ from agnostix.core.background.error_map import (
     sum_of_squares,
     with_typical,
 )
-from agnostix.core.background.kernel import TableKernel, center
+from agnostix.core.background.kernel import ColumnKernel, TableKernel
 from agnostix.core.reproducibility import multiply, one_blas_thread
 from agnostix.core.typing import Codes, Floats
 
-NUGGETS = (0.01, 0.1, 1.0)
-"""Sizes of the part that is each row's own, beside that which rows near each other share."""
-EVIDENCE = 0.3
-"""Power of the likelihood that counts: contributions have heavier tails than normal ones."""
+TOGETHER = ((1.0, 0.01), (1.0, 0.1), (1.0, 1.0), (10.0, 0.01))
+"""How much means of columns and of their products count, and the part that is each row's own, beside that
+which rows near each other share."""
+SMOOTH = (0.0, 10.0)
+"""How much a line and a parabola of a column count beside rougher functions of it."""
 ALONE_NUGGETS = (0.001, 0.03)
-"""The same of what depends on the columns of one feature alone."""
+"""The part of its own of what depends on the columns of one feature alone."""
 COLUMN_NUGGETS = (0.01, 0.1, 1.0)
 """The same of what depends on other columns too, the more, the further the feature is from usual."""
+EVIDENCE = 0.3
+"""Power of the likelihood that counts: contributions have heavier tails than normal ones."""
 MOST_COMPONENTS = 50
 """Components of an error; those of more rows are added up with random signs."""
 MOST_ROWS = 400
@@ -55,7 +58,7 @@ class KrigingErrors(ErrorMap):
     covariances: tuple[Covariance, ...] = ()
     signs: Floats | None = None  # (50, n) for more than 50 rows: which components are added up
     rows: RowWeights | None = None
-    by_column: tuple[ColumnRows, ...] = ()  # of the columns that tell rows apart
+    by_column: tuple[ColumnKernel, ...] = ()  # of the columns that tell rows apart
     columns: tuple[tuple[int, ...], ...] = ()  # of each feature
     depends_alone: bool = False  # whether its values depend on these columns alone
 
@@ -115,33 +118,19 @@ class KrigingErrors(ErrorMap):
         own = [one for one in self.by_column if one.column in columns]
         if not own or self.rows is None:
             return ()
-        kernel, size = sum(one.kernel() for one in own), sum(one.size for one in own)
-        sizes: Any = size if self.depends_alone else np.maximum(np.diag(kernel), 0.0)
-        return tuple(
-            Covariance.build(kernel, u * sizes, (1.0 + u) * size, self.rows, 0.0, u * size)
-            for u in (ALONE_NUGGETS if self.depends_alone else COLUMN_NUGGETS)
-        )
+        size, found = sum(one.size for one in own), []
+        for smooth in SMOOTH if any(one.curve.size for one in own) else SMOOTH[:1]:
+            kernel = sum(one.kernel(smooth) for one in own)
+            sizes: Any = size if self.depends_alone else np.maximum(np.diag(kernel), 0.0)
+            for u in ALONE_NUGGETS if self.depends_alone else COLUMN_NUGGETS:
+                found.append(Covariance.build(kernel, u * sizes, (1.0 + u + 3.0 * smooth) * size, self.rows, 0.0, u * size))
+        return tuple(found)
 
 
 def _shares(likelihoods: Floats) -> Floats:
     """Weights (n_covariances, n_values) of covariances, by a power of their likelihoods."""
     powers = np.exp(EVIDENCE * (likelihoods - likelihoods.max(axis=0)))
     return np.asarray(powers / powers.sum(axis=0))
-
-
-@dataclass(frozen=True)
-class ColumnRows:
-    """The kernel of some rows in one column."""
-
-    column: int
-    distances: Floats  # (n, n)
-    from_all: Floats  # (n,)
-    overall: float
-    size: float
-
-    def kernel(self) -> Floats:
-        """Centered kernel (n, n)."""
-        return center(self.distances, self.from_all, self.overall)
 
 
 @one_blas_thread
@@ -154,21 +143,19 @@ def kriging_map(
         return ErrorMap.none(n)
     if n == 1:
         return ErrorMap(np.full((1, 1), np.nan), 0.0)
-    size = (table.size or 1.0) + table.size_of_means  # where nothing tells rows apart, each has its own
     contrasts = np.linalg.qr(np.column_stack([np.ones(n), np.eye(n)[:, 1:]]))[0][:, 1:]
     others = float(np.square(np.delete(table.weights, rows)).sum())
     own = RowWeights(weights, table.weights[rows], others, np.ascontiguousarray(contrasts))
-    kernel = table.of_rows(rows) + table.of_means(rows)
-    covariances = []
-    for nugget in NUGGETS:
-        u = nugget * (table.size or 1.0)
-        covariances.append(Covariance.build(kernel, u, size + u, own, table.unknown, u))
+    rough, means, covariances = table.of_rows(rows), table.of_means(rows), []
+    for smooth, nugget in TOGETHER:
+        u, size = nugget * (table.size or 1.0), (table.size or 1.0) + smooth * table.size_of_means
+        covariances.append(Covariance.build(rough + smooth * means, u, size + u, own, table.unknown, u))
     signs = _signs(n, rng)
     if n > MOST_ROWS:
         middle = covariances[len(covariances) // 2]
         functionals = np.column_stack([contrasts @ middle.off, contrasts @ middle.components.T @ signs.T])
         return ErrorMap(functionals, n - 1.0, relative=middle.relative)
-    by_column = tuple(ColumnRows(j, *table.parts_of_column(j, rows)) for j in table.columns)
+    by_column = tuple(table.column_of_rows(j, rows) for j in table.columns)
     return KrigingErrors(
         own.contrasts,
         n - 1.0,
