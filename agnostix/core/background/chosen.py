@@ -25,6 +25,10 @@ CANDIDATES_OF_PART = 8
 PRODUCTS = 0.02
 """How much means of products of two columns count where rows are chosen; more where they are weighted."""
 
+HELD = 30.0
+WITHIN = 0.3
+"""How much it counts that the rows of a rare part are as all of that part are."""
+
 
 @dataclass(frozen=True)
 class ChosenRows:
@@ -52,7 +56,9 @@ def choose_rows(table: Any, n_chosen: int, random_state: Any, sample_weight: Any
     matrix = kernel.of_rows(candidates) + _of_parts(parts, candidates)
     matrix += PRODUCTS * kernel.of_products(candidates)
     chosen = herd(matrix, parts, candidates, n_chosen)
-    own = kernel_weights(matrix[np.ix_(chosen, chosen)] + kernel.of_means(candidates[chosen]))
+    own = matrix[np.ix_(chosen, chosen)] + kernel.of_means(candidates[chosen])
+    own += _within_parts(matrix, parts, candidates, chosen) + HELD * _of_parts(parts, candidates[chosen])
+    own = kernel_weights(own)
     chosen, own = candidates[chosen[own > 0.0]], own[own > 0.0]
     order = np.argsort(places[chosen])
     chosen, own = chosen[order], own[order]
@@ -139,6 +145,24 @@ def _candidates(n_rows: int, parts: list[RarePart], rng: np.random.Generator) ->
         members = np.flatnonzero(part.members)
         drawn.append(rng.choice(members, min(members.size, CANDIDATES_OF_PART), replace=False))
     return np.unique(np.concatenate(drawn))
+
+
+def _within_parts(matrix: Floats, parts: list[RarePart], candidates: Codes, chosen: Codes) -> Floats:
+    """Kernel (n_chosen, n_chosen) of how far the rows of each rare part are from all of that part.
+
+    The effect of a rare level depends on other columns, and one row of the level does not tell how.
+    """
+    within = np.zeros((chosen.size, chosen.size))
+    for part in parts:
+        inside = part.members[candidates]
+        own, every = np.flatnonzero(inside[chosen]), np.flatnonzero(inside)
+        if own.size < 2:
+            continue
+        from_all = matrix[np.ix_(chosen[own], every)].mean(axis=1)
+        overall = matrix[np.ix_(every, every)].mean()
+        centered = matrix[np.ix_(chosen[own], chosen[own])] - from_all[:, None] - from_all[None] + overall
+        within[np.ix_(own, own)] += WITHIN / part.proportion * centered
+    return within
 
 
 def _of_parts(parts: list[RarePart], rows: Codes) -> Floats:
