@@ -420,8 +420,8 @@ class KernelShapExplainer(BackgroundExplainer):
         n_model_rows: int,
     ) -> Attribution:
         pick = partial(selection.pick, predictions=result.predictions)
-        typical = self._typical_of(result.predictions, selection)
-        errors = ErrorParts.from_result(result, self._errors, typical, pick)
+        elsewhere = self._elsewhere(rows, result.predictions, selection)
+        errors = ErrorParts.from_result(result, self._errors, elsewhere, pick)
         details: dict[str, Any] = {
             "evaluations": Detail(result.evaluations, ("row",)),
             "forecast": Detail(result.forecast, ("row",)),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,7 +48,7 @@ def choose_rows(table: Any, n_chosen: int, random_state: Any, sample_weight: Any
     values, places, weights = _distinct_rows(read_columns(table), weights / weights.sum())
     if places.size <= n_chosen:
         return _in_order(places, weights, ErrorMap.none(places.size))
-    rng = np.random.default_rng([abs(seed_of(random_state)), _STREAM])
+    rng = np.random.default_rng([abs(seed_of(random_state)), STREAM])
     kernel = TableKernel.from_columns(values, weights, rng)
     parts = rare_parts(values, weights, n_chosen)
     candidates = _candidates(weights.size, parts, rng)
@@ -62,44 +61,7 @@ def choose_rows(table: Any, n_chosen: int, random_state: Any, sample_weight: Any
     chosen, own = candidates[chosen[own > 0.0]], own[own > 0.0]
     order = np.argsort(places[chosen])
     chosen, own = chosen[order], own[order]
-    return ChosenRows(places[chosen], own, kriging_map(kernel, chosen, own, len(values), rng))
-
-
-N_PROBES = 128
-"""Rows that show what the values of a feature may do anywhere in the table."""
-
-
-@dataclass(frozen=True)
-class Probes:
-    """Rows of a table, and for each feature others whose values they get: the same for any order of rows."""
-
-    rows: Codes  # (n_probes,)
-    others: Codes  # (n_features, n_probes)
-    weights: Floats  # (n_features, n_probes), of means over the table
-
-    @classmethod
-    def draw(
-        cls, table: Any, features: Sequence[Sequence[int]], random_state: Any, sample_weight: Any
-    ) -> Probes:
-        """Half of the others by weight, half so that each value of the feature is as likely as any other."""
-        of_table = checked_weights(sample_weight, table.shape[0])
-        keys = [one.key for one in read_columns(table)]
-        order = own_order(keys)
-        order = order[of_table[order] > 0.0]
-        shares = of_table[order] / of_table[order].sum()
-        codes = np.column_stack([np.unique(key[order], return_inverse=True)[1].ravel() for key in keys])
-        rng = np.random.default_rng([abs(seed_of(random_state)), _STREAM, 1])
-        rows = order[rng.choice(order.size, N_PROBES, p=shares)]
-        others, weights = [], []
-        for columns in features:
-            _, kind = first_of_each(keys_of(codes[:, list(columns)]).sum(axis=1))
-            of_kind = np.bincount(kind, shares)
-            lean = 0.5 + 0.5 / (of_kind.size * of_kind[kind])
-            drawn = rng.choice(order.size, N_PROBES, p=shares * lean / (shares @ lean))
-            others.append(order[drawn])
-            weights.append(1.0 / lean[drawn])
-        own = np.array(weights)
-        return cls(rows, np.array(others), own / own.sum(axis=1, keepdims=True))
+    return ChosenRows(places[chosen], own, kriging_map(kernel, chosen, own, rng))
 
 
 @one_blas_thread
@@ -110,12 +72,12 @@ def error_of_rows(
     of_table = checked_weights(sample_weight, table.shape[0])
     there = np.flatnonzero(of_table)
     values = [one.take(there) for one in read_columns(table)]
-    rng = np.random.default_rng([abs(seed_of(random_state)), _STREAM])
+    rng = np.random.default_rng([abs(seed_of(random_state)), STREAM])
     kernel = TableKernel.from_columns(values, of_table[there] / of_table[there].sum(), rng)
-    return kriging_map(kernel, np.searchsorted(there, rows), weights, len(values), rng)
+    return kriging_map(kernel, np.searchsorted(there, rows), weights, rng)
 
 
-_STREAM = 7
+STREAM = 7
 """Apart from the streams that draw other things of the same seed."""
 
 

@@ -24,11 +24,13 @@ import numpy as np
 from agnostix.core.background.covariance import Covariance, RowWeights
 from agnostix.core.background.error_map import (
     BackgroundError,
+    Elsewhere,
     ErrorMap,
     Leaning,
+    effective_number,
     moment_dof,
     sum_of_squares,
-    with_typical,
+    with_elsewhere,
 )
 from agnostix.core.background.kernel import ColumnKernel, TableKernel
 from agnostix.core.reproducibility import multiply, one_blas_thread
@@ -45,6 +47,8 @@ COLUMN_NUGGETS = (0.01, 0.1, 1.0)
 """The same of what depends on other columns too, the more, the further the feature is from usual."""
 EVIDENCE = 0.3
 """Power of the likelihood that counts: contributions have heavier tails than normal ones."""
+SMOOTHER = 0.6
+"""Variance of an error beside that under a covariance of all columns: models are smoother than its paths."""
 MOST_COMPONENTS = 50
 """Components of an error; those of more rows are added up with random signs."""
 MOST_ROWS = 400
@@ -66,7 +70,7 @@ class KrigingErrors(ErrorMap):
         """The errors of values of features of these columns, on which they depend `alone` or not."""
         return replace(self, columns=tuple(tuple(own) for own in columns), depends_alone=alone)
 
-    def error(self, components: Floats, typical: Floats | None = None) -> BackgroundError:
+    def error(self, components: Floats, elsewhere: Elsewhere | None = None) -> BackgroundError:
         """Errors of the values of some features, as in `ErrorMap`."""
         n_shared = 1 + (len(self.functionals) if self.signs is None else len(self.signs))
         shape = (components.shape[0], *components.shape[2:])
@@ -77,7 +81,9 @@ class KrigingErrors(ErrorMap):
             columns = self.columns[feature] if is_of_features else ()
             joined[feature], dof[feature], leaning[:, feature] = self._of_feature(own, columns)
         error = BackgroundError(joined, dof)
-        return error if typical is None else with_typical(error, typical, Leaning(*leaning))
+        if elsewhere is None:
+            return error
+        return with_elsewhere(error, elsewhere, Leaning(*leaning), self.n_seen)
 
     def _of_feature(self, components: Floats, columns: tuple[int, ...]) -> tuple[Floats, Floats, Floats]:
         """Components (n_shared, ...), degrees of freedom and `Leaning` (3, ...) of a feature's values."""
@@ -94,7 +100,7 @@ class KrigingErrors(ErrorMap):
         best = shares.argmax(axis=0)[None]
         first = np.take_along_axis(np.array(of_each), best[None], axis=0)[0]
         added = first if self.signs is None else multiply(self.signs, first)
-        left = (shares * variances).sum(axis=0)
+        left = (shares * variances).sum(axis=0) * (1.0 if self.depends_alone and alone else SMOOTHER)
         sign = np.sign(np.take_along_axis(off, best, axis=0))
         known = sign * np.sqrt((shares * np.square(off)).sum(axis=0))
         joined = np.concatenate([known, _scaled(added, left)]) * unit.ravel()
@@ -120,10 +126,11 @@ class KrigingErrors(ErrorMap):
             return ()
         size, found = sum(one.size for one in own), []
         for smooth in SMOOTH if any(one.curve.size for one in own) else SMOOTH[:1]:
-            kernel = sum(one.kernel(smooth) for one in own)
+            kernel = np.sum([one.kernel(smooth) for one in own], axis=0)
             sizes: Any = size if self.depends_alone else np.maximum(np.diag(kernel), 0.0)
             for u in ALONE_NUGGETS if self.depends_alone else COLUMN_NUGGETS:
-                found.append(Covariance.build(kernel, u * sizes, (1.0 + u + 3.0 * smooth) * size, self.rows, 0.0, u * size))
+                whole = (1.0 + u + 3.0 * smooth) * size  # a line has the variance 1, a parabola about 2
+                found.append(Covariance.build(kernel, u * sizes, whole, self.rows, 0.0, u * size))
         return tuple(found)
 
 
@@ -134,9 +141,7 @@ def _shares(likelihoods: Floats) -> Floats:
 
 
 @one_blas_thread
-def kriging_map(
-    table: TableKernel, rows: Codes, weights: Floats, n_columns: int, rng: np.random.Generator
-) -> ErrorMap:
+def kriging_map(table: TableKernel, rows: Codes, weights: Floats, rng: np.random.Generator) -> ErrorMap:
     """Errors of chosen rows (n,) of a table with weights (n,)."""
     n = rows.size
     if n == table.weights.size:
@@ -150,15 +155,16 @@ def kriging_map(
     for smooth, nugget in TOGETHER:
         u, size = nugget * (table.size or 1.0), (table.size or 1.0) + smooth * table.size_of_means
         covariances.append(Covariance.build(rough + smooth * means, u, size + u, own, table.unknown, u))
-    signs = _signs(n, rng)
+    signs, n_seen = _signs(n, rng), effective_number(weights)
     if n > MOST_ROWS:
         middle = covariances[len(covariances) // 2]
         functionals = np.column_stack([contrasts @ middle.off, contrasts @ middle.components.T @ signs.T])
-        return ErrorMap(functionals, n - 1.0, relative=middle.relative)
+        return ErrorMap(functionals, n - 1.0, middle.relative, n_seen)
     by_column = tuple(table.column_of_rows(j, rows) for j in table.columns)
     return KrigingErrors(
         own.contrasts,
         n - 1.0,
+        n_seen=n_seen,
         covariances=tuple(covariances),
         signs=signs if n > MOST_COMPONENTS else None,
         rows=own,
