@@ -98,7 +98,7 @@ def _joined(parts: list[Attribution], rows: Codes) -> Attribution:
 
 def _student_of(part: Attribution) -> Detail:
     """Kinds of intervals of rows of which none has another."""
-    return Detail(np.full(part.values.shape, "student"), ())
+    return Detail(np.full(part.values.shape, "student"), ("row", "feature", "output"))
 
 
 class OcclusionExplainer(BackgroundExplainer):

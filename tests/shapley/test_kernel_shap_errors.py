@@ -97,7 +97,7 @@ def test_extras_shapes_and_row_selection():
         "background_std_errors": (4, 5, 3),
         "degrees_of_freedom": (4, 5, 3),
         "design_errors": (4, 5, 3),
-        "shared_errors": (4, 5, 3, 21),
+        "shared_errors": (4, 5, 3, 32),
         "base_value_std_errors": (4, 3),
         "base_value_degrees_of_freedom": (4, 3),
         "evaluations": (4,),

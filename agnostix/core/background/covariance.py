@@ -21,6 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 
+from agnostix.core.background.error_map import sum_of_squares
 from agnostix.core.reproducibility import multiply
 from agnostix.core.typing import Floats
 
@@ -74,8 +75,7 @@ class Covariance:
 
     def likelihood(self, kept: Floats) -> Floats:
         """Logarithm (n_values,) of the restricted likelihood of what is kept (n_kept, n_values)."""
-        squares = np.square(multiply(self.whitened, kept)).sum(axis=0)
-        squares = np.maximum(squares, np.finfo(float).tiny)
+        squares = np.maximum(sum_of_squares(multiply(self.whitened, kept), 0), np.finfo(float).tiny)
         return np.asarray(-0.5 * (self.log_determinant + len(kept) * np.log(squares)))
 
 

@@ -94,15 +94,15 @@ class KrigingErrors(ErrorMap):
         together, alone = self.covariances, self._of_columns(columns)
         covariances = alone if alone and self.depends_alone else (*together, *alone)
         shares = _shares(np.array([one.likelihood(kept) for one in covariances]))
-        off = np.array([one.off @ kept for one in covariances])
+        off = np.array([multiply(one.off[None], kept)[0] for one in covariances])
         of_each = [multiply(one.components, kept) for one in covariances]
         variances = np.array([sum_of_squares(one, 0) for one in of_each])
         best = shares.argmax(axis=0)[None]
         first = np.take_along_axis(np.array(of_each), best[None], axis=0)[0]
         added = first if self.signs is None else multiply(self.signs, first)
-        left = (shares * variances).sum(axis=0) * (1.0 if self.depends_alone and alone else SMOOTHER)
+        left = _total(shares * variances) * (1.0 if self.depends_alone and alone else SMOOTHER)
         sign = np.sign(np.take_along_axis(off, best, axis=0))
-        known = sign * np.sqrt((shares * np.square(off)).sum(axis=0))
+        known = sign * np.sqrt(_total(shares * np.square(off)))
         joined = np.concatenate([known, _scaled(added, left)]) * unit.ravel()
         dof = moment_dof(first[None], self.degrees_of_freedom)[0]
         # What is known to be off is no chance, and has no degrees of freedom to lose.
@@ -112,7 +112,7 @@ class KrigingErrors(ErrorMap):
         if self.depends_alone and alone:
             together = alone
         own = np.array([one.relative for one in together])[:, None]
-        relative = (_shares(np.array([one.likelihood(kept) for one in together])) * own).sum(axis=0)
+        relative = _total(_shares(np.array([one.likelihood(kept) for one in together])) * own)
         relative = np.where(largest.ravel() > 0.0, relative, own.max())
         left_open = alone[0].open if alone else 0.0
         lean = min(len(self.functionals) * left_open, 1.0)
@@ -137,7 +137,15 @@ class KrigingErrors(ErrorMap):
 def _shares(likelihoods: Floats) -> Floats:
     """Weights (n_covariances, n_values) of covariances, by a power of their likelihoods."""
     powers = np.exp(EVIDENCE * (likelihoods - likelihoods.max(axis=0)))
-    return np.asarray(powers / powers.sum(axis=0))
+    return np.asarray(powers / _total(powers))
+
+
+def _total(parts: Floats) -> Floats:
+    """Sum over the first axis, one by one: the bits of a value do not depend on those beside it."""
+    total = np.zeros(parts.shape[1:])
+    for part in parts:
+        total += part
+    return total
 
 
 @one_blas_thread

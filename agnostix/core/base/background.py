@@ -29,6 +29,9 @@ _N_TRIAL_ROWS = 2
 _N_OTHER_ROWS = 4
 """Rows that show whether predictions are independent, where the background is a single row."""
 
+_ROUNDING = 1e-12
+"""Differences of predictions, relative to these, that are none."""
+
 
 @dataclass(frozen=True)
 class Probed:
@@ -191,7 +194,8 @@ class BackgroundExplainer(AttributionExplainer):
             return None
         shape = (len(predictions), *probed.typical.shape)
         typical = np.broadcast_to(probed.typical * self._slope**2, shape)
-        apart = np.hypot(probed.spread, predictions - self.base_values_) * self._slope
+        apart = np.hypot(probed.spread, predictions - self.base_values_)
+        apart = np.where(apart > _ROUNDING * np.abs(predictions), apart, 0.0) * self._slope
         spread = np.broadcast_to(apart[:, None], shape)
         is_exact = probed.is_exact | (probed.is_constant & ~rows.varying)
         is_exact = np.column_stack([is_exact, np.zeros(len(is_exact), dtype=bool)])

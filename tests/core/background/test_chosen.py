@@ -48,7 +48,7 @@ def test_labels_differ_by_one_and_missing_ones_are_a_level():
         differ = np.not_equal.outer(codes, codes).astype(float)
         own = differ.mean(axis=1)
         expected = 0.5 * (own[:, None] + own[None] - differ - differ.mean())
-        np.testing.assert_allclose(kernel.of_column(column, np.arange(8)), expected, atol=1e-14)
+        np.testing.assert_allclose(kernel.column_of_rows(column, np.arange(8)).kernel(), expected, atol=1e-14)
 
 
 def test_weights_are_those_of_least_discrepancy():
@@ -120,7 +120,7 @@ def test_error_is_a_mean_over_covariances_by_restricted_likelihood():
     for one in errors.covariances:
         inverse = one.whitened.T @ one.whitened
         variances.append(SMOOTHER * np.square(one.components @ kept).sum() + (one.off @ kept) ** 2)
-        likelihoods.append(-0.5 * one.log_determinant - 0.5 * 11 * np.log(kept @ inverse @ kept))
+        likelihoods.append(-0.5 * one.log_determinant - 0.5 * len(kept) * np.log(kept @ inverse @ kept))
     shares = np.exp(0.3 * (np.array(likelihoods) - max(likelihoods)))
     expected = shares @ variances / shares.sum()
     (error,) = errors.error(kept[None, :, None]).variances

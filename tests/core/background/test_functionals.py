@@ -42,7 +42,7 @@ def test_means_and_components_are_those_of_a_loop(weighted):
         for j, mask in enumerate(all_masks(3)):
             answers = model(np.where(mask, row, background.rows))
             np.testing.assert_allclose(kept[i, j], matrix.T @ answers, atol=1e-12)
-    assert kept.shape == (4, 8, 14, 2)
+    assert kept.shape == (4, 8, 13, 2)
 
 
 def test_components_of_what_hides_nothing_or_a_constant_are_exactly_zero():
