@@ -7,7 +7,7 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
-from scipy.special import expit, ndtri, stdtrit
+from scipy.special import expit, ndtri, stdtr, stdtrit
 
 from agnostix.core.typing import Floats
 
@@ -21,15 +21,26 @@ def check_level(level: float, name: str = "level") -> None:
         raise ValueError(f"{name} must be between 0 and 1, got {level!r}.")
 
 
+def student_quantile(probability: Any, degrees_of_freedom: Any) -> Floats:
+    """Quantile of Student's distribution at a probability, one-sided; normal for infinite dof."""
+    dof = np.asarray(degrees_of_freedom, dtype=float)
+    is_normal = np.isposinf(dof)
+    student = stdtrit(np.where(is_normal, 1.0, dof), probability)
+    return np.asarray(np.where(is_normal, ndtri(probability), student))
+
+
 def half_widths(std_errors: Any, level: float, degrees_of_freedom: Any = np.inf) -> Floats:
     """Half widths of Student's intervals, normal where the degrees of freedom are infinite; 0 for error 0."""
     check_level(level)
     errors, dof = np.asarray(std_errors, dtype=float), np.asarray(degrees_of_freedom, dtype=float)
-    tail = 0.5 + 0.5 * level
-    is_normal = np.isposinf(dof)
-    quantile = np.where(is_normal, ndtri(tail), stdtrit(np.where(is_normal, 1.0, dof), tail))
+    quantile = student_quantile(0.5 + 0.5 * level, dof)
     # Degrees of freedom of an exact value may be 0, for which Student's quantile is not defined.
     return np.multiply(errors, quantile, where=errors != 0, out=np.zeros(np.broadcast(errors, dof).shape))
+
+
+def normal_scores(t: Any, degrees_of_freedom: Any) -> Floats:
+    """Normal numbers that are as far in the tail as Student's t (at least 0), to compare unlike degrees."""
+    return np.asarray(-ndtri(stdtr(degrees_of_freedom, np.negative(t))), dtype=np.float64)
 
 
 def satterthwaite(variances: Sequence[Any], degrees_of_freedom: Sequence[Any]) -> Floats:

@@ -27,6 +27,7 @@ from agnostix.lime.features import BinnedFeature
 from agnostix.lime.influences import N_COMPONENTS
 from agnostix.lime.local_fits import LocalFits
 from agnostix.lime.neighborhood import TabularNeighborhood
+from agnostix.lime.results import to_attribution
 from agnostix.lime.sampling import TiltedSampling
 from agnostix.lime.surrogates import RIDGE
 
@@ -45,7 +46,7 @@ class ExactRidge(NamedTuple):
     intercept, outputs : (n_rows, n_outputs)
         The surrogate where all z are 0, and at the row, where all are 1.
     r2 : (n_rows, n_outputs) or None
-        None without the model's mean square; 1 for constant predictions.
+        None without the model's mean square; NaN for constant predictions.
     """
 
     coefficients: Floats
@@ -68,7 +69,7 @@ def exact_ridge(
         # Shrunken coefficients b explain 2 b'kappa - b'S b, not b'kappa.
         explained = _sum_features(coefficients * (2.0 * moments.kappa - variance * coefficients))
         is_constant = total <= _CONSTANT * moments.square
-        r2 = np.where(is_constant, 1.0, np.minimum(explained / np.where(is_constant, 1.0, total), 1.0))
+        r2 = np.where(is_constant, np.nan, np.minimum(explained / np.where(is_constant, 1.0, total), 1.0))
     return ExactRidge(coefficients, intercept, intercept + _sum_features(coefficients), r2)
 
 
@@ -91,7 +92,7 @@ def explain_exactly(explainer: Any, X: Any, additive: bool = False, outputs: Any
         _check_seen(unseen, explainer.features_.names)
         moments = tree_moments(explainer.model_, sampler, bins, r)
         fits = _fit_limits(explainer, neighborhood, bins, r, moments, predictions)
-    attribution = explainer._to_attribution(rows, fits, neighborhood.details(bins), n_model_rows, selection)
+    attribution = to_attribution(explainer, rows, fits, neighborhood.details(bins), n_model_rows, selection)
     exp = explainer._make_explanation(rows, selection, attribution)
     return replace(exp, method="explain_exact", fidelity=None if moments.square is None else exp.fidelity)
 

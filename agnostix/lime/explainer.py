@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial, reduce
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.base import is_classifier
-from sklearn.utils.validation import check_consistent_length, has_fit_parameter
+from sklearn.utils.validation import check_consistent_length
 
 from agnostix.core.base import Attribution, AttributionExplainer, OutputSelection
 from agnostix.core.base.explainer import take_examples
 from agnostix.core.designs import Design
-from agnostix.core.explanation import Detail, Explanation
-from agnostix.core.explanation.fields import DEGREES_OF_FREEDOM, INTERVAL_KIND
+from agnostix.core.explanation import Explanation
 from agnostix.core.frames import as_table, checked_weights, missing_as_nan, take_rows
-from agnostix.core.intervals import UNDETERMINED
 from agnostix.core.masking import MaskerConstraint, read_rows
 from agnostix.core.row_order import check_row_order
 from agnostix.core.sklearn_compat import HasMethods, Interval, StrOptions
-from agnostix.core.typing import Numbers
+from agnostix.core.typing import Floats
 from agnostix.exceptions import DataError
 from agnostix.lime.discretizer import Discretizer
-from agnostix.lime.local_fits import LocalFits
 from agnostix.lime.masked_samples import MaskedNeighborhood
 from agnostix.lime.neighborhood import Neighborhood, SurrogateSpec, TabularNeighborhood
+from agnostix.lime.output_ranges import OutputRanges, learn_ranges
+from agnostix.lime.parameters import check_parameters
+from agnostix.lime.results import to_attribution
 from agnostix.lime.sampling import (
     MASK_WIDTH,
     N_SAMPLES,
@@ -36,7 +35,6 @@ from agnostix.lime.sampling import (
     LocalSampling,
     TiltedSampling,
     check_n_samples,
-    check_no_discretizer,
     resolve_n_samples,
     resolve_sampling,
 )
@@ -117,7 +115,7 @@ default="auto"
     kernel_width_ : float
         The width of the kernel in use.
     n_model_rows_ : int
-        Model rows evaluated in `fit`.
+        Model rows evaluated in `fit`, up to 1,000 of its rows among them.
     output_names_ : tuple of str
         Names of all of the model's outputs.
     features_ : Features
@@ -141,7 +139,9 @@ default="auto"
     would shrink by half and levels that no sample has are not in the regression
     (``extras["contrasted"]``), but the mean difference of predictions with the level
     put in. Where no sample is like the row, errors and R2 are NaN and
-    ``extras["determined"]`` is False.
+    ``extras["determined"]`` is False. Where next to all samples are like it, errors
+    are those of the rule of three, by the size that differences have elsewhere; NaN
+    if none is known.
 
     Other ``extras``: ``surrogate_std_errors``, ``r2_std_errors``, the ``conditions``
     that define the row's bins, ``unseen`` values, ``n_samples``,
@@ -242,7 +242,7 @@ default="auto"
         """
         self._begin_fit()
         self.sampling_ = resolve_sampling(self.sampling)
-        self._check_parameters()
+        check_parameters(self)
         check_row_order(X, y=y, sample_weight=sample_weight)
         learn = self._learn_table if self.masker is None else self._learn_masks
         self._neighborhood: Neighborhood = learn(X, y, sample_weight)
@@ -306,7 +306,7 @@ default="auto"
 
     def _attribute(self, rows: Any, selection: OutputSelection) -> Attribution:
         fits, details, n_model_rows = self._neighborhood.fit(self._evaluate, self._spec(), rows)
-        return self._to_attribution(rows, fits, details, n_model_rows, selection)
+        return to_attribution(self, rows, fits, details, n_model_rows, selection)
 
     def _count_model_rows(self, rows: Any) -> int:
         return self._neighborhood.cost(rows)
@@ -319,53 +319,6 @@ default="auto"
 
     def _feature_names(self, rows: Any) -> tuple[str, ...]:
         return self._neighborhood.features_of(rows).names
-
-    def _check_parameters(self) -> None:
-        """Raise a DataError for parameters that cannot be combined."""
-        if self.masker is not None:
-            self._check_masker()
-        if not isinstance(self.surrogate, str) and is_classifier(self.surrogate):
-            raise DataError(
-                "The 'surrogate' of LimeExplainer must be a regressor, since predictions are numbers, also "
-                f"those of a classifier; {type(self.surrogate).__name__} is a classifier. Pass 'ridge', "
-                "'klasso', 'tree' or a linear regressor such as sklearn.linear_model.Ridge()."
-            )
-        if not isinstance(self.surrogate, str) and not has_fit_parameter(self.surrogate, "sample_weight"):
-            raise DataError(
-                "The 'surrogate' of LimeExplainer must take sample_weight in fit, and "
-                f"{type(self.surrogate).__name__} does not. Pass 'ridge', 'klasso', 'tree' or a linear "
-                "regressor that takes weights."
-            )
-        if self.stability is not None and self.max_features is None:
-            raise DataError(
-                "The 'stability' of LimeExplainer is the confidence in the selection of features, and with "
-                "max_features=None all are used. Set max_features."
-            )
-        if self.stability is not None and not isinstance(self.sampling_, KernelSampling):
-            raise DataError(
-                f"The 'stability' of LimeExplainer needs sampling='kernel', got {self.sampling!r}. Use a "
-                "larger n_samples instead."
-            )
-
-    def _check_masker(self) -> None:
-        for name in ("feature_groups", "stability"):
-            if getattr(self, name) is not None:
-                raise DataError(
-                    f"The {name!r} parameter of LimeExplainer must be None with a masker, which defines the "
-                    f"features, got {getattr(self, name)!r}."
-                )
-        if isinstance(self.sampling_, LocalSampling):
-            raise DataError(
-                "The 'sampling' of LimeExplainer must be 'kernel' or 'tilted' with a masker, got "
-                f"{self.sampling!r}: masks have no radius."
-            )
-        check_no_discretizer(self.sampling_)
-        if self.masker.weights.size > 1:
-            raise DataError(
-                "The 'masker' of LimeExplainer must have a single fill, and this one has "
-                f"{self.masker.weights.size} background rows. Use KernelShapExplainer, or a background of "
-                "one row."
-            )
 
     def _check_max_features(self) -> None:
         n_features = len(self.features_.names)
@@ -383,12 +336,20 @@ default="auto"
         self._check_max_features()
         n_features = len(self.features_.names)
         self.kernel_width_ = float(self.sampling_.width or WIDTH_PER_ROOT * np.sqrt(n_features))
-        sampler = self._learn_sampler(table, y, sample_weight)
+        check_consistent_length(table, y)
+        weights = checked_weights(sample_weight, table.shape[0])
+        rows = np.flatnonzero(weights > 0)
+        observed = table if rows.size == weights.size else take_rows(table, rows)
+        labels = None if y is None else np.asarray(missing_as_nan(y))[rows]
+        sampler = self._learn_sampler(observed, labels, weights[rows])
         self._try_model(predictor, sampler.template)
         row_sampler = RowSampler.from_sampling(self.sampling_, sampler, self.kernel_width_)
-        width, stability = self.kernel_width_, self.stability
-        neighborhood = TabularNeighborhood(self.features_, sampler, row_sampler, width, stability)
-        return neighborhood.evaluate_shared(self._evaluate)
+        neighborhood = TabularNeighborhood(
+            self.features_, sampler, row_sampler, self.kernel_width_, self.stability
+        ).evaluate_shared(self._evaluate)
+        seen, n_rows = learn_ranges(observed, self._predict, self._predictor, neighborhood.predictions)
+        self._n_trial_rows += n_rows
+        return replace(neighborhood, seen=seen)
 
     def _learn_masks(self, X: Any, y: Any, sample_weight: Any) -> MaskedNeighborhood:
         rows = read_rows(self.masker, X)
@@ -398,20 +359,20 @@ default="auto"
         self.features_, self._same_features = rows.features, self.masker.same_features
         self._check_max_features()
         self.kernel_width_ = float(self.sampling_.width or MASK_WIDTH)
-        self._try_model(predictor, unmasked[:N_TRIAL_ROWS])
-        is_tilted = isinstance(self.sampling_, TiltedSampling)
+        tried = self._try_model(predictor, unmasked[:N_TRIAL_ROWS])
         return MaskedNeighborhood(
-            self.masker, self.features_, self.kernel_width_, self.n_samples, is_tilted, self._seed
+            self.masker,
+            self.features_,
+            self.kernel_width_,
+            self.n_samples,
+            isinstance(self.sampling_, TiltedSampling),
+            self._seed,
+            OutputRanges.from_predictions(tried, self._predictor),
         )
 
-    def _learn_sampler(self, table: Any, y: Any, sample_weight: Any) -> TabularSampler:
-        check_consistent_length(table, y)
-        weights = checked_weights(sample_weight, table.shape[0])
-        rows = np.flatnonzero(weights > 0)
-        observed = table if rows.size == weights.size else take_rows(table, rows)
-        labels = None if y is None else np.asarray(missing_as_nan(y))[rows]
+    def _learn_sampler(self, observed: Any, labels: Any, weights: Floats) -> TabularSampler:
         method, owner = self.sampling_.discretizer, type(self.sampling_).__name__
-        discretizer = Discretizer(observed, weights[rows], method, labels, owner)
+        discretizer = Discretizer(observed, weights, method, labels, owner)
         features = discretizer.learn_features(self.features_)
         if isinstance(self.sampling_, LocalSampling):
             self.sampling_._check_radius(features)
@@ -431,69 +392,3 @@ default="auto"
             n_jobs=self.n_jobs,
             verbose=self.verbose,
         )
-
-    def _to_attribution(
-        self,
-        rows: Any,
-        fits: LocalFits,
-        details: dict[str, Any],
-        n_model_rows: int,
-        selection: OutputSelection,
-    ) -> Attribution:
-        """Fits near rows as an attribution of the selected outputs."""
-        pick = partial(selection.pick, predictions=fits.predictions)
-        contributions = fits.coefficients * fits.row_design[:, :, None]
-        # Added one by one: features that only other rows have must not change the order of the sum.
-        total = reduce(np.add, np.moveaxis(contributions, 1, 0))
-        values, errors = fits.coefficients, fits.std_errors
-        if self.values == "coef_x":
-            values, errors = contributions, errors * np.abs(fits.row_design)[:, :, None]
-        is_there = self._neighborhood.present(rows)[:, :, None]
-        return Attribution(
-            values=pick(np.where(is_there, values, np.nan)),
-            std_errors=pick(errors),
-            base_values=pick(fits.surrogate_outputs - total),
-            predictions=fits.predictions,
-            fidelity={"r2": pick(fits.r2)},
-            n_model_rows=n_model_rows,
-            details=details | self._describe_fits(fits, details, pick),
-        )
-
-    def _describe_fits(
-        self, fits: LocalFits, details: dict[str, Any], pick: Callable[[Numbers], Numbers]
-    ) -> dict[str, Any]:
-        by_output: dict[str, Numbers] = {
-            "surrogate_outputs": fits.surrogate_outputs,
-            "surrogate_std_errors": fits.surrogate_std_errors,
-            "surrogate_degrees_of_freedom": fits.output_dof,
-            "base_value_std_errors": fits.base_std_errors,
-            "base_value_degrees_of_freedom": fits.output_dof,
-            "r2_std_errors": fits.r2_std_errors,
-            "r2_degrees_of_freedom": fits.r2_dof,
-        }
-        kinds = np.where(fits.is_unused, "rule_of_three", "student")
-        kinds = np.where(fits.is_determined[:, None], kinds, UNDETERMINED)
-        by_value: dict[str, Numbers] = {
-            DEGREES_OF_FREEDOM: fits.dof,
-            INTERVAL_KIND: kinds,
-            "shared_degrees_of_freedom": fits.dof,
-        }
-        scale = fits.row_design[:, :, None, None] if self.values == "coef_x" else 1.0
-        shared = np.moveaxis(pick(np.moveaxis(fits.shared * scale, 3, 1)), 1, 3)
-        if not fits.is_determined.all():
-            by_output["determined"] = fits.is_determined
-        if self.max_features is not None:
-            by_value["selected"] = fits.selected
-        if self.stability is not None:
-            by_output["margin"] = fits.margin
-        conditions = details.get("conditions")
-        if self.masker is None and (conditions is None or (conditions.array == "").any()):
-            by_value |= {"coefficients": fits.coefficients, "coefficient_std_errors": fits.std_errors}
-        return {
-            "n_samples": Detail(fits.n_samples, ("row",)),
-            "effective_samples": Detail(fits.effective_samples, ("row",)),
-            "kernel_width": self.kernel_width_,
-            **{name: Detail(pick(array), ("row", "output")) for name, array in by_output.items()},
-            **{name: Detail(pick(array), ("row", "feature", "output")) for name, array in by_value.items()},
-            "shared_errors": Detail(shared, ("row", "feature", "output", "component")),
-        }

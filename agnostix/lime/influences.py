@@ -17,17 +17,13 @@ from typing import NamedTuple
 import numpy as np
 
 from agnostix.core.designs import standard_error
-from agnostix.core.typing import Bools, Codes, Floats
+from agnostix.core.typing import Codes, Floats
 from agnostix.lime.weighted_regression import WeightedRegression
 
 N_COMPONENTS = 16
 """Components of the error that rows share."""
 LEAST_GROUPS = 4
 """Whole arrays whose spread is an error; with fewer, samples are taken as independent, which they exceed."""
-LEAST_CARRIERS = 2.5
-"""Samples, the row among them, that must carry the squared residuals: it is not one alone, or two."""
-_ROUNDING = 1e-11
-"""Residuals below it, relative to the predictions' range, are rounding."""
 _LEAST = 1e-8
 """Least 1 - h."""
 
@@ -154,29 +150,8 @@ def sample_groups(regression: WeightedRegression, n_groups: int, exactly: bool =
     return np.arange(n_groups) * n_units // n_groups * unit
 
 
-def carriers(regression: WeightedRegression, residuals: Floats, row_residuals: Floats) -> Floats:
-    """Samples (n_outputs,) that carry the squared residuals, the row counted as one; infinite if all are 0.
-
-    Kish's effective number of w e^2: 1 where only the row has a residual.
-    """
-    size = np.abs(regression.targets).max(axis=0, initial=0.0) + 1e-3 * np.abs(regression.row_predictions)
-    unit = np.where(size > 0, size, 1.0)  # squares neither overflow nor vanish
-    there = np.where(np.abs(residuals) > _ROUNDING * size, residuals, 0.0) / unit
-    at_row = np.where(np.abs(row_residuals) > _ROUNDING * size, row_residuals, 0.0) / unit
-    shares = np.vstack([regression.weights[:, None] * there**2, regression.row_weight * at_row[None] ** 2])
-    largest = shares.max(axis=0)
-    shares = np.divide(shares, largest, out=np.zeros_like(shares), where=largest > 0)
-    squares = np.square(shares).sum(axis=0)
-    return np.divide(shares.sum(axis=0) ** 2, squares, out=np.full(squares.shape, np.inf), where=squares > 0)
-
-
-def is_determined(regression: WeightedRegression, residuals: Floats, row_residuals: Floats) -> Bools:
-    """Outputs (n_outputs,) whose residuals are not those of the row, or of one sample, alone."""
-    return carriers(regression, residuals, row_residuals) >= LEAST_CARRIERS
-
-
 def r2_score(regression: WeightedRegression, left_out: Floats) -> tuple[Floats, Floats, Floats]:
-    """Weighted R2 of left-out residuals, its error and degrees of freedom; 1 for constant predictions."""
+    """Weighted R2 of left-out residuals, its error and degrees of freedom; NaN for constant predictions."""
     weights, varies = regression.weights, regression.total_squares > 0
     deviations = regression.targets - regression.target_mean
     if regression.n_blocks:
@@ -185,13 +160,13 @@ def r2_score(regression: WeightedRegression, left_out: Floats) -> tuple[Floats, 
         squares = deviations**2
         total = np.where(varies, weights @ squares, 1.0)
         lost = left_out**2
-        r2 = np.where(varies, 1.0 - weights @ lost / total, 1.0)
+        r2 = np.where(varies, 1.0 - weights @ lost / total, np.nan)
         if not regression.n_blocks:
             return r2, np.zeros_like(r2), np.full_like(r2, np.inf)
         influences = weights[:, None] * (lost - (1.0 - r2) * squares) / total
         errors, dof = spread_of_sums(regression, influences)
         errors = np.maximum(errors, (1.0 - r2) / regression.n_samples)  # what one sample can make of it
-    return r2, np.where(varies, errors, 0.0), dof
+    return r2, errors, dof
 
 
 def _freedom_of_moves(moves: Floats, weighted: Floats, weights: Floats) -> tuple[Floats, Floats]:

@@ -8,7 +8,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from agnostix.core.typing import Bools, Codes, Floats
-from agnostix.lime.influences import N_COMPONENTS, Spread, is_determined, r2_score
+from agnostix.lime.evidence import (
+    FEW_DEGREES,
+    is_nearly_constant,
+    rare_changes,
+    rare_loss,
+    read_evidence,
+)
+from agnostix.lime.influences import N_COMPONENTS, Spread, r2_score
 from agnostix.lime.weighted_regression import WeightedRegression
 
 FILLS: dict[str, Any] = {
@@ -31,7 +38,7 @@ class LocalFits(NamedTuple):
     coefficients, std_errors, dof : (n_rows, n_features, n_outputs)
         Errors are those of the draws, for the selected features; with their degrees of freedom.
     is_unused : bool (n_rows, n_features, n_outputs)
-        Features that no fit used: the interval is that of the rule of three.
+        Features whose effect next to no sample or fit shows: the interval is that of the rule of three.
     shared : (n_rows, n_features, n_outputs, n_components)
         Components of the errors, which rows share.
     row_design : (n_rows, n_features)
@@ -161,11 +168,16 @@ class OpenFit:
     def close(self) -> LocalFits:
         """The fit; errors are NaN where samples do not tell what the row is like."""
         one = self.regression
-        determined = np.ones(self.at_row.size, dtype=bool)
+        determined, few = np.ones(self.at_row.size, dtype=bool), np.zeros(self.at_row.size, dtype=bool)
         if one.n_blocks:
-            determined = is_determined(one, self.residuals, -self.at_row - one.row_effects)
+            determined, few = read_evidence(one, self.residuals, -self.at_row - one.row_effects)
+            self._allow_for_rare(np.flatnonzero(few))
         unknown = np.where(determined, 0.0, np.nan)
         r2, r2_errors, r2_dof = r2_score(one, self.left_out)
+        if few.any():
+            r2 = np.where(few & is_nearly_constant(one), np.nan, r2)
+            r2_errors = np.where(few, np.maximum(r2_errors, rare_loss(one, self.left_out)), r2_errors)
+            r2_dof = np.where(few, np.minimum(r2_dof, FEW_DEGREES), r2_dof)
         if self._n_groups:
             r2_errors = np.sqrt((r2_errors**2 + self._r2_jackknife) / 2.0)
             r2_dof = np.minimum(r2_dof, self._n_groups - 1.0)
@@ -182,7 +194,7 @@ class OpenFit:
             base_std_errors=self.base_errors + unknown,
             output_dof=self.output_dof,
             r2=r2 + unknown,
-            r2_std_errors=r2_errors + unknown,
+            r2_std_errors=np.where(np.isnan(r2), np.nan, r2_errors + unknown),
             r2_dof=r2_dof,
             is_determined=determined,
             selected=self.selected,
@@ -190,3 +202,25 @@ class OpenFit:
             effective_samples=self.whole.effective_samples,
             n_samples=self.whole.n_samples,
         )
+
+    def _allow_for_rare(self, outputs: Codes) -> None:
+        """Errors of outputs of which next to no sample differs: one more may."""
+        if not outputs.size:
+            return
+        changes = rare_changes(self.regression, np.arange(len(self.selected)), outputs)
+        errors = np.sqrt(self.errors[:, outputs] ** 2 + changes[:-2] ** 2)
+        self.shared[:, outputs] = _of_length(self.shared[:, outputs], errors)
+        self.errors[:, outputs], self.dof[:, outputs] = errors, np.inf
+        self.is_unused[:, outputs] = changes[:-2] != 0
+        for numbers, change in ((self.row_errors, changes[-2]), (self.base_errors, changes[-1])):
+            numbers[outputs] = np.sqrt(numbers[outputs] ** 2 + change**2)
+        self.output_dof[outputs] = FEW_DEGREES
+
+
+def _of_length(components: Floats, errors: Floats) -> Floats:
+    """Components (..., N_COMPONENTS) whose squares sum to those of errors (...), in the same direction."""
+    length = np.sqrt(np.square(components).sum(axis=-1))
+    along_first = np.eye(N_COMPONENTS)[0]
+    direction = np.where(length[..., None] > 0, components, along_first)
+    length = np.where(length > 0, length, 1.0)
+    return direction * (errors / length)[..., None]

@@ -23,6 +23,7 @@ from agnostix.core.row_sources import MaskedRowSource
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.lime.local_fits import LocalFits
 from agnostix.lime.neighborhood import Evaluate, SurrogateSpec
+from agnostix.lime.output_ranges import UNKNOWN, OutputRanges
 from agnostix.lime.sampling import check_n_samples, mask_size_probabilities, resolve_n_samples
 from agnostix.lime.weighted_regression import WeightedRegression
 
@@ -116,6 +117,8 @@ class MaskedNeighborhood:
     is_tilted : bool
         Whether masks are sampled as the kernel would weight them.
     seed : int
+    seen : OutputRanges
+        Of predictions of rows that are not masked.
     """
 
     masker: Masker
@@ -124,6 +127,7 @@ class MaskedNeighborhood:
     n_samples: int | str
     is_tilted: bool
     seed: int
+    seen: OutputRanges = UNKNOWN
 
     @property
     def n_shared_rows(self) -> int:
@@ -165,7 +169,9 @@ class MaskedNeighborhood:
                 samples = self._sample_masks(int(varying.sum()), int(row_indices[0]))
                 masks = np.ones((1 + samples.masks.shape[0], n_features), dtype=bool)
                 masks[1:, varying] = samples.masks
-                reducer = _FitReducer(spec, samples, _weigh(spec, samples, int(row_indices[0])), varying)
+                reducer = _FitReducer(
+                    spec, samples, _weigh(spec, samples, int(row_indices[0])), varying, self.seen
+                )
                 source = MaskedRowSource.from_rows(self.masker, rows[row_indices], masks, names=row_indices)
                 arrays, n = evaluate(source, reducer, verbose=bar)
                 by_pattern.append(LocalFits(*arrays))
@@ -219,6 +225,7 @@ class _FitReducer:
     samples: MaskSamples
     weights: Floats
     varying: Bools
+    seen: OutputRanges
     n_kept: ClassVar[int] = 1
 
     def reduce_block(self, predictions: Floats, block: MaskBlock) -> Floats:
@@ -241,6 +248,7 @@ class _FitReducer:
                 self.samples.n_blocks,
                 points=self.samples.points,
                 dims=self.samples.dims,
+                sizes=self.seen.sizes(row_predictions[row]),
             )
             fit = self.spec.surrogate.fit(regression, self.spec.max_features, with_margin=False)
             fits.append(fit.insert_features(self.varying))

@@ -14,14 +14,13 @@ from itertools import chain
 from typing import Any, Protocol
 
 import numpy as np
-from scipy.stats import t as student
 
 from agnostix.core.designs import Design
 from agnostix.core.evaluate import WorkerProgress, run_in_shares
 from agnostix.core.explanation import Detail
 from agnostix.core.features import distinct_rows, read_like
 from agnostix.core.frames import take_rows
-from agnostix.core.intervals import satterthwaite
+from agnostix.core.intervals import satterthwaite, student_quantile
 from agnostix.core.masking import Features
 from agnostix.core.reproducibility import one_blas_thread
 from agnostix.core.row_sources import RowSource, TableRows
@@ -29,6 +28,7 @@ from agnostix.core.typing import Bools, Codes, Floats, Numbers
 from agnostix.exceptions import DataError
 from agnostix.lime.features import BinnedFeature, FeatureSamples
 from agnostix.lime.local_fits import LocalFits
+from agnostix.lime.output_ranges import UNKNOWN, OutputRanges
 from agnostix.lime.sampling import AMPLE_VARIATION, MIN_VARIATION, Kernel
 from agnostix.lime.surrogates import Surrogate
 from agnostix.lime.tabular_samples import InterpretableSamples, RowSampler, SharedSamples, TabularSampler
@@ -87,6 +87,8 @@ class EncodedRows:
         Weights that samples in the place of the rows would have.
     effects : (n_rows, n_outputs)
         Effects of values that no sample has, in the predictions.
+    sizes : (n_rows, n_outputs)
+        How far predictions elsewhere differ from theirs; NaN if unknown.
     """
 
     encoded: Floats
@@ -95,6 +97,7 @@ class EncodedRows:
     row_indices: Codes
     weights: Floats
     effects: Floats
+    sizes: Floats
 
     def take(self, rows: Codes) -> EncodedRows:
         """Some rows."""
@@ -157,6 +160,7 @@ class SurrogateSpec:
             np.flatnonzero(is_fitted),
             row_weight=float(rows.weights[row]),
             row_effects=rows.effects[row],
+            sizes=rows.sizes[row],
         )
         fit = self.surrogate.fit(regression, self.max_features, self.with_margin)
         whole = fit.insert_features(is_fitted)
@@ -251,6 +255,8 @@ class TabularNeighborhood:
         Of the kernel.
     stability : float or None
         Confidence of the selection of features; samples are doubled for rows where it is lower.
+    seen : OutputRanges
+        Of predictions elsewhere.
     samples, predictions : InterpretableSamples and (n_samples, n_outputs), or None
         The shared samples, once they have been evaluated.
     """
@@ -260,6 +266,7 @@ class TabularNeighborhood:
     row_sampler: RowSampler | None
     width: float
     stability: float | None
+    seen: OutputRanges = UNKNOWN
     samples: InterpretableSamples | None = None
     predictions: Floats | None = None
 
@@ -376,7 +383,8 @@ class TabularNeighborhood:
             in_rows[row] += effect.value
         is_fitted = self.sampler.varies & ~contrasted
         weights = self._row_weights(encoded, is_fitted)
-        rows = EncodedRows(encoded, predictions, is_fitted, row_indices, weights, in_rows)
+        sizes = self.seen.sizes(predictions)
+        rows = EncodedRows(encoded, predictions, is_fitted, row_indices, weights, in_rows, sizes)
         if self.row_sampler is None:
             fits, n_model_rows = self._fit_shared(evaluate, spec, rows)
         else:
@@ -419,8 +427,8 @@ class TabularNeighborhood:
         """Rows (n_rows,) whose selected features lead the others with the required confidence."""
         counts, which = np.unique(fits.n_samples, return_inverse=True)
         n_blocks = np.array([split_points(self.sampler.points.first(int(n)))[2] for n in counts])
-        least = student.ppf(self.stability, n_blocks - 1.0)[which.ravel()]
-        return ~(fits.margin.min(axis=1) < least)
+        least = student_quantile(self.stability, n_blocks - 1.0)
+        return ~(fits.margin.min(axis=1) < least[which.ravel()])
 
 
 def _insert_effects(fits: LocalFits, pairs: Codes, effects: list[LevelEffect]) -> None:

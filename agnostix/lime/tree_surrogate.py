@@ -13,13 +13,8 @@ import numpy as np
 from sklearn.tree import DecisionTreeRegressor
 
 from agnostix.core.typing import Codes, Floats
-from agnostix.lime.influences import (
-    LEAST_CARRIERS,
-    Spread,
-    components_of_parts,
-    sample_groups,
-    spread_of_parts,
-)
+from agnostix.lime.evidence import LEAST_CARRIERS
+from agnostix.lime.influences import Spread, components_of_parts, sample_groups, spread_of_parts
 from agnostix.lime.local_fits import LocalFits, OpenFit
 from agnostix.lime.selection import Selection, group_outputs, select_features
 from agnostix.lime.weighted_regression import WeightedRegression

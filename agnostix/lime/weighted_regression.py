@@ -53,6 +53,9 @@ class WeightedRegression:
         Weight that a sample in the row's place would have.
     row_effects : (n_outputs,) or 0
         Effects of what no sample has, in the row's predictions.
+    sizes : (n_outputs,)
+        How far predictions elsewhere differ from the row's, for outputs that samples all have the same of;
+        NaN if unknown.
     targets : (n_samples, n_outputs)
         Predictions minus that of the row, so that those of a constant model are exactly 0.
     total_weight : float
@@ -79,11 +82,13 @@ class WeightedRegression:
         dims: Codes | None = None,
         row_weight: float = 1.0,
         row_effects: Floats | float = 0.0,
+        sizes: Floats | float = np.nan,
     ) -> None:
         self.design, self.weights, self.predictions = design, weights, predictions
         self.row_design, self.row_predictions = row_design, row_predictions
         self.n_blocks, self.origin = n_blocks, origin
         self.row_weight, self.row_effects = row_weight, row_effects
+        self.sizes = np.broadcast_to(sizes, row_predictions.shape)
         self.points, self.dims = points, dims
         self.targets = predictions - row_predictions
         root = np.sqrt(weights)
@@ -140,6 +145,7 @@ class WeightedRegression:
         one, part = copy(self), slice(output, output + 1)
         one.predictions, one.targets = self.predictions[:, part], self.targets[:, part]
         one.row_predictions, one.target_mean = self.row_predictions[part], self.target_mean[part]
+        one.sizes = self.sizes[part]
         one.cross, one.total_squares = self.cross[:, part], self.total_squares[part]
         return one
 
@@ -247,6 +253,7 @@ class WeightedRegression:
             self.dims,
             self.row_weight,
             self.row_effects,
+            self.sizes,
         )
 
 

@@ -111,7 +111,7 @@ def check_ignored_feature(explainer: Any) -> None:
 
 def assert_interval_holds_zero(exp: Any) -> None:
     """Fail unless the values of an ignored feature are 0 within their errors."""
-    errors = 0.0 if exp.std_errors is None else exp.std_errors
+    errors = 0.0 if exp.std_errors is None else _known_errors(exp)
     excess = np.abs(exp.values) - N_STD_ERRORS * errors
     assert (excess <= 1e-12).all(), f"the value of an ignored feature is off by up to {excess.max():.3g}"
 
@@ -154,7 +154,7 @@ def assert_zero_sum_over_outputs(exp: Any) -> None:
 
 
 def check_constant_model_is_zero(explainer: Any) -> None:
-    """Under a constant model all values and errors are 0."""
+    """Under a constant model all values are 0, and errors too, or not known."""
     X = make_rows(explainer)
     for value in (0.1, -7.0):
         fitted = fit_clone(explainer, ConstantModel(value), X)
@@ -175,9 +175,8 @@ def check_constant_model_is_zero(explainer: Any) -> None:
 
 
 def assert_zero(exp: Any, tolerance: float, case: str) -> None:
-    """Fail unless values and standard errors are 0."""
-    for name in ("values", "std_errors"):
-        array = getattr(exp, name)
+    """Fail unless values are 0, and standard errors too or of no determined interval."""
+    for name, array in (("values", exp.values), ("std_errors", _known_errors(exp))):
         largest = 0.0 if array is None else float(np.abs(array).max())
         assert largest <= tolerance, f"{case}: {name} must be 0, the largest is {largest:.3g}"
 
@@ -203,15 +202,20 @@ def assert_valid_std_errors(exp: Any) -> None:
 
     They are NaN where the kind of the interval is "undetermined".
     """
-    errors = exp.std_errors
+    errors = _known_errors(exp)
     if errors is None:
         return
     assert errors.shape == exp.values.shape, f"std_errors have shape {errors.shape}, not {exp.values.shape}"
-    kinds = exp.extras.get(INTERVAL_KIND)
-    unknown = False if kinds is None else expand(kinds, exp.dims) == UNDETERMINED
-    errors = np.where(unknown & np.isnan(errors), 0.0, errors)
     assert np.isfinite(errors).all(), "std_errors hold NaN or infinity"
     assert (errors >= 0).all(), "std_errors hold negative numbers"
+
+
+def _known_errors(exp: Any) -> Any:
+    """Standard errors, 0 where they are NaN since the interval is undetermined."""
+    kinds, errors = exp.extras.get(INTERVAL_KIND), exp.std_errors
+    if errors is None or kinds is None:
+        return errors
+    return np.where((expand(kinds, exp.dims) == UNDETERMINED) & np.isnan(errors), 0.0, errors)
 
 
 def check_outputs_parameter(explainer: Any) -> None:

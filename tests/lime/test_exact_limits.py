@@ -265,7 +265,7 @@ def same_fit(exp, row, fit, spread):
     np.testing.assert_allclose(exp.base_values[row, 0], fit.intercept, atol=1e-9)
     np.testing.assert_allclose(exp.extras["surrogate_outputs"].array[row, 0], fit.prediction, atol=1e-9)
     if exp.fidelity is not None:
-        r2 = fit.r2 if spread > 1e-6 else 1.0
+        r2 = fit.r2 if spread > 1e-6 else np.nan
         np.testing.assert_allclose(exp.fidelity["r2"][row, 0], r2, atol=1e-8)
 
 
@@ -722,7 +722,7 @@ def test_exact_ridge_matches_ridge_on_all_cells(seed, d, n, ridge, weight):
         np.testing.assert_allclose(exact.coefficients[0, :, k], expected.coefficients, atol=1e-9)
         np.testing.assert_allclose(exact.intercept[0, k], expected.intercept, atol=1e-9)
         np.testing.assert_allclose(exact.outputs[0, k], expected.prediction, atol=1e-9)
-        np.testing.assert_allclose(exact.r2[0, k], expected.r2 if varies else 1.0, atol=1e-9)
+        np.testing.assert_allclose(exact.r2[0, k], expected.r2 if varies else np.nan, atol=1e-9)
     assert (exact.coefficients[0, (alphas == 0.0) | (alphas == 1.0)] == 0.0).all()
 
 
@@ -761,7 +761,8 @@ def test_exact_ridge_constant_model_has_no_coefficients():
     moments = ModelMoments(np.array([[value]]), np.zeros((1, 2, 1)), np.array([[value**2]]))
     exact = exact_ridge(alpha, np.array([0.5]), 5000.0, moments)
     assert not exact.coefficients.any()
-    assert (exact.intercept[0, 0], exact.outputs[0, 0], exact.r2[0, 0]) == (value, value, 1.0)
+    assert (exact.intercept[0, 0], exact.outputs[0, 0]) == (value, value)
+    assert np.isnan(exact.r2).all()
 
 
 @pytest.mark.parametrize("n_outputs", [1, 2])

@@ -182,7 +182,10 @@ def test_additive_model_without_penalty_is_exact(kind, sampling):
     expected = np.zeros(16)
     expected[[0, 1, 3]] = [2.0, 0.25, -1.0]
     np.testing.assert_allclose(exp.values[0, :, 1], expected, atol=1e-10)
-    np.testing.assert_allclose(exp.std_errors[0, :, 1], 0.0, atol=1e-10)
+    # No residual: the error is what a mask that differs, one of so many, would change.
+    assert (exp.std_errors[0, :, 1] > 1e-3).all()
+    assert (exp.std_errors[0, :, 1] < 0.05).all()
+    assert (exp.extras["interval_kind"].array[0, :, 1] == "rule_of_three").all()
     np.testing.assert_allclose(exp.base_values[0, 1], 0.0, atol=1e-10)
     np.testing.assert_allclose(exp.fidelity["r2"][0, 1], 1.0, atol=1e-10)
 
@@ -395,7 +398,7 @@ def test_word_equal_to_mask_token_is_no_feature():
     assert exp.values[0, 1, 0] == exp.values[1, 0, 0] == 0.0
     assert exp.extras["n_samples"].array.tolist() == [4, 1]
     np.testing.assert_array_equal(exp.base_values[1], exp.outputs[1])
-    np.testing.assert_array_equal(exp.fidelity["r2"][1], 1.0)
+    assert np.isnan(exp.fidelity["r2"][1]).all()
     alone = LimeExplainer(entangled, masker=TextMasker(mask_token="w2"), random_state=0).fit(["w1"])
     same(alone.explain(["w1 w2 w3"]), exp.sel(features=exp.feature_names)[[0]])
 

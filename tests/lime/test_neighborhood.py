@@ -57,7 +57,7 @@ def encode(sampler, row_indices, is_fitted=None):
     flags = np.ones((row_indices.size, 3), dtype=bool) if is_fitted is None else np.array(is_fitted)
     n, predictions = row_indices.size, model(X[row_indices])
     return EncodedRows(
-        sampler.encode(X[row_indices]), predictions, flags, row_indices, np.ones(n), np.zeros((n, 2))
+        sampler.encode(X[row_indices]), predictions, flags, row_indices, np.ones(n), *np.zeros((2, n, 2))
     )
 
 
@@ -284,7 +284,7 @@ def test_stability_threshold_is_student_quantile():
         np.ones((30, 3), dtype=bool),
         np.arange(30),
         np.ones(30),
-        np.zeros((30, 2)),
+        *np.zeros((2, 30, 2)),
     )
     fits = neighborhood._fit_samples(spec, rows)
     is_stable = neighborhood._is_stable(fits)

@@ -8,7 +8,7 @@ from sklearn.linear_model import HuberRegressor, Lasso, LinearRegression, Ridge
 from sklearn.tree import DecisionTreeRegressor
 
 from agnostix.exceptions import DataError
-from agnostix.lime.influences import carriers
+from agnostix.lime.evidence import carriers, rare_changes
 from agnostix.lime.local_fits import LocalFits
 from agnostix.lime.selection import forward_selection, lasso_path
 from agnostix.lime.surrogates import LinearSurrogate, RegressorSurrogate, TreeSurrogate
@@ -183,14 +183,15 @@ def test_linear_surrogate_std_errors_match_resampling():
         np.testing.assert_allclose(np.sqrt((stated**2).mean(axis=0)), sampled.std(axis=0, ddof=1), rtol=0.15)
 
 
-def test_linear_surrogate_of_linear_model_has_no_error():
+def test_linear_surrogate_of_linear_model_has_the_rule_of_three():
     one = regression()
     exact = WeightedRegression(
         one.design, one.weights, 3.0 + one.design.T @ np.ones((4, 1)), np.ones(4), np.array([7.0]), 16
     )
     fit = LINEAR[1].fit(exact, None, False)
     np.testing.assert_allclose(fit.coefficients, 1.0, atol=1e-12)
-    np.testing.assert_allclose(fit.std_errors, 0.0, atol=1e-12)
+    np.testing.assert_allclose(fit.std_errors, rare_changes(exact, np.arange(4), np.arange(1))[:-2])
+    assert fit.is_unused.all()
     assert fit.surrogate_outputs == pytest.approx(7.0)
     assert fit.r2 == pytest.approx(1.0, abs=1e-12)
 
@@ -203,8 +204,9 @@ def test_linear_surrogate_of_constant_model_has_no_effects(surrogate):
     )
     fit = surrogate.fit(constant, None, False)
     assert not fit.coefficients.any()
-    assert not fit.std_errors.any()
-    assert (fit.surrogate_outputs, fit.r2, fit.r2_std_errors) == (0.1, 1.0, 0.0)
+    assert fit.surrogate_outputs == 0.1
+    for unknown in (fit.std_errors, fit.surrogate_std_errors, fit.r2, fit.r2_std_errors):
+        assert np.isnan(unknown).all()
     assert fit.is_determined.all()
 
 
@@ -215,11 +217,13 @@ KINDS = [*LINEAR, RegressorSurrogate(Ridge(), forward_selection), TreeSurrogate(
 def test_surrogate_of_model_constant_but_at_the_row_is_not_determined(surrogate):
     one = regression()
     spike = WeightedRegression(
-        one.design, one.weights, np.full((512, 2), 0.1), np.ones(4), np.array([0.1, 1.0]), 16
+        one.design, one.weights, np.full((512, 2), 0.1), np.ones(4), np.array([0.1, 1.0]), 16, sizes=3.0
     )
     fit = surrogate.fit(spike, None, False)
     assert fit.is_determined.tolist() == [True, False]
-    assert not fit.std_errors[:, 0].any()
+    expected = rare_changes(spike, np.arange(4), np.array([0]))[:-2]
+    np.testing.assert_allclose(fit.std_errors[:, [0]], expected)
+    assert (expected > 3.0 / 512).all()
     for unknown in (fit.std_errors[:, 1], fit.surrogate_std_errors[1], fit.r2[1], fit.r2_std_errors[1]):
         assert np.isnan(unknown).all()
     known = WeightedRegression(
@@ -253,9 +257,29 @@ def test_carriers_are_kish_of_squared_residuals():
     rest, at_row = np.random.default_rng(0).normal(size=(64, 1)), np.array([2.0])
     shares = [*(one.weights * rest[:, 0] ** 2), 0.7 * 4.0]
     expected = sum(shares) ** 2 / sum(share**2 for share in shares)
-    assert carriers(one, rest, at_row) == pytest.approx(expected)
-    assert carriers(one, 0.0 * rest, at_row) == 1.0
-    assert carriers(one, 0.0 * rest, 0.0 * at_row) == np.inf
+    n_carriers, row_share = carriers(one, rest, at_row)
+    assert (n_carriers, row_share) == (pytest.approx(expected), pytest.approx(0.7 * 4.0 / sum(shares)))
+    assert carriers(one, 0.0 * rest, at_row) == (1.0, 1.0)
+    assert carriers(one, 0.0 * rest, 0.0 * at_row) == (np.inf, 0.0)
+
+
+def test_sample_that_stands_out_leaves_values_open_but_not_without_error():
+    one = regression(n=64, n_outputs=1)
+    design = (one.design > 0).astype(float)
+    for n_hits in (0, 1):
+        y = np.zeros((64, 1))
+        y[np.flatnonzero(design[0])[:n_hits]] = 1.0
+        few = WeightedRegression(design, np.ones(64), y, np.ones(4), np.zeros(1), 64, sizes=1.0)
+        fit = LINEAR[0].fit(few, None, False)
+        assert fit.is_determined.all()
+        assert fit.is_unused.all()
+        in_bin = design.sum(axis=1)
+        least = 0.7 / np.maximum(in_bin, 64.0 - in_bin)
+        assert (fit.std_errors[:, 0] > least).all()
+        assert (fit.std_errors[:, 0] < 6.0 / np.minimum(in_bin, 64.0 - in_bin)).all()
+        assert np.isnan(fit.r2)
+        sums = np.square(fit.shared).sum(axis=-1)
+        np.testing.assert_allclose(sums, fit.std_errors**2, rtol=1e-6)
 
 
 def test_linear_surrogate_exhaustive_sample_has_no_error():
@@ -479,11 +503,7 @@ def test_tree_surrogate_features_without_splits_have_the_rule_of_three():
     y = 10.0 * design[0]
     one = WeightedRegression(design, np.ones(512), y[:, None], np.ones(3), np.array([10.0]), 16)
     fit = TREE.fit(one, None, False)
-    assert fit.is_unused[:, 0].tolist() == [
-        False,
-        True,
-        False,
-    ]  # the row's leaf is pure; the last is constant
+    assert fit.is_unused[:, 0].tolist() == [True, True, False]  # leaves are pure; the last is constant
     assert fit.std_errors[1, 0] > 0
     assert fit.std_errors[2, 0] == 0
 
@@ -551,7 +571,8 @@ def test_tree_surrogate_of_constant_model_has_no_effects():
     )
     fit = TREE.fit(constant, None, False)
     assert not fit.coefficients.any()
-    assert (fit.surrogate_outputs, fit.r2, fit.surrogate_std_errors) == (0.1, 1.0, 0.0)
+    assert fit.surrogate_outputs == 0.1
+    assert np.isnan([fit.r2, fit.surrogate_std_errors]).all()
 
 
 def test_tree_surrogate_exhaustive_sample_has_no_error():

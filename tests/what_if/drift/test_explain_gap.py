@@ -466,10 +466,10 @@ def test_intervals_hold_dependence_and_conditional_part():
     truth = [mean_error(shift, 0.5, 0.0) - mean_error(shift, 0.2, 0.0)]
     truth.append(mean_error(shift, 0.5, 0.6) - mean_error(shift, 0.5, 0.0))
     hits = []
-    for seed in range(60):
+    for seed in range(30):
         tables = gaussian(500, zero, 0.2, seed), gaussian(500, shift, 0.5, seed + 500, 0.6)
         A, B = (EntropicProjection().fit(X, y, predictions=linear(X)) for X, y in tables)
         own = explain_gap(A, B, metric="mean_squared_error", n_jobs=2).frame.set_index("part")
         own = own.loc[["dependence", "conditional"]]
         hits.append((own["low"] <= truth) & (truth <= own["high"]))
-    assert (np.mean(hits, axis=0) >= 0.92 - 2 * np.sqrt(0.05 * 0.95 / 60)).all()
+    assert (np.mean(hits, axis=0) >= 0.92 - 2 * np.sqrt(0.05 * 0.95 / 30)).all()
