@@ -26,6 +26,7 @@ from agnostix.core.background import (
     ErrorMap,
     compact,
     errors_of_fills,
+    few,
     sum_of_squares,
 )
 from agnostix.core.base import Attribution, BackgroundExplainer, OutputSelection
@@ -343,7 +344,7 @@ class OcclusionExplainer(BackgroundExplainer):
         is_sample = self._errors.n_components > 0
         if windows is None:
             if is_sample:
-                by_value = compact(np.moveaxis(shared, 2, 3))
+                by_value = compact(few(errors.components).transpose(2, 0, 3, 1))
                 details["shared_errors"] = Detail(by_value, (*self._dims, "component"))
                 dof = np.moveaxis(errors.degrees_of_freedom, 0, 1)
                 details["degrees_of_freedom"] = Detail(dof, self._dims)

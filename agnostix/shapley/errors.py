@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from agnostix.core.background import BackgroundError, Elsewhere, ErrorMap, compact
+from agnostix.core.background import BackgroundError, Elsewhere, ErrorMap, compact, few
 from agnostix.core.explanation import Detail
 from agnostix.core.explanation.fields import (
     BASE_VALUE_STD_ERRORS,
@@ -113,7 +113,7 @@ def _row_by_row(errors: ErrorMap, components: Floats, elsewhere: Elsewhere | Non
         own = None if elsewhere is None else elsewhere.take(slice(len(components)), some)
         one = errors.error(components[:, :, some], own)
         unseen = np.zeros(one.degrees_of_freedom.shape, dtype=bool) if one.unseen is None else one.unseen
-        parts.append((compact(one.components), one.degrees_of_freedom, unseen))
+        parts.append((compact(few(one.components)), one.degrees_of_freedom, unseen))
     of_values, dofs, all_unseen = zip(*parts, strict=True)
     joined = np.concatenate(dofs, axis=1), np.concatenate(all_unseen, axis=1)
     return BackgroundError(np.concatenate(of_values, axis=2), *joined)

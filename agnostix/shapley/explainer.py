@@ -379,7 +379,7 @@ class KernelShapExplainer(BackgroundExplainer):
     def _learn_kernel(self, rows: MaskedRows) -> KernelParams:
         """The kernel of pilot rows; with kernel="none" only the size of the residuals."""
         assert self._plan.coalitions is not None
-        order = np.random.default_rng([self._seed, 2]).permutation(len(rows))
+        order = self._own_order(rows)[np.random.default_rng([self._seed, 2]).permutation(len(rows))]
         n_players = self._plan.players.size
         n_pairs = min(self._plan.coalitions.n_pairs, n_players - 1 + MAX_LEARNING_DOF)
         n_pairs = min(max(n_pairs, first_pairs(n_players)), count_pairs(n_players))

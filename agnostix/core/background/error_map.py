@@ -128,7 +128,7 @@ class Leaning:
 
     relative: Floats  # variance of the mean, relative to that of what single rows contribute
     left_open: Floats  # the same by how well the rows cover the columns of the feature
-    share: Floats  # of the variance that rests on this
+    reliance: Floats  # part of the variance that rests on this
 
 
 def with_elsewhere(
@@ -148,7 +148,7 @@ def with_elsewhere(
     unseen = none & (typical == 0.0) & ~is_exact & (elsewhere.spread > 0.0)
     dof = np.where(none, np.minimum(dof, UNSEEN_DOF), dof)
     share = np.where(none | always, 1.0 / (dof + 1.0), 0.0)
-    of_column = np.maximum(leaning.share - share, 0.0)
+    of_column = np.maximum(leaning.reliance - share, 0.0)
     variance = typical * (share * leaning.relative + of_column * leaning.left_open)
     floor = np.where(unseen, elsewhere.spread / n_seen, np.sqrt(variance))
     floor = np.where(is_exact, 0.0, floor)
@@ -159,7 +159,7 @@ def with_elsewhere(
 
 
 def effective_number(weights: Floats) -> float:
-    """Rows that equally weighted ones would be (Kish, 1965, Survey Sampling, Wiley, section 11.7)."""
+    """Rows that equally weighted ones would be (Kish, 1992, Weighting for unequal P_i)."""
     return float(np.square(weights.sum()) / (weights @ weights))
 
 

@@ -14,12 +14,14 @@ from agnostix.core.background import (
     ErrorMap,
     Probes,
     choose_background,
+    read_columns,
 )
 from agnostix.core.base.attribution import AttributionExplainer
 from agnostix.core.base.explainer import OutputSelection
 from agnostix.core.frames import as_table, build_table, column_values, take_rows, without_index
 from agnostix.core.masking import MaskedRows, MaskerConstraint, TabularMasker, read_rows
 from agnostix.core.models import Predictor, is_fitted
+from agnostix.core.reproducibility import own_order
 from agnostix.core.row_order import check_row_order
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
@@ -202,6 +204,12 @@ class BackgroundExplainer(AttributionExplainer):
         parts = [selection.pick(part, predictions) for part in (typical, spread)]
         parts.append(np.broadcast_to(is_exact[:, :, None], parts[0].shape))
         return Elsewhere(*(np.moveaxis(part, 0, 1) for part in parts))
+
+    def _own_order(self, rows: MaskedRows) -> Codes:
+        """Rows (n_rows,) of a table in an order that does not depend on where they are in it."""
+        if self.masker is not None:
+            return np.arange(len(rows))
+        return own_order([one.key for one in read_columns(rows.unmasked)])
 
     def _predict_background(self, predictor: Predictor, rows: Any) -> None:
         """Try the model on the background, which gives the base values; without one on a few rows."""
