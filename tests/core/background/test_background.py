@@ -5,6 +5,7 @@ import pytest
 
 from agnostix.core.background import Background, Elsewhere, ErrorMap, choose_rows, errors_of_fills
 from agnostix.core.background.error_map import moment_dof
+from agnostix.core.background.probes import count_probes
 from agnostix.exceptions import DataError
 from tests.core.tables import FORMS, forms
 from tests.messages import refuses
@@ -244,3 +245,11 @@ def test_few_large_components_have_few_degrees_of_freedom():
     one[:, 3] = 7.0
     np.testing.assert_allclose(moment_dof(one, 8.0), 2.0 / (1.0 - 1.0 / 9.0))
     np.testing.assert_array_equal(moment_dof(np.ones((1, 9, 1)), 8.0), 8.0)
+
+
+@pytest.mark.parametrize("n_features", [3, 63, 200, 5000])
+def test_probes_do_not_grow_without_end(n_features):
+    n = count_probes(n_features)
+    assert 8 <= n <= 128
+    assert n == 8 or n * (n_features + 1) <= 8192
+    assert n == 128 or n_features > 63
