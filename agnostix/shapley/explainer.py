@@ -377,7 +377,7 @@ class KernelShapExplainer(BackgroundExplainer):
     def _learn_kernel(self, rows: MaskedRows) -> KernelParams:
         """The kernel of pilot rows; with kernel="none" only the size of the residuals."""
         assert self._plan.coalitions is not None
-        order = np.random.default_rng([self._seed, 2]).permutation(len(rows))
+        order = self._own_order(rows)[np.random.default_rng([self._seed, 2]).permutation(len(rows))]
         n_players = self._plan.players.size
         n_pairs = min(self._plan.coalitions.n_pairs, n_players - 1 + MAX_LEARNING_DOF)
         n_pairs = min(max(n_pairs, first_pairs(n_players)), count_pairs(n_players))
@@ -418,8 +418,8 @@ class KernelShapExplainer(BackgroundExplainer):
         n_model_rows: int,
     ) -> Attribution:
         pick = partial(selection.pick, predictions=result.predictions)
-        typical = self._typical_of(result.predictions, selection)
-        errors = ErrorParts.from_result(result, self._errors, typical, pick)
+        elsewhere = self._elsewhere(rows, result.predictions, selection)
+        errors = ErrorParts.from_result(result, self._errors, elsewhere, pick)
         details: dict[str, Any] = {
             "evaluations": Detail(result.evaluations, ("row",)),
             "forecast": Detail(result.forecast, ("row",)),

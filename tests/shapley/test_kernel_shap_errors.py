@@ -97,7 +97,7 @@ def test_extras_shapes_and_row_selection():
         "background_std_errors": (4, 5, 3),
         "degrees_of_freedom": (4, 5, 3),
         "design_errors": (4, 5, 3),
-        "shared_errors": (4, 5, 3, 21),
+        "shared_errors": (4, 5, 3, 32),
         "base_value_std_errors": (4, 3),
         "base_value_degrees_of_freedom": (4, 3),
         "evaluations": (4,),
@@ -262,7 +262,7 @@ def test_tol_row_matches_fixed_budget_of_its_stage(kernel, tol):
         same = fitted(tangled, WIDE[20:40], budget=budget, kernel=kernel, background="all").explain(WIDE[:12])
         np.testing.assert_array_equal(exp.values[there], same.values[there])
         # Errors lean on pilot rows, which have as many coalitions as the budget.
-        np.testing.assert_allclose(exp.std_errors[there], same.std_errors[there], rtol=1e-2)
+        np.testing.assert_allclose(exp.std_errors[there], same.std_errors[there], rtol=3e-2)
     assert exp.n_model_rows < explainer.cost(WIDE[:12])
 
 
