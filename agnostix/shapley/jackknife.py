@@ -17,7 +17,7 @@ that the others predict, which know better how far the kernel is off. A tenth, o
 what the regression would state goes in, up to ten times. Of the variance a third goes to players as the
 kernel says, a third as they moved without groups, and a third evenly: a kernel gives small values small
 errors, but the interactions that it does not know may be those of any player. Over designs, the scale varies
-as much as one of five degrees of freedom, which intervals have at most.
+as much as one of some five degrees of freedom; intervals have four at most.
 
 References
 ----------
@@ -51,7 +51,7 @@ _OF_REGRESSION, _MOST_OF_REGRESSION = 0.1, 10.0
 """Weight of the regression's variance, where it is larger, and how much larger it is taken to be at most."""
 _MOST_OF_RESIDUALS = 2.0
 """Scale by the residuals, at most, in units of that of the jackknife."""
-_MOST_DOF, _PER_RESIDUAL = 5.0, 0.4
+_MOST_DOF, _PER_RESIDUAL = 4.0, 0.4
 """Degrees of freedom of the scale: at most, and of each residual."""
 _MISFIT = 1.1
 """What the kernel's form adds to the variance."""
