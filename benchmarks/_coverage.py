@@ -11,6 +11,7 @@ import numpy as np
 POOLED, WORST, WIDTH, SMALLEST, GIVEN = 0.92, 0.80, 1.6, 0.90, 0.90
 """Least pooled coverage, that of the worst value, most stated / made error, least coverage of the tenth of
 values with the smallest stated errors, least share of values with an interval."""
+REQUIREMENTS = ("pooled", "worst", "width", "smallest", "given", "zero")
 ROUNDING = 1e-9
 """Errors below it, relative to the largest truth of the cell, are rounding."""
 
@@ -82,15 +83,15 @@ class Cell:
     def failures(self) -> list[str]:
         """Names of the requirements that the cell misses."""
         one = self.measures()
-        checks = {
-            "pooled": one["pooled"] >= POOLED - 2 * one["monte_carlo"],
-            "worst": not one["worst"] < WORST,
-            "width": not one["stated_to_made"] > WIDTH,
-            "smallest": not one["smallest"] < SMALLEST,
-            "given": one["given"] >= GIVEN,
-            "zero": one["zero_not_exact"] == 0,
-        }
-        return [name for name, holds in checks.items() if not holds]
+        holds = (
+            one["pooled"] >= POOLED - 2 * one["monte_carlo"],
+            not one["worst"] < WORST,
+            not one["stated_to_made"] > WIDTH,
+            not one["smallest"] < SMALLEST,
+            one["given"] >= GIVEN,
+            one["zero_not_exact"] == 0,
+        )
+        return [name for name, held in zip(REQUIREMENTS, holds, strict=True) if not held]
 
 
 HEADER = (

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from _coverage import Cell, seeds_of
 
-from agnostix import KernelShapExplainer, LimeExplainer, OcclusionExplainer
+from agnostix import KernelShapExplainer, LimeExplainer, MimicTree, OcclusionExplainer, as_predictor
+from agnostix.surrogate_tree.contributions import steps_by_feature
 
 N_TABLE, N_POPULATION, N_REFERENCE = 2_000, 40_000, 3_000
 FACTORS: tuple[Callable[[Any], Any], ...] = (
@@ -153,6 +154,37 @@ def _of_lime(seeds: range, n_reference: int, n_samples: int) -> Iterator[Cell]:
         yield _cell(f"Lime, {label} over 100 rows", [run.aggregate(how=how) for run in runs], truth, cost)
 
 
+def _contributions(mimic: MimicTree, population: np.ndarray) -> np.ndarray:
+    """What each column adds on the paths of rows, (n_rows, 6), with the population's means in the nodes."""
+    tree, leaf, predictions = mimic.rule_tree_, mimic.apply(population), model(population)
+    is_below = {k: [own for own in tree.leaves if k in tree.path(int(own))] for k in range(tree.n_nodes)}
+    means = [predictions[np.isin(leaf, below)].mean() for below in is_below.values()]
+    values = np.zeros((len(population), len(FACTORS)))
+    for own in np.unique(leaf):
+        for j, steps in steps_by_feature(tree, int(own)).items():
+            values[leaf == own, j] = sum(means[child] - means[parent] for parent, child in steps)
+    return values
+
+
+def _of_trees(name: str, n_rows: int, seeds: range) -> Iterator[Cell]:
+    """Rows of one leaf share the error of its mean; tables, trees and rows are drawn anew."""
+    totals: dict[str, list[Any]] = {"mean": [], "mean_abs": []}
+    truths: dict[str, list[Any]] = {"mean": [], "mean_abs": []}
+    apart, predictor = [], as_predictor(model, task="regression")
+    for seed in seeds:
+        rng = np.random.default_rng(seed)
+        table, rows, population = draw(rng, N_TABLE), draw(rng, n_rows), draw(rng, N_POPULATION)
+        mimic = MimicTree(predictor, synthetic="none", random_state=seed, verbose=0).fit(table)
+        explanation, values = mimic.explain(rows), _contributions(mimic, population)
+        for how, own in (("mean", values), ("mean_abs", np.abs(values))):
+            totals[how].append(explanation.aggregate(how=how))
+            truths[how].append(own.mean(axis=0))
+        apart.append([explanation.difference(i, i + 1, how="mean_abs") for i in range(len(FACTORS) - 1)])
+    for how, label in (("mean", "means"), ("mean_abs", "sizes")):
+        yield _cell(f"{name}, {label} over {n_rows} rows", totals[how], truths[how], n_rows)
+    yield _differences(f"{name}, differences of sizes, {n_rows} rows", apart, truths["mean_abs"], n_rows)
+
+
 def cells(args: Any) -> Iterator[Cell]:
     """Cells of all explainers; tables, rows, backgrounds and draws differ between designs."""
     seeds = seeds_of(args, 170, 8)
@@ -168,6 +200,7 @@ def cells(args: Any) -> Iterator[Cell]:
     # Of fewer rows some have none of the rare level, which no interval can know.
     yield from _of_tables("Occlusion", occlusion, effects, 200, seeds)
     yield from _of_tables("KernelShap", shapley, shapley_values, many, seeds)
+    yield from _of_trees("MimicTree", many, seeds)
     yield from _of_idle_columns(seeds[:100])
     reference = (N_REFERENCE, 8_000) if args.quick else (N_REFERENCE, 20_000)
     yield from _of_lime(seeds, *reference)

@@ -345,7 +345,7 @@ NULLS = {
 }
 
 
-def _together(name: str, n: int, seeds: range, frames: list[pd.DataFrame], truth: pd.Series | float) -> Cell:
+def _together(name: str, n: int, frames: list[pd.DataFrame], truth: pd.Series | float) -> Cell:
     """Whether all intervals of status "ok" hold together, as one value a table."""
     worst, least, given = [], [], []
     for frame in frames:

@@ -16,7 +16,7 @@ if __name__ != "__main__":  # numba asks for the package of this name, which scr
     raise ImportError("benchmarks/coverage.py is a script.")
 
 from _clock import print_table
-from _coverage import HEADER, line
+from _coverage import HEADER, REQUIREMENTS, Cell, line
 
 PARTS = tuple(
     sorted(path.stem.removeprefix("_coverage_") for path in Path(__file__).parent.glob("_coverage_*.py"))
@@ -36,12 +36,23 @@ def main() -> None:
     )
     parser.add_argument("--adult", default=None, help="UCI Adult, without header")
     args = parser.parse_args()
-    lines = []
+    cells = []
     for part in args.only.split(","):
         for cell in importlib.import_module(f"_coverage_{part}").cells(args):
-            lines.append(line(cell))
-            print(" | ".join(lines[-1]), flush=True)
-    print_table("Coverage of nominal 95 % intervals", HEADER, lines)
+            cells.append(cell)
+            print(" | ".join(line(cell)), flush=True)
+    print_table("Coverage of nominal 95 % intervals", HEADER, [line(cell) for cell in cells])
+    print_table("Cells that hold each requirement", ("part", "cells", *REQUIREMENTS), _held(cells))
+
+
+def _held(cells: list[Cell]) -> list[tuple[str, ...]]:
+    """For each part, how many of its cells hold each requirement."""
+    lines = []
+    for part in dict.fromkeys(cell.part for cell in cells):
+        missed = [cell.failures() for cell in cells if cell.part == part]
+        held = [sum(name not in own for own in missed) for name in REQUIREMENTS]
+        lines.append((part, str(len(missed)), *map(str, held)))
+    return lines
 
 
 if __name__ == "__main__":

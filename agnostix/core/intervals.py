@@ -7,7 +7,7 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
-from scipy.special import expit, ndtri, stdtrit
+from scipy.special import expit, ndtri, stdtr, stdtrit
 
 from agnostix.core.typing import Floats
 
@@ -36,6 +36,11 @@ def half_widths(std_errors: Any, level: float, degrees_of_freedom: Any = np.inf)
     quantile = student_quantile(0.5 + 0.5 * level, dof)
     # Degrees of freedom of an exact value may be 0, for which Student's quantile is not defined.
     return np.multiply(errors, quantile, where=errors != 0, out=np.zeros(np.broadcast(errors, dof).shape))
+
+
+def normal_scores(t: Any, degrees_of_freedom: Any) -> Floats:
+    """Normal numbers that are as far in the tail as Student's t (at least 0), to compare unlike degrees."""
+    return np.asarray(-ndtri(stdtr(degrees_of_freedom, np.negative(t))), dtype=np.float64)
 
 
 def satterthwaite(variances: Sequence[Any], degrees_of_freedom: Sequence[Any]) -> Floats:

@@ -22,14 +22,20 @@ from agnostix.shapley.coalition_values import CoalitionValues, LinkedValues
 from agnostix.shapley.coalitions import N_RESIDUALS, CoalitionPlan, Coalitions, count_pairs
 from agnostix.shapley.exchangeable_kernel import ExchangeableErrors
 from agnostix.shapley.jackknife import OwnKernelOperator
-from agnostix.shapley.kriging import MAX_LEARNING_DOF, KernelParams, Kriging
+from agnostix.shapley.kriging import (
+    MAX_LEARNING_DOF,
+    KernelParams,
+    Kriging,
+    cross_validated,
+    left_out_variances,
+)
 from agnostix.shapley.pair_regression import PairRegression
-from agnostix.shapley.residual_noise import NoisePrior, Spread, blend, effective_number
+from agnostix.shapley.residual_noise import NoisePrior, Spread, blend, by_size, effective_number
 
 LEVEL = 0.95
 """Probability with which a row that `tol` stops has no larger error, over all stages together."""
-_UNTOLD = 1e-9
-"""Part of a pair that others say something of, relative to the largest, below which it is rounding."""
+_OF_RESIDUALS = 0.1
+"""Weight of the mean square of all residuals, where it is larger than that of left out pairs."""
 _MEANS_FRACTION = 0.125
 """Fraction of the working memory for the mean predictions of the rows that are evaluated together."""
 _BLOCK_BYTES = 2**22
@@ -84,16 +90,25 @@ class PairOperator:
         if not self.unscaled_variances.any():
             return rounding, np.full(rounding.shape, np.inf)
         residuals = multiply(self.whitener, data)
-        own = sums_of_squares(residuals) / max(1, len(residuals))
+        own = self._noise(residuals)
         noise, dof = self.noise.shrink(own, len(residuals), spread, len(differences), self.gain)
         if self.exchangeable is not None:
             variances = self.exchangeable.unscaled_variances(data) * noise
             return variances + rounding, np.full(rounding.shape, dof)
         expected = self.unscaled_variances[:, None] * noise
         if len(residuals) < N_RESIDUALS:
-            return expected + rounding, np.full(rounding.shape, dof)
-        variances, dofs = blend(expected, dof, *self._left_out(residuals, own))
+            few = by_size(self.unscaled_variances, self.game_values(differences, delta), noise)
+            return few + rounding, np.full(rounding.shape, dof)
+        variances, dofs = blend(expected, dof, *self._left_out(residuals, own), len(residuals))
         return variances + rounding, dofs
+
+    def _noise(self, residuals: Floats) -> Floats:
+        """Noise variances (n_games,), by pairs that are left out, and hardly less than by all residuals."""
+        mean = sums_of_squares(residuals) / max(1, len(residuals))
+        if self.exchangeable is not None:
+            return mean
+        left_out = cross_validated(self.whitener, residuals)
+        return left_out ** (1.0 - _OF_RESIDUALS) * np.maximum(left_out, mean) ** _OF_RESIDUALS
 
     def _left_out(self, residuals: Floats, own: Floats) -> tuple[Floats, Floats]:
         """Jackknife over pairs, from whitened residuals: variances and their dof (n_players, n_games)."""
@@ -107,10 +122,7 @@ class PairOperator:
     @cached_property
     def _per_residual(self) -> Floats:
         """From a pair's residual in the units of `whitener` to what it is without that pair, (n_pairs, 1)."""
-        diagonal = np.square(self.whitener[:, :-1]).sum(axis=0)
-        # Pairs that no other pair says anything of have a residual of 0.
-        told = diagonal > _UNTOLD * diagonal.max()
-        return np.divide(1.0, diagonal, out=np.zeros_like(diagonal), where=told)[:, None]
+        return left_out_variances(self.whitener)[:, None]
 
 
 def learn_operator(coalitions: Coalitions, values: CoalitionValues) -> Operator:

@@ -32,6 +32,7 @@ from functools import cached_property
 import numpy as np
 from scipy.linalg import LinAlgError, cholesky, solve_triangular
 
+from agnostix.core.reproducibility import sums_of_squares
 from agnostix.core.typing import Codes, Floats
 from agnostix.shapley.kriging import MAX_NORM
 from agnostix.shapley.odd_kernel import pair_covariances, shapley_covariances, shapley_variances
@@ -42,6 +43,8 @@ _MAX_ROUNDING = 0.1
 """What rounding may add to the eigenvalues of V, beside noise of mean 1."""
 _FLOOR = 1e-14
 """Posterior variance of a Shapley value, relative to its prior variance, below which it is rounding."""
+_UNTOLD = 1e-9
+"""Part of a pair that others say something of, relative to the largest, below which it is rounding."""
 _SINGULAR = 1e-10
 """Relative size of the trend's factor below which a design does not determine the values."""
 
@@ -104,6 +107,15 @@ class GameKriging:
         """Variance (n_players,), in units of the noise, of the change of the values without some pairs."""
         projector, operator = self._projector[:, pairs], self._operator[:, pairs]
         return (operator.T * np.linalg.solve(projector.T @ projector, operator.T)).sum(0)
+
+    def cross_validated(self, data: Floats) -> Floats:
+        """Noise variances (n_games,): mean squares of pairs less their prediction by others, in its units."""
+        information = np.square(self._projector).sum(0)
+        told = information > _UNTOLD * information.max(initial=0.0)
+        if not told.any():
+            return np.zeros(data.shape[1])
+        projector = self._projector[:, told] / np.sqrt(information[told])
+        return sums_of_squares(projector.T @ self.residuals(data)) / np.count_nonzero(told)
 
     def _whitened(self, data: Floats) -> Floats:
         return _whiten(self.root, data[:-1] - self.signs.mean(1)[:, None] * data[-1])

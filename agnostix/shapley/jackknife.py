@@ -11,10 +11,13 @@ says how many times larger the variance is than stated, in the mean over players
 A delete-a-group jackknife alone, sum_g (9 / 10) delta_g^2, is too wide [1]_: it is made for errors that fall
 with the square root of the number of data, those of kriging fall faster, and E_g knows by how much.
 
-Three hedges make up for what ten groups of few pairs cannot see; their constants were chosen on 22 games.
-Nothing is taken to be more certain than by the residuals. A tenth, on the scale of logarithms, of what the
-regression would state goes in. Half of the variance is spread evenly over the players: a kernel gives small
-values small errors, but the interactions that it does not know may be those of any player.
+Hedges make up for what ten groups of few pairs cannot see; their constants were chosen on 33 games. The scale
+is at least that of the residuals, up to twice its own: of whitened ones where there are few, else of pairs
+that the others predict, which know better how far the kernel is off. A tenth, on the scale of logarithms, of
+what the regression would state goes in, up to ten times. Of the variance a third goes to players as the
+kernel says, a third as they moved without groups, and a third evenly: a kernel gives small values small
+errors, but the interactions that it does not know may be those of any player. Over designs, the scale varies
+as much as one of five degrees of freedom, which intervals have at most.
 
 References
 ----------
@@ -36,7 +39,7 @@ from agnostix.shapley.coalitions import N_RESIDUALS, Coalitions
 from agnostix.shapley.game_kriging import GameKriging, explained_noise
 from agnostix.shapley.kriging import N_LEARNED, Candidate, most_likely_kernel
 from agnostix.shapley.pair_regression import PairDesign
-from agnostix.shapley.residual_noise import NoisePrior, Spread
+from agnostix.shapley.residual_noise import NoisePrior, Spread, by_size
 
 N_GROUPS = 10
 """Groups of pairs that are left out in turn."""
@@ -44,11 +47,13 @@ MAX_JACKKNIFE_DOF = 256
 """Residual degrees of freedom that suffice to estimate the ratio; more would cost more than they bring."""
 _MIN_GROUPS = 4
 """Groups whose deletion leaves a design that determines the values, below which there is no jackknife."""
-_OF_REGRESSION = 0.1
-"""Weight of the regression's variance, where it is larger."""
-_EVEN = 0.5
-"""Share of the variance that is spread evenly over players."""
-_MISFIT = 1.2
+_OF_REGRESSION, _MOST_OF_REGRESSION = 0.1, 10.0
+"""Weight of the regression's variance, where it is larger, and how much larger it is taken to be at most."""
+_MOST_OF_RESIDUALS = 2.0
+"""Scale by the residuals, at most, in units of that of the jackknife."""
+_MOST_DOF, _PER_RESIDUAL = 5.0, 0.4
+"""Degrees of freedom of the scale: at most, and of each residual."""
+_MISFIT = 1.1
 """What the kernel's form adds to the variance."""
 _EPS = np.finfo(float).eps
 
@@ -94,14 +99,25 @@ class OwnKernelOperator:
         plain, plain_dof = _noise(regression, data, spread)
         inflation = Inflation.from_pairs(self.coalitions, self.kernel, data)
         if inflation.n_groups < _MIN_GROUPS:
-            return regression.unscaled_variances[:, None] * plain, plain_dof
-        scale, _ = _noise(self.kriging, data, spread, self.lost_dof, inflation.gain)
-        scale = np.maximum(scale, inflation.noise(spread, self.coalitions.n_pairs))
+            return by_size(regression.unscaled_variances, regression.values(data), plain), plain_dof
+        scale = inflation.noise(spread, self.coalitions.n_pairs, self.kriging.dof)
+        by_residuals = self._by_residuals(data, spread, inflation)
+        scale = np.clip(by_residuals, scale, _MOST_OF_RESIDUALS * scale)
         unscaled = self.kriging.unscaled_variances
-        mean, by_regression = unscaled.mean() * scale, regression.unscaled_variances.mean() * plain
-        mean = mean ** (1.0 - _OF_REGRESSION) * np.maximum(mean, by_regression) ** _OF_REGRESSION
-        shape = (1.0 - _EVEN) * unscaled / unscaled.mean() + _EVEN
-        return _MISFIT * shape[:, None] * mean, inflation.dof
+        total, by_regression = unscaled.sum() * scale, regression.unscaled_variances.sum() * plain
+        larger = np.divide(by_regression, total, out=np.ones_like(total), where=total > 0.0)
+        total = total * np.clip(larger, 1.0, _MOST_OF_REGRESSION) ** _OF_REGRESSION
+        known = (unscaled / unscaled.sum())[:, None]
+        shape = (known + inflation.shares + 1.0 / len(unscaled)) / 3.0
+        return _MISFIT * shape * total, min(_MOST_DOF, _PER_RESIDUAL * (self.kriging.dof + 2.0))
+
+    def _by_residuals(self, data: Floats, spread: Spread, inflation: Inflation) -> Floats:
+        """Noise variances (n_games,) by residuals: of all where there are few, else of pairs left out."""
+        dof = max(1.0, self.kriging.dof - self.lost_dof)
+        every = sums_of_squares(self.kriging.residuals(data)) / dof
+        weight = min(1.0, N_RESIDUALS / dof)
+        own = np.maximum(every, inflation.left_out) ** weight * inflation.left_out ** (1.0 - weight)
+        return NoisePrior.unknown().shrink(own, dof, spread, len(data) - 1, inflation.gain)[0]
 
 
 def _data(values: CoalitionValues) -> Floats:
@@ -110,13 +126,10 @@ def _data(values: CoalitionValues) -> Floats:
     return np.vstack([differences, delta])
 
 
-def _noise(
-    kriging: GameKriging, data: Floats, spread: Spread, lost_dof: float = 0.0, gain: float = 1.0
-) -> tuple[Floats, float]:
-    """Noise variances (n_games,) by the residuals, and their degrees of freedom."""
-    dof = max(1.0, kriging.dof - lost_dof) if kriging.dof else 0.0
-    own = sums_of_squares(kriging.residuals(data)) / max(1.0, dof)
-    return NoisePrior.unknown().shrink(own, dof, spread, len(data) - 1, gain)
+def _noise(regression: GameKriging, data: Floats, spread: Spread) -> tuple[Floats, float]:
+    """Noise variances (n_games,) by the residuals of the regression, and their degrees of freedom."""
+    own = sums_of_squares(regression.residuals(data)) / max(1.0, regression.dof)
+    return NoisePrior.unknown().shrink(own, regression.dof, spread, len(data) - 1, 1.0)
 
 
 @dataclass(frozen=True)
@@ -124,6 +137,8 @@ class Inflation:
     """How far the values move without groups of pairs, in units of what their kernel expects."""
 
     ratios: Floats  # (n_games,), squared changes in units of the variance under noise of variance 1
+    shares: Floats  # (n_players, n_games), of these changes; even where there are none
+    left_out: Floats  # (n_games,), noise variances by pairs that the others predict
     n_groups: int
     gain: float  # expected square of a residual of the regression under the kernel
 
@@ -135,23 +150,22 @@ class Inflation:
         design = PairDesign.from_coalitions(coalitions)
         gain = explained_noise(design, kernel.scales, kernel.rho)
         kriging = GameKriging.from_design(design, kernel.scales, kernel.rho)
-        values, changes, expected, n_groups = kriging.values(data), np.zeros(data.shape[1]), 0.0, 0
+        values, expected, n_groups = kriging.values(data), 0.0, 0
+        changes = np.zeros_like(values)
         for group, others in _groups(n_pairs) if kriging.dof >= N_RESIDUALS else ():
             without = _values_without(coalitions, design, kernel, data, others)
             if without is not None:
-                changes += np.square(without - values).sum(0)
+                changes += np.square(without - values)
                 expected += float(kriging.variance_without(group).sum())
                 n_groups += 1
-        return cls(changes / max(expected, _EPS), n_groups, gain)
+        total, even = changes.sum(0), np.full_like(changes, 1.0 / len(changes))
+        shares = np.divide(changes, total, out=even, where=total > 0.0)
+        return cls(total / max(expected, _EPS), shares, kriging.cross_validated(data), n_groups, gain)
 
-    @property
-    def dof(self) -> float:
-        """Degrees of freedom of Student's distribution."""
-        return self.n_groups - 1.0
-
-    def noise(self, spread: Spread, n_pairs: int) -> Floats:
-        """Noise variances (n_games,) with which the kernel would expect these changes."""
-        return NoisePrior.unknown().shrink(self.ratios, self.dof, spread, n_pairs, self.gain)[0]
+    def noise(self, spread: Spread, n_pairs: int, dof: float) -> Floats:
+        """Noise variances (n_games,) with which the kernel would expect these changes, of dof residuals."""
+        n_changes = self.n_groups - 1.0
+        return NoisePrior.unknown().shrink(self.ratios, n_changes, spread, n_pairs, self.gain, dof)[0]
 
 
 def _groups(n_pairs: int) -> Iterator[tuple[Codes, Codes]]:

@@ -19,6 +19,9 @@ References
 ----------
 .. [1] N. A. C. Cressie, "Statistics for Spatial Data", Wiley, 1993, section 3.4.
    :doi:`10.1002/9781119115151`
+.. [2] M. Naslidnyk, M. Kanagawa, T. Karvonen, M. Mahsereci, "Comparing scale parameter estimators for
+   Gaussian process interpolation with the Brownian motion prior: leave-one-out cross validation and maximum
+   likelihood", SIAM/ASA Journal on Uncertainty Quantification 13, 2025. :doi:`10.1137/23M1586884`
 """
 
 from __future__ import annotations
@@ -30,7 +33,7 @@ from functools import cache, partial
 import numpy as np
 from scipy.linalg import cholesky, solve_triangular
 
-from agnostix.core.reproducibility import multiply, one_blas_thread
+from agnostix.core.reproducibility import multiply, one_blas_thread, sums_of_squares
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.shapley.coalitions import Coalitions
 from agnostix.shapley.odd_kernel import pair_covariances, shapley_covariances, shapley_variances
@@ -71,6 +74,33 @@ class Kriging:
         posterior = prior + ((explained - 2.0 * cross) * plain).sum(1) - rho * np.square(loadings).sum(0)
         variances = rho * np.maximum(posterior, _FLOOR * prior) + noise
         return cls(_make_efficient(plain + rho * (loadings.T @ whitener)), whitener, variances, gain)
+
+    def noise(self, data: Floats) -> Floats:
+        """Noise variances (n_games,) of data (n_pairs + 1, n_games), cross-validated."""
+        return cross_validated(self.whitener, multiply(self.whitener, data))
+
+
+_UNTOLD = 1e-9
+"""Part of a pair that others say something of, relative to the largest, below which it is rounding."""
+
+
+def left_out_variances(whitener: Floats) -> Floats:
+    """Variances (n_pairs,) of pairs that are predicted by all others, in units of the noise; 0 for untold."""
+    diagonal = np.square(whitener[:, :-1]).sum(axis=0)
+    told = diagonal > _UNTOLD * diagonal.max(initial=0.0)
+    return np.divide(1.0, diagonal, out=np.zeros_like(diagonal), where=told)
+
+
+def cross_validated(whitener: Floats, residuals: Floats) -> Floats:
+    """Noise variances (n_games,): mean squares of pairs less their prediction by others, in its units.
+
+    The mean square of whitened residuals (dof, n_games) is right where the kernel is [2]_. A game that is
+    smoother leaves its large residuals in few directions, and what is not seen is far smaller than they say.
+    """
+    variances = left_out_variances(whitener)
+    n_told = max(1, int(np.count_nonzero(variances)))
+    weights = np.sqrt(variances / n_told)
+    return sums_of_squares(weights[:, None] * multiply(whitener[:, :-1].T, residuals))
 
 
 def project(regression: PairRegression, kernel: Floats) -> Floats:
@@ -253,8 +283,7 @@ def _learn_noise(regression: PairRegression, kriging: Kriging, data: Floats) -> 
     """How large the noise of these games (n_pairs + 1, n_games) is beside their differences."""
     if regression.dof == 0:
         return NoisePrior.unknown()
-    noise = np.square(kriging.whitener @ data).mean(0)
-    return NoisePrior.from_games(noise, np.square(data[:-1]).mean(0), regression.dof)
+    return NoisePrior.from_games(kriging.noise(data), np.square(data[:-1]).mean(0), regression.dof)
 
 
 @dataclass(frozen=True)

@@ -10,15 +10,21 @@ with the mean square s2 of the game's own residuals. Its prior comes from the pi
 in units of the mean squared difference of pairs, dof0 says how alike they are. Where no pilot is known, or
 none has residuals, s02 is a guess from the game's own pairs:
 
-- Pairs have sums besides differences. A sum v(S) + v(S') - v(all) - v(none) of complements consists of
-  interactions of an even number of players. Where there are some of these, there mostly are interactions of
-  three and more; the noise is taken to be a twentieth of the mean squared sum.
+- Most games have interactions of an even number of players, which are in the sums v(S) + v(S') - v(all) -
+  v(none) of complements, and then mostly also some of three and more: the noise is taken to be a fortieth of
+  the mean squared difference, at most half of the mean squared sum, which is small for nearly additive games,
+  and at least .005 of it.
 - A game without any is additive or odd (parities, votes that always have a winner), which only the
-  differences can tell: the noise is taken to be .3 of their mean square.
+  differences can tell: the noise is taken to be a tenth of their mean square.
 
 Exact residuals of n degrees of freedom among pilots bound the guess as in the rule of three: it is divided by
-n + 1. Residuals of games have heavier tails than normal ones, so that half of the degrees of freedom are
-claimed.
+n + 1. The more residuals there are, the less a prior may differ from them, unless all of them are 0: it is at
+most exp(20 / dof) times their mean square. Else it would be most of the variance of a game that its kernel
+explains far better than those of pilots. Residuals of games have heavier tails than normal ones, so that .4
+of the degrees of freedom are claimed.
+
+With few residuals nothing tells which players interact, so that half of the variance goes by squared values:
+players without any effect hardly interact.
 
 References
 ----------
@@ -37,9 +43,9 @@ from agnostix.core.intervals import satterthwaite
 from agnostix.core.reproducibility import multiply, sums_of_squares
 from agnostix.core.typing import Floats
 
-_OF_SUMS = 0.05
-"""Noise as a share of the mean squared sum of pairs."""
-_OF_DIFFERENCES = 0.3
+_OF_DIFFERENCES, _LEAST_OF_SUMS, _MOST_OF_SUMS = 0.025, 0.005, 0.5
+"""Noise as a share of the mean squared difference, and between which shares of the mean squared sum it is."""
+_OF_ODD = 0.1
 """Noise as a share of the mean squared difference, where all sums are 0."""
 _NO_SUMS = 1e-10
 """Mean squared sum, relative to that of differences, below which it is rounding, also in single precision."""
@@ -47,10 +53,15 @@ _EXACT = 1e-20
 """Noise relative to the mean squared difference below which it is rounding."""
 _LEAST_DOF, _MOST_DOF = 2.0, 6.0
 """Degrees of freedom of a prior: what is guessed has the fewest."""
-_MOST_LEFT_OUT = 1.5
-"""Error variance of a game by the jackknife over pairs, at most, relative to that of its kernel."""
-_HEAVY_TAILS = 0.5
-"""Share of the degrees of freedom that residuals of games are worth."""
+_EASE = 20.0
+"""Degrees of freedom from which on a prior is hardly larger than the mean square of residuals."""
+_MOST_LEFT_OUT, _OF_FEW = 2.5, 5.0
+"""Error variance of a game by the jackknife over pairs, at most, relative to that of its kernel: of many
+residuals, and how much less it is of one."""
+_OF_KERNEL = 0.5
+"""Share of the variance that goes to players as a kernel says where few residuals tell who interacts."""
+_HEAVY_TAILS = 0.4
+"""Share of the degrees of freedom that residuals of games, or pairs that are left out, are worth."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +81,10 @@ class Spread:
     def guess(self) -> Floats:
         """Noise variance (n_games,) of games that nothing else is known of, in units of the regression."""
         has_sums = self.sums > _NO_SUMS * self.differences
-        return np.where(has_sums, _OF_SUMS * self.sums, _OF_DIFFERENCES * self.differences)
+        mixed = np.clip(
+            _OF_DIFFERENCES * self.differences, _LEAST_OF_SUMS * self.sums, _MOST_OF_SUMS * self.sums
+        )
+        return np.where(has_sums, mixed, _OF_ODD * self.differences)
 
 
 @dataclass(frozen=True)
@@ -103,22 +117,44 @@ class NoisePrior:
         return cls(mean, prior_dof, n_seen, float(differences.mean()))
 
     def shrink(
-        self, own: Floats, dof: float, spread: Spread, n_pairs: int, gain: float
+        self,
+        own: Floats,
+        dof: float,
+        spread: Spread,
+        n_pairs: int,
+        gain: float,
+        n_residuals: float | None = None,
     ) -> tuple[Floats, float]:
         """Noise variances (n_games,) and the degrees of freedom they are worth, at least 1.
 
         `own` are mean squares (n_games,) of `dof` residuals; `gain` is the expected square of a residual
-        of the regression in units of the noise, by which a kernel has explained the rest.
+        of the regression in units of the noise, by which a kernel has explained the rest. They may rest on
+        more residuals than they have degrees of freedom.
         """
         # As if one more pair had been seen, as large as those of pilots: zeros do not make a game 0.
         size = (n_pairs * spread.differences + self.size) / (n_pairs + 1.0)
         guess = Spread(size, spread.sums).guess() / (gain * (self.n_seen + 1.0))
         expected = self.relative * size if self.relative > 0.0 else guess
+        told = own > _EXACT * size
+        expected = np.where(
+            told, np.minimum(expected, np.exp(_EASE / max(n_residuals or dof, 1.0)) * own), expected
+        )
         shrunk = (dof * own + self.dof * expected) / (dof + self.dof)
         return shrunk, max(1.0, _HEAVY_TAILS * (dof + self.dof))
 
 
-def blend(expected: Floats, dof: float, left_out: Floats, left_out_dof: Floats) -> tuple[Floats, Floats]:
+def by_size(unscaled: Floats, values: Floats, noise: Floats) -> Floats:
+    """Variances (n_players, n_games) where few residuals tell who interacts: half goes by squared values."""
+    total = sums_of_squares(values)
+    even = np.full_like(values, 1.0 / len(values))
+    squares = np.divide(np.square(values), total, out=even, where=total > 0.0)
+    whole = unscaled.sum()
+    return (_OF_KERNEL * unscaled[:, None] + (1.0 - _OF_KERNEL) * whole * squares) * noise
+
+
+def blend(
+    expected: Floats, dof: float, left_out: Floats, left_out_dof: Floats, n_residuals: int
+) -> tuple[Floats, Floats]:
     """Variances and degrees of freedom (n_players, n_games): the mean of a kernel's and of a jackknife's.
 
     A kernel knows how players interact in general, the jackknife over pairs which of them do in this game.
@@ -126,9 +162,10 @@ def blend(expected: Floats, dof: float, left_out: Floats, left_out_dof: Floats) 
     """
     every = np.ones((1, len(expected)))  # a product, so that the bits of a game do not depend on others
     total, largest = multiply(every, expected), multiply(every, left_out)
-    share = np.divide(_MOST_LEFT_OUT * total, largest, out=np.ones_like(total), where=largest > 0.0)
+    most = _MOST_LEFT_OUT - _OF_FEW / n_residuals
+    share = np.divide(most * total, largest, out=np.ones_like(total), where=largest > 0.0)
     parts = 0.5 * expected, 0.5 * np.minimum(1.0, share) * left_out
-    return parts[0] + parts[1], np.maximum(1.0, satterthwaite(parts, (dof, left_out_dof)))
+    return parts[0] + parts[1], np.maximum(1.0, satterthwaite(parts, (dof, _HEAVY_TAILS * left_out_dof)))
 
 
 def effective_number(totals: Floats, squares: Floats) -> Floats:

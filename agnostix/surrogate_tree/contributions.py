@@ -6,6 +6,10 @@ training in the same nodes. The splits were chosen to make differences between t
 within the leaves the rows are closer together than others would be, and a leaf of one row has no spread at
 all. Errors therefore follow from residuals of cross-fitted trees, which were grown without the row: the
 delta method, an observed row with all synthetic rows made from it one independent cluster.
+
+All rows in a node share the error of its mean. So errors are told in components as well: cov(a, b) of two
+contributions is the dot product of theirs (the largest principal components of the nodes' means, each weighed
+by the rows it rests on), and what is left over is a part that may add up over rows.
 """
 
 from __future__ import annotations
@@ -23,6 +27,15 @@ from agnostix.surrogate_tree.measures import n_carrying
 from agnostix.surrogate_tree.rule_tree import RuleTree
 from agnostix.surrogate_tree.training_rows import TrainingRows
 
+N_COMPONENTS = 32
+"""Components that are kept of the errors of nodes' means: all of them for one output and 16 leaves."""
+MOST_MEANS = 2000
+"""Means of nodes, of all outputs, above which covariances are not computed."""
+BLOCK = 1000
+"""Clusters whose influence on all means is held at once."""
+ROUNDING = 1e-6
+"""Of a squared error, what is rounding."""
+
 
 @dataclass(frozen=True)
 class PathContributions:
@@ -34,6 +47,8 @@ class PathContributions:
     degrees_of_freedom: Floats  # (n_leaves, n_features, n_outputs); infinite where the error is 0
     base_std_errors: Floats  # (n_outputs,), of the mean at the root
     base_degrees_of_freedom: Floats  # (n_outputs,)
+    tree: RuleTree
+    components: Floats  # (n_nodes, n_outputs, n_components), of the errors of nodes' means
 
     @classmethod
     def from_sums(cls, sums: ClusterSums) -> PathContributions:
@@ -47,7 +62,8 @@ class PathContributions:
                     values[k, feature] += tree.values[child] - tree.values[parent]
                 ends = [end for parent, child in steps for end in ((parent, -1.0), (child, 1.0))]
                 errors[k, feature], dof[k, feature] = sums.standard_error(sums.influence(ends))
-        return cls(tree.leaves, values, errors, dof, *sums.standard_error(sums.influence([(0, 1.0)])))
+        base = sums.standard_error(sums.influence([(0, 1.0)]))
+        return cls(tree.leaves, values, errors, dof, *base, tree, sums.components())
 
     def ends(self, level: float) -> tuple[Floats, Floats]:
         """Ends of the intervals, shaped as the values."""
@@ -59,6 +75,19 @@ class PathContributions:
         index[self.leaves] = np.arange(self.leaves.size)
         which = index[leaves]
         return self.values[which], self.std_errors[which], self.degrees_of_freedom[which]
+
+    def parts_at(self, leaves: Codes) -> tuple[Floats, Floats]:
+        """Components of the errors (n_rows, n_features, n_outputs, n_components), and errors of the rest."""
+        reached, which = np.unique(leaves, return_inverse=True)
+        _, errors, _ = self.at(reached)
+        shared = np.zeros((*errors.shape, self.components.shape[-1]))
+        for k, leaf in enumerate(reached):
+            for feature, steps in steps_by_feature(self.tree, int(leaf)).items():
+                for parent, child in steps:
+                    shared[k, feature] += self.components[child] - self.components[parent]
+        rest = errors**2 - np.square(shared).sum(axis=-1)
+        rest = np.sqrt(np.where(rest > ROUNDING * errors**2, rest, 0.0))
+        return shared[which.ravel()], rest[which.ravel()]
 
 
 def steps_by_feature(tree: RuleTree, leaf: int) -> dict[int, list[tuple[int, int]]]:
@@ -114,6 +143,29 @@ class ClusterSums:
             slope = slope + fraction
             shift = shift + fraction[:, None] * (tree.values[tree.leaves] - tree.values[node])
         return self.residuals @ slope + (self.weights @ shift).T
+
+    @one_blas_thread
+    def components(self) -> Floats:
+        """Principal components of the errors of nodes' means, (n_nodes, n_outputs, n_components)."""
+        n_nodes, (n_outputs, n_clusters, _) = self.tree.n_nodes, self.residuals.shape
+        n_means = n_nodes * n_outputs
+        if n_means > MOST_MEANS:
+            return np.zeros((n_nodes, n_outputs, 0))
+        covariance = np.zeros((n_means, n_means))
+        for start in range(0, n_clusters, BLOCK):
+            block = slice(start, start + BLOCK)
+            some = ClusterSums(self.tree, self.weights[block], self.residuals[:, block])
+            influence = np.stack([some.influence([(node, 1.0)]) for node in range(n_nodes)])
+            influence = influence.reshape(n_means, -1)
+            covariance += influence @ influence.T
+        # In units in which means of few rows are not larger than those of many, which rows reach more often.
+        unit = np.repeat(np.sqrt(self.tree.weight[0] / self.tree.weight), n_outputs)
+        sizes, directions = np.linalg.eigh(covariance / unit[:, None] / unit)
+        sizes, directions = sizes[: -N_COMPONENTS - 1 : -1], directions[:, : -N_COMPONENTS - 1 : -1]
+        kept = sizes > 1e-12 * max(sizes[0], 0.0)
+        scale = np.sqrt(sizes[kept] * n_clusters / max(n_clusters - 1, 1))
+        components = unit[:, None] * directions[:, kept] * scale
+        return components.reshape(n_nodes, n_outputs, -1)
 
     @staticmethod
     def standard_error(influence: Floats) -> tuple[Floats, Floats]:

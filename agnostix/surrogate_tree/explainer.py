@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, c
 from agnostix.core.base import Attribution, AttributionExplainer, OutputSelection
 from agnostix.core.base.explainer import take_examples
 from agnostix.core.explanation import Detail
-from agnostix.core.explanation.fields import DEGREES_OF_FREEDOM
+from agnostix.core.explanation.fields import DEGREES_OF_FREEDOM, DESIGN_ERRORS, SHARED_ERRORS
 from agnostix.core.features import distinct_rows
 from agnostix.core.frames import as_table, checked_weights, missing_as_nan, take_rows
 from agnostix.core.models import as_predictor, is_fitted
@@ -23,6 +23,7 @@ from agnostix.core.models.outputs import are_probabilities, single_class
 from agnostix.core.row_order import check_row_order
 from agnostix.core.row_sources import TableRows
 from agnostix.core.sklearn_compat import Interval, StrOptions
+from agnostix.core.typing import Floats
 from agnostix.exceptions import DataError
 from agnostix.surrogate_tree.cross_fitting import TreeSearch
 from agnostix.surrogate_tree.estimator import TreeEstimator
@@ -143,6 +144,8 @@ class MimicTree(RuleExports, TreeEstimator, AttributionExplainer):
     of the means in the tree's nodes over all rows like those of X and the synthetic
     ones. Their standard errors, with degrees of freedom, use residuals of
     cross-fitted trees, since rows that chose the splits lie too close together.
+    Rows share nodes and so their errors: ``shared_errors`` has up to 32 components,
+    and ``design_errors`` what these leave over in trees of many means.
 
     References
     ----------
@@ -323,6 +326,7 @@ class MimicTree(RuleExports, TreeEstimator, AttributionExplainer):
         leaf = tree.apply(rows)
         contributions, decode = self._fitted.contributions, self._fitted.units.decode_differences
         values, errors, dof = contributions.at(leaf)
+        shared, rest = contributions.parts_at(leaf)
         measures = fidelity.outputs_r2
         base, base_errors, base_dof, r2, r2_errors, r2_dof, r2_kinds = (
             pick(np.broadcast_to(by_output, predictions.shape))
@@ -347,6 +351,7 @@ class MimicTree(RuleExports, TreeEstimator, AttributionExplainer):
             details={
                 "surrogate_outputs": Detail(pick(tree.values[leaf]), ("row", "output")),
                 DEGREES_OF_FREEDOM: Detail(pick(dof), ("row", "feature", "output")),
+                **self._error_parts(shared, rest, pick),
                 "base_value_std_errors": Detail(base_errors, ("row", "output")),
                 "base_value_degrees_of_freedom": Detail(base_dof, ("row", "output")),
                 "r2_std_errors": Detail(r2_errors, ("row", "output")),
@@ -357,6 +362,16 @@ class MimicTree(RuleExports, TreeEstimator, AttributionExplainer):
                 "conditions": Detail(conditions[leaf].astype(str), ("row", "feature")),
             },
         )
+
+    def _error_parts(self, shared: Floats, rest: Floats, pick: Any) -> dict[str, Detail]:
+        """What rows share of their errors, since they share nodes: components, and what may add up."""
+        decode, dims = self._fitted.units.decode_differences, ("row", "feature", "output")
+        components = pick(decode(np.moveaxis(shared, 3, 1)))
+        largest = float(np.abs(components).max(initial=0.0))
+        if largest <= 1e30:  # else beyond single precision
+            components = components.astype(np.float32)
+        details = {SHARED_ERRORS: Detail(np.moveaxis(components, 1, 3), (*dims, "component"))}
+        return details | ({DESIGN_ERRORS: Detail(pick(decode(rest)), dims)} if rest.any() else {})
 
     def _count_model_rows(self, rows: Any) -> int:
         return int(rows.shape[0])

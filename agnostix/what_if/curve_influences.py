@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from agnostix.core.typing import Floats
-from agnostix.what_if.inference import Influence
+from agnostix.what_if.inference import MAX_LEVERAGE, Influence
 from agnostix.what_if.metrics import MeanQuantity, SmoothQuantity
 from agnostix.what_if.moments import MomentStatistic
+from agnostix.what_if.responses import Responses
 from agnostix.what_if.tilting import ExponentialTilts, density_ratio
 
 _STEP = 1e-3
@@ -28,6 +29,32 @@ def influence_at(moment: MomentStatistic, tilts: ExponentialTilts, j: int) -> tu
     influence = Influence.from_weights(centered, weights, sample.base, sample.design)
     fixed = tilts.kl is None or xi == 0.0 or not np.isfinite(xi)
     return influence, None if fixed else (weights - sample.base) / xi
+
+
+def mean_influences(
+    moment: MomentStatistic, tilts: ExponentialTilts, responses: Responses, j: int, step: int = 1
+) -> tuple[Floats, Floats]:
+    """Influences (n_rows, n_means) on means and changes at the j-th target, of every step-th row.
+
+    Of independent rows at a finite multiplier, by sums that `responses` has.
+    """
+    sample, distinct, xi = moment.sample, moment.distinct, float(tilts.xi[j])
+    z, base, y = (part[::step] for part in (moment.statistic.z, sample.base, sample.outcomes))
+    # The exponent is relative to the extreme, so that it never overflows.
+    edge = distinct.extremes[1 if xi > 0.0 else 0]
+    of_points = distinct.mass * np.exp(xi * (distinct.points - edge))
+    total = of_points.sum()
+    variance = of_points @ (distinct.points - tilts.targets[j]) ** 2 / total
+    weights = base * np.exp(xi * (z - edge)) / total
+    distance = z - tilts.targets[j]
+    leverage = weights * (1.0 + distance * distance / variance)
+    own = y - responses.values[j]
+    own -= distance[:, None] * responses.slopes[j]
+    own *= (weights / (1.0 - np.minimum(leverage, MAX_LEVERAGE)))[:, None]
+    change = own - base[:, None] * y
+    if tilts.kl is not None and xi != 0.0:
+        change += ((weights - base) / xi)[:, None] * responses.slopes[j]
+    return own, change
 
 
 def mean_slope_influences(influence: Influence, outcomes: Floats) -> Floats:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields, replace
 
 import numpy as np
 
-from agnostix.core.typing import Codes, Floats
+from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.what_if.inference import AnyInfluence, Design, Evidence
 from agnostix.what_if.inference.carried import trusted_degrees
 from agnostix.what_if.inference.intervals import N_BLOCKS
 from agnostix.what_if.metrics import MeanQuantity, Quantity, SmoothQuantity
 from agnostix.what_if.sample import Sample
+
+_ENOUGH_ROWS = 16_384
+"""Rows of a large sample whose influences tell how many degrees of freedom there are, if those are many."""
+_FEW_DEGREES = 500.0
 
 
 def evidence_of(
@@ -36,6 +41,35 @@ def evidence_of(
             continue
         out.append(_evidence(sample, quantity, influence, parts))
     return out
+
+
+def evidence_of_means(
+    sample: Sample, influences: Callable[[int], tuple[Floats, Floats]]
+) -> list[tuple[Evidence, Evidence]]:
+    """The same of means alone, from influences (n_some_rows, n_means) of every step-th independent row."""
+    bounded = np.array([_is_bounded(quantity) for quantity in sample.quantities])
+    step = max(sample.base.size // _ENOUGH_ROWS, 1)
+    parts = [_trusted_means(part, bounded) for part in influences(step)]
+    if step > 1 and min(degrees.min() for degrees, _ in parts) < _FEW_DEGREES:
+        step, parts = 1, [_trusted_means(part, bounded) for part in influences(1)]
+    none = np.full(1, np.nan)
+    own = [[Evidence(step * d[[j]], t[[j]], *[none] * 5) for d, t in parts] for j in range(bounded.size)]
+    return [(value, change) for value, change in own]
+
+
+def _trusted_means(influences: Floats, bounded: Bools) -> tuple[Floats, Floats]:
+    """Degrees of freedom and tail index (n_means,) of influences (n_some_rows, n_means)."""
+    out = np.empty((2, bounded.size))
+    for kind in (False, True):
+        if (some := bounded == kind).any():
+            out[:, some] = trusted_degrees(influences[:, some] if not some.all() else influences, kind)
+    return out[0], out[1]
+
+
+def are_plain_means(sample: Sample) -> bool:
+    """Whether all quantities are means of independent rows without rare events."""
+    means = (isinstance(quantity, MeanQuantity) and quantity.events is None for quantity in sample.quantities)
+    return sample.design is None and all(means)
 
 
 def stack(parts: list[Evidence]) -> Evidence:

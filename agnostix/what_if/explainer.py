@@ -335,8 +335,8 @@ class EntropicProjection(PopulationExplainer):
         by : str, default=None
             As in `explain`.
         simultaneous : bool, default=True
-            Whether the intervals hold simultaneously (Bonferroni), as they must
-            where one looks for the largest change; False: each by itself.
+            Whether the intervals of changes hold simultaneously (sup-t), as they
+            must where one looks for the largest change; False: each by itself.
 
         Returns
         -------

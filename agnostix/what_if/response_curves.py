@@ -18,13 +18,21 @@ from agnostix.core.typing import Bools, Floats
 from agnostix.what_if.curve_draws import CurveStatistics
 from agnostix.what_if.curve_influences import (
     influence_at,
+    mean_influences,
     mean_slope_influences,
     row_influences,
     slope_influences,
     tilted_weights,
 )
 from agnostix.what_if.distinct_values import DistinctValues, collapse
-from agnostix.what_if.evidence import between, evidence_of, stack, worse
+from agnostix.what_if.evidence import (
+    are_plain_means,
+    between,
+    evidence_of,
+    evidence_of_means,
+    stack,
+    worse,
+)
 from agnostix.what_if.inference import (
     Evidence,
     assign_blocks,
@@ -56,9 +64,8 @@ from agnostix.what_if.tilting import (
 )
 
 _TRUSTED = 1e-11
-_FEW_ROWS = 20_000
-_EXACT_PLACES, _FEW_PLACES = 9, 5
-"""Targets of a curve at which what its intervals rest on is taken from the rows: few or many of them."""
+_PLACES = ((2_000, 9), (20_000, 5), (np.inf, 3))
+"""Targets of a curve at which what its intervals rest on is taken from the rows, by how many these are."""
 
 
 def _unknown() -> tuple[Evidence, Evidence]:
@@ -80,6 +87,7 @@ class QuantityCurve:
     evidence: tuple[Evidence, Evidence] = dataclasses.field(default_factory=_unknown)  # of values and changes
     draws: tuple[Replicates, Replicates] | None = None  # of values and changes, if errors are the bootstrap's
     together: float = np.nan  # level of each interval at which all of the curve hold together
+    influences: Floats | None = None  # (n_rows, n_targets), on changes, where asked for and known
     groups: Floats | None = None  # (n_targets, n_groups, 2), `groups` of `inference.interval`
 
     @property
@@ -158,9 +166,9 @@ def shift_moment(moment: MomentStatistic, targets: Floats, config: ProjectionCon
 
 
 def measure_curve(
-    moment: MomentStatistic, tilts: ExponentialTilts, config: ProjectionConfig
+    moment: MomentStatistic, tilts: ExponentialTilts, config: ProjectionConfig, *, by_rows: bool = False
 ) -> ResponseCurve:
-    """Response curve along solved tilts."""
+    """Response curve along solved tilts, perhaps with the influences of rows on changes."""
     tilts, responses = _respond_precisely(moment, tilts)
     sample, statistic = moment.sample, moment.statistic
     if sample.design is not None:
@@ -173,6 +181,13 @@ def measure_curve(
         np.where(moving, responses.gain_ess, np.inf),
         config.min_ess_fraction * sample.base_ess,
     )
+    curves = _with_draws(moment, tilts, _with_evidence(moment, tilts, responses), config)
+    if by_rows:
+        of_rows = row_influences(moment, tilts, leverage=True)[:, 1]
+        curves = [
+            curve if isinstance(curve.quantity, BlockQuantity) else replace(curve, influences=of_rows[:, q])
+            for q, curve in enumerate(curves)
+        ]
     return ResponseCurve(
         moment,
         statistic.from_z(tilts.targets),
@@ -180,7 +195,7 @@ def measure_curve(
         responses.ess,
         responses.max_weight * sample.base.size,
         status,
-        tuple(_with_draws(moment, tilts, _with_evidence(moment, tilts, responses), config)),
+        tuple(curves),
     )
 
 
@@ -192,14 +207,25 @@ def _with_evidence(
     known, n = np.flatnonzero(~tilts.infeasible), tilts.xi.size
     if not known.size:
         return [replace(curve, evidence=(Evidence.unknown(n),) * 2) for curve in curves]
-    most = _EXACT_PLACES if moment.sample.base.size <= _FEW_ROWS else _FEW_PLACES
+    most = next(places for rows, places in _PLACES if moment.sample.base.size <= rows)
     places = known[np.unique(np.round(np.linspace(0, known.size - 1, most)).astype(np.intp))]
-    at = [evidence_of(moment.sample, *influence_at(moment, tilts, j)) for j in places.tolist()]
+    at = [_evidence_at(moment, tilts, responses, j) for j in places.tolist()]
     out = []
     for q, curve in enumerate(curves):
         value, change = (between(stack([one[q][i] for one in at]), places, n) for i in (0, 1))
         out.append(replace(curve, evidence=(value, change)))
     return out
+
+
+def _evidence_at(
+    moment: MomentStatistic, tilts: ExponentialTilts, responses: Responses, j: int
+) -> list[tuple[Evidence, Evidence]]:
+    """What intervals of all quantities rest on at the j-th target."""
+    if np.isfinite(tilts.xi[j]) and are_plain_means(moment.sample):
+        return evidence_of_means(
+            moment.sample, lambda step: mean_influences(moment, tilts, responses, j, step)
+        )
+    return evidence_of(moment.sample, *influence_at(moment, tilts, j))
 
 
 def _with_draws(

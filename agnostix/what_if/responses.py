@@ -123,9 +123,10 @@ class _TiltedRows:
         # The slope S is that of a weighted regression of y on z. With d = z - t, r = y - theta - S d, V the
         # mean of d^2 and K that of d^2 r, a row adds w d / V (r - K / V), K / V by its pull on weights.
         d, mass = self.distance, self.distinct.mass
+        square = self.ratio * d * d
         variance = np.where(np.isfinite(self.variance), self.variance, 1.0)[..., None]
-        curved = _multiply(self.ratio * d * d, self.distinct.first) - self.values * variance
-        curved -= self.slopes * weigh(self.ratio * d**3, mass)[..., None]
+        curved = _multiply(square, self.distinct.first) - self.values * variance
+        curved -= self.slopes * weigh(square * d, mass)[..., None]
         level = self.values + curved / variance
         along = self.inflated * d / variance
         return _delta_errors(self.distinct, 0.0, along, level, self.slopes, along * d)

@@ -22,6 +22,7 @@ from agnostix.what_if.sample import (
     movable,
 )
 from agnostix.what_if.tilting import solve_kl
+from agnostix.what_if.together import level_together
 
 Targets = Mapping[str, Any]
 _NAMED = ("feature", "level", "group")
@@ -70,17 +71,19 @@ def sweep_ranking(
 ) -> tuple[pd.DataFrame, list[Skipped]]:
     """Frame by rank: every moment shifted by `kl` nats down and up; and the features left out."""
     skipped: list[Skipped] = []
-    both_ways = np.array([-1, 1])
+    kls, both_ways = np.full(2, kl), np.array([-1, 1])
     curves = [
-        (measure_curve(moment, solve_kl(moment.distinct, np.full(2, kl), both_ways), config), group)
+        (
+            measure_curve(moment, solve_kl(moment.distinct, kls, both_ways), config, by_rows=simultaneous),
+            group,
+        )
         for group, part in iter_groups(sample, by)
         for feature in _features(part, features, None, by, group, skipped)
         for moment in iter_moments(part, feature, config.missing)
     ]
     if simultaneous:
-        n_intervals = sum(curve.targets.size * len(curve.quantity_curves) for curve, _ in curves)
-        share = (1.0 - config.confidence_level) / max(n_intervals, 1)
-        config = replace(config, confidence_level=1.0 - share)
+        level = level_together([curve for curve, _ in curves], config.confidence_level)
+        config = replace(config, confidence_level=level)
     rows = _FrameBlocks()
     for curve, group in curves:
         rows.add_changes(curve, group, config)

@@ -2,8 +2,17 @@
 
 Differences between points of a curve have errors of their own, since all points rest on the same rows. One
 sup-t critical value (Montiel Olea and Plagborg-Moller, 2019) holds for the differences of all curves, and for
-the changes by labels, at once; each is compared with Student's quantile of the rows that carry it. Points are
-chosen by their place on the curve, never by its values.
+the changes by labels, at once. Those that exceed it are certain, and leave the others a smaller one, until
+none exceeds it (Romano and Wolf, 2005). Points are chosen by their place on the curve, never by its values.
+
+What is compared is Student's t of the rows that carry a difference, without its skewness (Hall, 1992). Of
+few rows with influences of both signs, t has shorter tails than Student's, so that degrees of freedom are a
+multiple of those that the squares of influences have; influences of one sign are skewed, and lose by that.
+
+Romano, J. P. and Wolf, M. (2005). Exact and approximate stepdown methods for multiple hypothesis testing.
+Journal of the American Statistical Association, 100. https://doi.org/10.1198/016214504000000539
+Hall, P. (1992). On the removal of skewness by transformation. Journal of the Royal Statistical Society B, 54.
+https://doi.org/10.1111/j.2517-6161.1992.tb01876.x
 """
 
 from __future__ import annotations
@@ -13,12 +22,12 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
-from scipy.special import ndtr, stdtrit
 
-from agnostix.core.typing import Codes, Floats
+from agnostix.core.intervals import normal_scores, with_skewness
+from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.what_if.curve_influences import row_influences
-from agnostix.what_if.inference.bands import critical_value
-from agnostix.what_if.inference.carried import trusted_degrees
+from agnostix.what_if.inference.bands import correlated_sizes, largest_quantile
+from agnostix.what_if.inference.carried import carried_degrees
 from agnostix.what_if.metrics import MeanQuantity
 from agnostix.what_if.moments import MomentStatistic, iter_moments
 from agnostix.what_if.responses import compute_responses
@@ -30,6 +39,10 @@ LevelKey: TypeAlias = tuple[str, type, Any]
 
 _MOST_UNITS = 512
 """Sums of rows that correlations are taken from."""
+_OF_CARRIED = 4.0
+"""Degrees of freedom for each that squares of influences have, see above."""
+_OF_ERROR = 0.7
+"""Share of the chance of an error that is spent: skewness and errors of few rows are known roughly."""
 _OF_ENDS, _OF_TURNS = 0.85, 0.7
 """Weights of differences to the ends of a curve, which few rows carry, so that errors tell less of chance,
 and of those that only tell a turn, looked for in several places: both have to be clearer."""
@@ -64,8 +77,7 @@ class _Differences:
     """Differences of values along one curve, or the change by one label."""
 
     values: Floats  # (n_differences,)
-    errors: Floats  # (n_differences,)
-    degrees: Floats  # (n_differences,)
+    scores: Floats  # (n_differences,), how far they are from 0, in standard normal errors
     units: Floats  # (n_units, n_differences), what rows (or sums of some) add to them
     weights: Floats  # (n_differences,), how much each counts among all
 
@@ -75,19 +87,21 @@ class _Differences:
         influences = np.where(np.isfinite(influences).all(0), influences, 0.0)
         design = sample.design
         own = influences if design is None else design.centered(influences)
-        degrees = np.minimum(trusted_degrees(own, True, design)[0], sample.most_degrees)
+        degrees = np.minimum(_OF_CARRIED * carried_degrees(own), min(len(own) - 1.0, sample.most_degrees))
+        scores = _scores(values, own, np.maximum(degrees, 1.0))
         if design is None:
             own = np.column_stack([sample.expand(column) for column in own.T])
-        errors = np.sqrt((own**2).sum(0))
-        return cls(values, errors, degrees, _sums(own), weights)
+        return cls(values, scores, _sums(own), weights)
 
-    def signs(self, critical: float) -> Codes:
-        """Signs (n_differences,) of those that are certain, 0 for the others."""
-        known = (self.errors > 0.0) & np.isfinite(self.values) & np.isfinite(critical)
-        need = np.full(self.values.size, np.inf)
-        quantile = stdtrit(self.degrees, ndtr(critical / self.weights))
-        np.multiply(quantile, self.errors, where=known, out=need)
-        return np.where(known & (np.abs(self.values) > need), np.sign(self.values), 0.0).astype(np.intp)
+
+def _scores(values: Floats, influences: Floats, degrees: Floats) -> Floats:
+    """Distance of values (n_differences,) from 0 in standard normal errors, 0 where it is not known."""
+    errors = np.sqrt((influences**2).sum(0))
+    known = (errors > 0.0) & np.isfinite(values)
+    unit = influences / np.where(known, errors, 1.0)
+    t = np.where(known, values, 0.0) / np.where(known, errors, 1.0)
+    unskewed = np.sign(t) * with_skewness(t, (unit**3).sum(0))
+    return normal_scores(np.clip(unskewed, 0.0, np.abs(t)), degrees)
 
 
 def read_trends(
@@ -108,8 +122,7 @@ def read_trends(
     for name in with_labels:
         for moment in iter_moments(sample, name, config.missing):
             parts[moment.statistic.key] = _upwards(moment, kl)
-    critical = _critical_value(list(parts.values()), config.confidence_level)
-    signs = {key: part.signs(critical) for key, part in parts.items()}
+    signs = _certain(parts, 1.0 - _OF_ERROR * (1.0 - config.confidence_level))
     curves = {name: _trend(signs[name], places[name]) for name in places}
     return Trends(curves, {key: int(own[0]) for key, own in signs.items() if key not in places})
 
@@ -158,18 +171,41 @@ def _sums(influences: Floats) -> Floats:
     return np.column_stack([np.bincount(block, column, _MOST_UNITS) for column in influences.T])
 
 
-def _critical_value(parts: list[_Differences], confidence_level: float) -> float:
-    """How many standard errors hold all differences together."""
+def _certain(parts: dict[Any, _Differences], confidence_level: float) -> dict[Any, Codes]:
+    """Signs (n_differences,) of those that are certain together, 0 for the others, by part."""
     if not parts:
-        return float("inf")
-    units = np.concatenate([part.units for part in parts], axis=1)
-    weights = np.concatenate([part.weights for part in parts])
+        return {}
+    units, scores, weights = (
+        np.concatenate([getattr(part, name) for part in parts.values()], axis=-1)
+        for name in ("units", "scores", "weights")
+    )
+    certain = iter(np.split(_step_down(units, scores * weights, weights, confidence_level), _ends(parts)))
+    return {
+        key: np.where(next(certain), np.sign(part.values), 0.0).astype(np.intp) for key, part in parts.items()
+    }
+
+
+def _ends(parts: dict[Any, _Differences]) -> Codes:
+    """Where each part but the last ends among all differences."""
+    return np.cumsum([part.values.size for part in parts.values()])[:-1]
+
+
+def _step_down(units: Floats, scores: Floats, weights: Floats, confidence_level: float) -> Bools:
+    """Which scores (n_differences,) exceed the largest of those that are left, again and again."""
     lengths = np.sqrt((units**2).sum(0))
-    moving = lengths > 0.0
-    if not moving.any():
-        return float("inf")
-    unit = units[:, moving] / lengths[moving]
-    return critical_value(unit.T @ unit, confidence_level, weights[moving])
+    left = np.flatnonzero(lengths > 0.0)
+    certain = np.zeros(scores.size, dtype=bool)
+    if not left.size:
+        return certain
+    unit = units[:, left] / lengths[left]
+    sizes = correlated_sizes(unit.T @ unit) * weights[left]
+    while left.size:
+        exceed = scores[left] > largest_quantile(sizes, confidence_level)
+        if not exceed.any():
+            break
+        certain[left[exceed]] = True
+        left, sizes = left[~exceed], sizes[:, ~exceed]
+    return certain
 
 
 def _trend(signs: Codes, places: Codes) -> Trend:

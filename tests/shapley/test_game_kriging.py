@@ -91,3 +91,26 @@ def test_values_are_finite_efficient_and_exact_for_additive_games(d, more, size,
     values = kriging.values(data)
     np.testing.assert_allclose(values.sum(0), data[-1], rtol=0, atol=1e-12 * max(1.0, np.abs(values).max()))
     assert (kriging.unscaled_variances > 0.0).all()
+
+
+@pytest.mark.parametrize("rho", [0.0, 3.0])
+def test_noise_by_left_out_pairs_is_that_of_explicit_predictions(rho):
+    """The same as of the matrix, where each pair is predicted by the others."""
+    coalitions, kriging = of_pairs(20, rho)
+    data = np.random.default_rng(0).normal(size=(21, 3))
+    other = Kriging.from_regression(PairRegression.from_coalitions(coalitions), SCALES, rho)
+    total = 0.0
+    for pair in range(20):
+        # A pair of another noise, so large that the others predict it.
+        noisy = PairDesign.from_coalitions(coalitions)
+        noisy.noise[pair] += 1e8
+        without = GameKriging.from_design(noisy, SCALES, rho)
+        unit = np.zeros((21, 1))
+        unit[pair] = 1.0
+        information = np.square(kriging.residuals(unit)).sum()
+        missed = (kriging.residuals(unit).T @ kriging.residuals(data))[0] / information
+        changes = kriging.values(data) - without.values(data)
+        np.testing.assert_allclose(changes, kriging.values(unit) * missed, rtol=1e-4, atol=1e-7)
+        total = total + missed**2 * information / 20
+    np.testing.assert_allclose(kriging.cross_validated(data), total, rtol=1e-6)
+    np.testing.assert_allclose(other.noise(data), total, rtol=1e-6)

@@ -11,7 +11,7 @@ from agnostix.shapley.coalitions import first_pairs, sample_pairs
 from agnostix.shapley.estimation import build_operator
 from agnostix.shapley.exact import exact_weights
 from agnostix.shapley.kriging import KernelParams, learn_kernel
-from agnostix.shapley.residual_noise import NoisePrior, Spread
+from agnostix.shapley.residual_noise import NoisePrior, Spread, by_size
 
 D = 12
 MASKS = all_masks(D)
@@ -48,9 +48,9 @@ def test_sums_are_interactions_of_even_order(order):
     assert (spread.sums[0] > 0) == (order % 2 == 0)
 
 
-def test_guess_is_of_sums_unless_there_are_none():
-    spread = Spread(np.array([2.0, 2.0, 0.0]), np.array([3.0, 1e-14, 0.0]))
-    np.testing.assert_allclose(spread.guess(), [0.15, 0.6, 0.0])
+def test_guess_is_of_differences_within_bounds_by_sums_unless_there_are_none():
+    spread = Spread(np.array([2.0, 2.0, 2.0, 0.0, 0.0]), np.array([3.0, 0.02, 1e-14, 2.0, 0.0]))
+    np.testing.assert_allclose(spread.guess(), [0.05, 0.01, 0.2, 0.01, 0.0])
 
 
 def test_prior_is_mean_of_pilots():
@@ -89,11 +89,29 @@ def test_shrink_is_posterior_mean():
     shrunk, dof = prior.shrink(own, 7, spread, 19, gain=5.0)
     size = (19 * np.array([4.0, 1.0]) + 2.0) / 20
     np.testing.assert_allclose(shrunk, (7 * own + 4 * 0.1 * size) / 11)
-    assert dof == 5.5
+    assert dof == 0.4 * 11
     guessed, dof = NoisePrior.unknown().shrink(own, 7, spread, 19, gain=5.0)
-    size = 19 * np.array([4.0, 1.0]) / 20
-    np.testing.assert_allclose(guessed, (7 * own + 2 * np.array([0.1, 0.3 * size[1]]) / 5.0) / 9)
-    assert dof == 4.5
+    guess = 19 * np.array([0.025 * 4.0, 0.1 * 1.0]) / 20
+    np.testing.assert_allclose(guessed, (7 * own + 2 * guess / 5.0) / 9)
+    assert dof == 0.4 * 9
+
+
+def test_prior_gives_way_to_many_residuals_unless_all_are_0():
+    spread, prior = Spread(np.ones(2), np.ones(2)), NoisePrior(relative=0.1, dof=4.0, n_seen=80.0)
+    own = np.array([1e-6, 0.0])
+    for dof in (10, 100):
+        shrunk, _ = prior.shrink(own, dof, spread, 10**9, gain=1.0)
+        expected = np.array([1e-6 * np.exp(20 / dof), 0.1])
+        np.testing.assert_allclose(shrunk, (dof * own + 4 * expected) / (dof + 4))
+    few, _ = prior.shrink(own, 10, spread, 10**9, gain=1.0, n_residuals=100)
+    np.testing.assert_allclose(few[0], (10 * 1e-6 + 4e-6 * np.exp(0.2)) / 14)
+
+
+def test_few_residuals_leave_half_of_the_variance_to_large_values():
+    values = np.array([[3.0, 0.0], [-4.0, 0.0], [0.0, 0.0]])
+    variances = by_size(np.array([1.0, 2.0, 3.0]), values, np.array([10.0, 1.0]))
+    np.testing.assert_allclose(variances[:, 0], [5 + 30 * 9 / 25, 10 + 30 * 16 / 25, 15])
+    np.testing.assert_allclose(variances[:, 1], [1.5, 2.0, 2.5])
 
 
 @given(st.floats(-6, 6), st.integers(0, 50), st.booleans())

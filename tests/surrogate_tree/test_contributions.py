@@ -1,5 +1,7 @@
 """Path contributions and their standard errors against loops."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -78,3 +80,54 @@ def test_contributions_std_errors_match_bootstrap():
         predictions = training.predictions[rows]
         changes.append(predictions[is_left[rows]].mean(axis=0) - predictions.mean(axis=0))
     np.testing.assert_allclose(contributions.std_errors[leaf, root], np.std(changes, axis=0), rtol=0.1)
+
+
+@pytest.mark.parametrize(("n_leaves", "is_whole"), [(6, True), (30, False)])
+def test_components_give_the_covariances_of_contributions(n_leaves, is_whole):
+    """Dot products of components are covariances by definition: sums of products over clusters."""
+    rng = np.random.default_rng(1)
+    training = training_rows(TABLES["pandas"](300))
+    tree = TreeGrowth("soft", n_leaves, 1, ("a", "b")).grow(training, np.arange(300)).tree
+    expected = training.predictions + rng.normal(size=(300, 2)) * rng.lognormal(size=(300, 1))
+    sums = ClusterSums.from_rows(tree, training, np.arange(300), training.predictions, expected)
+    contributions = PathContributions.from_sums(sums)
+    shared, rest = contributions.parts_at(tree.leaves)
+    assert shared.shape[-1] <= 32
+    whole = contributions.std_errors**2
+    np.testing.assert_allclose(np.square(shared).sum(axis=-1) + rest**2, whole, rtol=1e-5, atol=1e-15)
+    assert (rest.max() == 0) == is_whole
+    weights, leaf_of = training.weights(np.arange(300)), tree.apply_encoded(training.encoded)
+
+    def influence(leaf, position, j):
+        """Of every row on a contribution."""
+        total = np.zeros(300)
+        path = reference.path_to(leaf, tree.left, tree.right)
+        for parent, child in itertools.pairwise(path):
+            if tree.feature[parent] == position:
+                for node, sign in ((parent, -1.0), (child, 1.0)):
+                    inside = np.isin(leaf_of, reference.leaves_under(node, tree.left, tree.right, set()))
+                    shift = tree.values[leaf_of, j] - tree.values[node, j]
+                    own = weights * (training.predictions[:, j] - expected[:, j] + shift) / tree.weight[node]
+                    total += sign * np.where(inside, own, 0.0)
+        return total
+
+    if is_whole:
+        split = np.argwhere(contributions.std_errors > 0)
+        for one, other in zip(split, split[::-1], strict=True):
+            rows = [influence(tree.leaves[k], position, j) for k, position, j in (one, other)]
+            np.testing.assert_allclose(
+                shared[tuple(one)] @ shared[tuple(other)], rows[0] @ rows[1] * 300 / 299, atol=1e-12
+            )
+
+
+def test_many_means_have_no_components(monkeypatch):
+    """Their errors may add up over rows."""
+    monkeypatch.setattr("agnostix.surrogate_tree.contributions.MOST_MEANS", 3)
+    training = training_rows(TABLES["pandas"](80))
+    tree = TreeGrowth("soft", 10, 1, ("a", "b")).grow(training, np.arange(80)).tree
+    leaves = tree.apply_encoded(training.encoded)
+    sums = ClusterSums.from_rows(tree, training, np.arange(80), training.predictions, tree.values[leaves])
+    contributions = PathContributions.from_sums(sums)
+    shared, rest = contributions.parts_at(leaves)
+    assert shared.shape == (80, 8, 2, 0)
+    np.testing.assert_allclose(rest, contributions.at(leaves)[1], rtol=1e-12)

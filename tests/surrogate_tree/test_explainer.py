@@ -362,3 +362,17 @@ def test_mimic_of_tree_is_exact():
     model = DecisionTreeClassifier(max_leaf_nodes=4, random_state=0).fit(X, y)
     mimic = MimicTree(model, random_state=0).fit(X)
     assert mimic.fidelity(X).label == 1.0
+
+
+def test_mean_over_rows_of_one_leaf_is_as_sure_as_one_row():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 3))
+    model = as_predictor(lambda X: X[:, 0] + X[:, 1] * X[:, 2], task="regression")
+    mimic = MimicTree(model, max_leaf_nodes=5, random_state=0).fit(X)
+    exp = mimic.explain(X)
+    leaf = exp.extras["leaf"].array
+    alike = exp[leaf == np.bincount(leaf).argmax()]
+    assert len(alike) > 20
+    np.testing.assert_allclose(alike.aggregate(how="mean").std_errors, alike.std_errors[0], rtol=1e-5)
+    difference = alike.difference(0, 1, dim="row")
+    assert (difference.std_errors <= 1e-3 * alike.std_errors[0]).all()  # components are in single precision

@@ -20,6 +20,7 @@ from agnostix.what_if.inference.intervals import (
     assign_blocks,
     degrees_of_freedom,
     interval,
+    interval_degrees,
     jackknife,
 )
 from agnostix.what_if.inference.support import WeightDiagnostics, classify_support, compute_gain_ess
@@ -41,6 +42,7 @@ __all__ = [
     "compute_gain_ess",
     "degrees_of_freedom",
     "interval",
+    "interval_degrees",
     "jackknife",
     "unit_errors",
 ]

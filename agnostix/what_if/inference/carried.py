@@ -12,6 +12,8 @@ _OF_CARRIED = 1.0 / 3.0
 _HEAVY = 1.5
 """Tail index of influences below which degrees of freedom follow it; below 2 there is no variance."""
 _ABOVE_INDEX = 0.7
+_LIGHT = 200.0
+"""Degrees of freedom of squares that leave no room for so heavy a tail, which is not looked for."""
 
 
 def carried_degrees(influences: Floats) -> Floats:
@@ -21,8 +23,8 @@ def carried_degrees(influences: Floats) -> Floats:
     chi-square distribution that spreads as much (Satterthwaite). Influences of a normal sample have as many
     as there are rows, those of a label in 20 rows some 20. At least 1.
     """
-    square = np.square(_in_parts_of_the_largest(influences))
-    return _degrees_of_sums(square.sum(0), (square * square).sum(0), len(influences))
+    square = np.square(_in_parts_of_the_error(influences))
+    return _degrees_of_sums(np.einsum("ij->j", square), np.einsum("ij,ij->j", square, square), len(square))
 
 
 def _degrees_of_sums(total: Floats, fourth: Floats, n: int) -> Floats:
@@ -36,6 +38,15 @@ def _in_parts_of_the_largest(influences: Floats) -> Floats:
     """Influences (n_units, n_outcomes) whose powers neither overflow nor vanish."""
     largest = np.abs(influences).max(0, initial=0.0)
     return np.asarray(influences / np.where(largest > 0.0, largest, 1.0), dtype=np.float64)
+
+
+def _in_parts_of_the_error(influences: Floats) -> Floats:
+    """Influences (n_units, n_outcomes) whose squares sum to 1, or those of the largest if these overflow."""
+    with np.errstate(over="ignore"):
+        total = np.einsum("ij,ij->j", influences, influences)
+    if not ((total > 1e-200) & (total < 1e200)).all():
+        return _in_parts_of_the_largest(influences)
+    return np.asarray(influences / np.sqrt(total), dtype=np.float64)
 
 
 def tail_index(influences: Floats) -> Floats:
@@ -79,10 +90,12 @@ def trusted_degrees(
     clusters in a design, whose sums are nearer to normal, all degrees count, up to clusters minus strata.
     """
     whole = design is not None and design.n_clusters < design.cluster.size
-    degrees = np.maximum((1.0 if whole else _OF_CARRIED) * carried_degrees(influences), 1.0)
-    if is_bounded:
-        return degrees, np.full(degrees.size, np.inf)
-    index = tail_index(influences)
+    carried = carried_degrees(influences)
+    degrees = np.maximum((1.0 if whole else _OF_CARRIED) * carried, 1.0)
+    index, looked_at = np.full(degrees.size, np.inf), carried < _LIGHT
+    if is_bounded or not looked_at.any():
+        return degrees, index
+    index[looked_at] = tail_index(influences[:, looked_at])
     return np.where(index < _HEAVY, np.minimum(degrees, index + _ABOVE_INDEX), degrees), index
 
 

@@ -50,6 +50,12 @@ def degrees_of_freedom(ess: Floats, most: float = np.inf) -> Floats:
     return np.minimum(np.maximum(np.asarray(ess) * _DEGREES_PER_ROW, 1.0), most)
 
 
+def interval_degrees(ess: Floats, evidence: Evidence | None, most: float = np.inf) -> Floats:
+    """Degrees of freedom (n_targets,) of `interval`: of effective rows, and of those that carry the error."""
+    of_rows = degrees_of_freedom(ess, most)
+    return of_rows if evidence is None else np.fmax(np.fmin(of_rows, evidence.degrees), 1.0)
+
+
 def interval(
     values: Floats,
     errors: Floats,
@@ -75,7 +81,7 @@ def interval(
         return -high, -low
     ess = ess if groups is None else groups[..., 0].min(-1)
     of_rows = degrees_of_freedom(ess, most_degrees)
-    degrees = of_rows if evidence is None else np.fmax(np.fmin(of_rows, evidence.degrees), 1.0)
+    degrees = interval_degrees(ess, evidence, most_degrees)
     n = np.minimum(ess, most_degrees + 1.0)
     n = n if evidence is None else np.fmin(n, evidence.carriers)
     if kind == "wilson":
