@@ -34,8 +34,9 @@ mimic = MimicTree(forest, max_leaf_nodes=8, random_state=0).fit(X[1::2])
 # allows for the rows that the five trees share.
 fidelity = mimic.fidelity_
 print(f"targets {mimic.targets_!r}, synthetic rows {mimic.synthetic_!r}")
-print(f"agreement of labels {fidelity.label:.1%} ({fidelity.label_low:.1%} to {fidelity.label_high:.1%})")
-print(f"R² of the probabilities {fidelity.r2:.2f} ± {1.96 * fidelity.r2_std_error:.2f}")
+measures = fidelity.frame(level=0.95)
+print("agreement of labels {value:.1%} ({low:.1%} to {high:.1%})".format(**measures.loc["label"]))
+print("R² of the probabilities {value:.2f} ({low:.2f} to {high:.2f})".format(**measures.loc["r2"]))
 print(f"{mimic.n_model_rows_:,} model rows")
 
 # %%

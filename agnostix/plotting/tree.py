@@ -202,14 +202,13 @@ def describe_tree(fidelity: Any, n_leaves: int) -> str:
     """Fidelity of a surrogate tree with its intervals, in one line."""
     leaves = f"{n_leaves} leaves: " if n_leaves > 1 else "1 leaf: "
     r2 = f"R² {fidelity.r2:.2f}, of unknown error"
-    if fidelity.r2_status == "ok":
-        ends = (format_r2(end, like=fidelity.r2) for end in (fidelity.r2_low, fidelity.r2_high))
+    if fidelity.measures["r2"].status == "ok":
+        ends = (format_r2(end, like=fidelity.r2) for end in fidelity.measures["r2"].ends())
         r2 = f"R² {format_r2(fidelity.r2)} ({' to '.join(ends)})"
     if fidelity.label is None:
         return leaves + r2
-    label, low, high = (
-        format_percent(share, 1) for share in (fidelity.label, fidelity.label_low, fidelity.label_high)
-    )
+    shares = (fidelity.label, *fidelity.measures["label"].ends())
+    label, low, high = (format_percent(share, 1) for share in shares)
     interval = f"{low.removesuffix(' %')} to {high}"
     return f"{leaves}predicts the model's label for {label} of rows ({interval}); {r2}"
 

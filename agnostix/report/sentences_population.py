@@ -208,7 +208,7 @@ def rules_sentence(tree: MimicTree) -> str:
     variance, follows = _variance(fidelity)
     if fidelity.label is None:
         return f"{subject} {variance} on rows that it was not fitted on. {follows}"
-    label, low, high = (percent(p, 1) for p in (fidelity.label, fidelity.label_low, fidelity.label_high))
+    label, low, high = (percent(p, 1) for p in (fidelity.label, *fidelity.measures["label"].ends()))
     return (
         f"{subject} predicts the same class as the model for {label} ({low} to {high}) of the rows that it "
         f"was not fitted on, and {variance}. {follows}"
@@ -217,28 +217,29 @@ def rules_sentence(tree: MimicTree) -> str:
 
 def _variance(fidelity: Fidelity) -> tuple[str, str]:
     """How much of the variance a surrogate tree explains, and how it follows the model."""
-    r2, *ends = (percent(max(end, 0.0)) for end in (fidelity.r2, fidelity.r2_low, fidelity.r2_high))
-    if fidelity.r2_status == "constant":
+    measure = fidelity.measures["r2"]
+    r2, *ends = (percent(max(end, 0.0)) for end in (measure.value, *measure.ends()))
+    if measure.status == "constant":
         return "predicts what the model does", "The model's predictions are all the same."
-    if fidelity.r2_status != "ok":
+    if measure.status != "ok":
         carried = "Next to all of the variance is that of a few rows, so that R² has no interval."
         return f"explains {r2} of the variance of the model's predictions", carried
     variance = f"explains {r2} ({' to '.join(ends)}) of the variance of the model's predictions"
-    return variance, f"It follows the model {how_closely(fidelity.r2_low)}."
+    return variance, f"It follows the model {how_closely(measure.ends()[0])}."
 
 
 def rules_warnings(tree: MimicTree) -> list[str]:
     """Why the rules should not be read as the model, if so."""
     fidelity = tree.fidelity_
-    warnings = []
-    if fidelity.r2_low < ROUGH and fidelity.r2_status != "constant":
+    measures, warnings = fidelity.measures, []
+    if measures["r2"].ends()[0] < ROUGH and measures["r2"].status != "constant":
         leave = "leave" if fidelity.r2 < ROUGH else "may leave"
         warnings.append(
             f"Do not read these rules as the model: they {leave} more than half of the variance of its "
             "predictions unexplained. More leaves (max_leaf_nodes) may fit better."
         )
     root = tree.pruning_path_.iloc[0]
-    if fidelity.label is not None and "fidelity" in root and fidelity.label_low <= root["fidelity"] < 1.0:
+    if "label" in measures and "fidelity" in root and measures["label"].ends()[0] <= root["fidelity"] < 1.0:
         warnings.append(
             f"The most frequent class alone agrees with the model for {percent(root['fidelity'], 1)} of the "
             "rows; by its interval, the rules may do no better."

@@ -335,7 +335,7 @@ class MimicTree(RuleExports, TreeEstimator, AttributionExplainer):
                 decode(contributions.base_std_errors),
                 contributions.base_degrees_of_freedom,
                 fidelity.r2_outputs,
-                fidelity.r2_outputs_std_errors,
+                np.array([one.std_error for one in measures]),
                 np.array([one.degrees_of_freedom for one in measures]),
                 np.array([one.kind for one in measures]),
             )

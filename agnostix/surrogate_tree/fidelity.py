@@ -55,7 +55,10 @@ class Fidelity:
     measures : dict of str to Measure
         What was measured, by name: "label", "r2", "kl", "accuracy_model", "accuracy_tree", "accuracy_both",
         "accuracy_difference", those that there are; each with ``value``, ``std_error``,
-        ``degrees_of_freedom``, ``kind``, ``status`` and ``ends(level)``.
+        ``degrees_of_freedom``, ``kind``, ``status`` and ``ends(level)``. Of ``status`` "constant" the
+        predictions are all the same, and R2 is 1 by convention; "few rows": a single row makes up nearly all
+        of the spread of the predictions or of the tree's errors, so that what was not seen may be larger
+        than all that was. Intervals of labels are Clopper and Pearson's, those of R2 end at 1.
     outputs_r2 : tuple of Measure
         R2 of each output.
     n_rows : int
@@ -65,20 +68,15 @@ class Fidelity:
     source : {"cross-fitted", "held out", "new rows"}
         Whether each row was predicted by a tree grown without it, rows were held out, or the rows were
         passed to ``MimicTree.fidelity``.
-    label, label_low, label_high : float or None
-        Fraction of rows with the same label, and its 95 % interval (Clopper-Pearson); None for regression.
-    r2, r2_std_error, r2_low, r2_high : float
-        R2 of the tree's outputs against the model's predictions, over all outputs, with its 95 % interval,
-        which is asymmetric and ends at 1 at the latest; NaN and from -inf on where ``r2_status`` is not "ok".
-    r2_status : {"ok", "constant", "few rows"}
-        Whether there is an interval of R2. "constant": the predictions are all the same, and R2 is 1 by
-        convention. "few rows": fewer than two rows make up nearly all of the spread of the predictions or
-        of the tree's errors, so that what was not seen may be larger than all that was.
-    r2_outputs, r2_outputs_std_errors : ndarray of shape (n_outputs,)
-        R2 of each output, and standard errors.
-    kl, kl_std_error, kl_low, kl_high : float or None
-        Mean Kullback-Leibler divergence of the tree's probabilities from the model's, in nats, with its 95 %
-        interval; None unless the model predicts probabilities.
+    label : float or None
+        Fraction of rows with the same label; None for regression.
+    r2 : float
+        R2 of the tree's outputs against the model's predictions, over all outputs.
+    r2_outputs : ndarray of shape (n_outputs,)
+        R2 of each output.
+    kl : float or None
+        Mean Kullback-Leibler divergence of the tree's probabilities from the model's, in nats; None unless
+        the model predicts probabilities.
     accuracy_model, accuracy_tree, accuracy_both, accuracy_difference : float or None
         Accuracy of the model, of the tree, fraction of rows where both are right, and the first less the
         second; for regression the R2 of the first two, and their difference. None if y is unknown.
@@ -117,39 +115,9 @@ class Fidelity:
         return self._value("label")
 
     @property
-    def label_low(self) -> float | None:
-        """Lower end of its interval."""
-        return self._end("label", 0)
-
-    @property
-    def label_high(self) -> float | None:
-        """Upper end of its interval."""
-        return self._end("label", 1)
-
-    @property
     def r2(self) -> float:
         """R2 over all outputs."""
         return self.measures["r2"].value
-
-    @property
-    def r2_std_error(self) -> float:
-        """Its standard error."""
-        return self.measures["r2"].std_error
-
-    @property
-    def r2_low(self) -> float:
-        """Lower end of its interval."""
-        return self.measures["r2"].ends()[0]
-
-    @property
-    def r2_high(self) -> float:
-        """Upper end of its interval."""
-        return self.measures["r2"].ends()[1]
-
-    @property
-    def r2_status(self) -> str:
-        """Whether there is an interval of R2."""
-        return self.measures["r2"].status
 
     @property
     def r2_outputs(self) -> Floats:
@@ -157,29 +125,9 @@ class Fidelity:
         return np.array([one.value for one in self.outputs_r2])
 
     @property
-    def r2_outputs_std_errors(self) -> Floats:
-        """Their standard errors."""
-        return np.array([one.std_error for one in self.outputs_r2])
-
-    @property
     def kl(self) -> float | None:
         """Mean Kullback-Leibler divergence."""
         return self._value("kl")
-
-    @property
-    def kl_std_error(self) -> float | None:
-        """Its standard error."""
-        return self.measures["kl"].std_error if "kl" in self.measures else None
-
-    @property
-    def kl_low(self) -> float | None:
-        """Lower end of its interval."""
-        return self._end("kl", 0)
-
-    @property
-    def kl_high(self) -> float | None:
-        """Upper end of its interval."""
-        return self._end("kl", 1)
 
     @property
     def accuracy_model(self) -> float | None:
@@ -203,9 +151,6 @@ class Fidelity:
 
     def _value(self, name: str) -> float | None:
         return self.measures[name].value if name in self.measures else None
-
-    def _end(self, name: str, which: int) -> float | None:
-        return self.measures[name].ends()[which] if name in self.measures else None
 
     def _repr_html_(self) -> str:
         """What was measured, line by line."""

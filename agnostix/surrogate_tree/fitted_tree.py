@@ -150,10 +150,10 @@ class FittedTree:
             "n_synthetic": n_synthetic,
             "coverage_synthetic": n_synthetic / max(int(n_synthetic.sum()), 1),
         }
-        frame |= self._tests().columns(leaves, self.units, classes is not None)
+        fit, bounded = self._cross_fit, are_probabilities(training.predictions)
+        frame |= self._tests().columns(leaves, fit.held_out, self.units, classes is not None)
         if classes is not None:
             frame["label"] = [classes[k] for k in tree.values[leaves].argmax(axis=1)]
-        fit, bounded = self._cross_fit, are_probabilities(training.predictions)
         predictions = LeafPredictions(training.predictions[:n], fit.means, fit.held_out, weights, bounded)
         frame |= predictions.columns([np.flatnonzero(rows) for rows in inside], tree.output_names, self.units)
         return pd.DataFrame(frame, index=pd.Index(leaves, name="leaf"))
@@ -164,14 +164,12 @@ class FittedTree:
         for n_leaves, ccp_alpha, fidelity in self.path[::-1]:
             decoded = float(self.units.decode_squares(np.array(ccp_alpha)))
             row: dict[str, Any] = {"leaves": n_leaves, "ccp_alpha": decoded}
-            if is_classifier:
-                row |= {
-                    "fidelity": fidelity.label,
-                    "fidelity_low": fidelity.label_low,
-                    "fidelity_high": fidelity.label_high,
-                }
-            row |= {"r2": fidelity.r2, "r2_std_error": fidelity.r2_std_error}
-            row |= {"r2_low": fidelity.r2_low, "r2_high": fidelity.r2_high}
+            for name, measure in (("fidelity", "label"), ("r2", "r2"))[not is_classifier :]:
+                one = fidelity.measures[measure]
+                row[name] = one.value
+                if name == "r2":
+                    row["r2_std_error"] = one.std_error
+                row[f"{name}_low"], row[f"{name}_high"] = one.ends()
             frame.append(row | {"chosen": ccp_alpha == self.ccp_alpha})
         return pd.DataFrame(frame)
 

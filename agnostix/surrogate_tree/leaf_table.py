@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from agnostix.core.intervals import interval_ends
+from agnostix.core.intervals import interval_ends, skewed_half_widths
 from agnostix.core.typing import Bools, Codes, Floats
+from agnostix.surrogate_tree.leaf_scales import LeafScales
 from agnostix.surrogate_tree.measures import (
     LEVEL,
     ROUNDING,
     clopper_pearson,
-    loss_measure,
     n_carrying,
     n_kish,
     proportion,
@@ -97,8 +97,11 @@ class LeafPredictions:
 
     def columns(self, parts: list[Codes], names: tuple[str, ...], units: Units) -> Columns:
         """Mean and standard deviation of each output in each leaf's rows."""
-        means = np.array([self._means(k, rows) for k, rows in enumerate(parts)])  # (n_leaves, 4, n_outputs)
-        deviations = np.array([self._deviations(k, rows) for k, rows in enumerate(parts)])
+        scales = self._scales(parts)
+        skewness = self._skewness(parts, scales)
+        # (n_leaves, 4, n_outputs)
+        means = np.array([self._means(k, scales, skewness, rows) for k, rows in enumerate(parts)])
+        deviations = np.array([self._deviations(k, scales, rows) for k, rows in enumerate(parts)])
         ends = units.decode(means[:, [0, 2, 3]])
         with np.errstate(over="ignore"):  # predictions near the largest number: an end is infinite
             errors, deviations = units.decode_differences(means[:, 1]), units.decode_differences(deviations)
@@ -124,52 +127,75 @@ class LeafPredictions:
         """Largest less least prediction, (n_outputs,)."""
         return np.asarray(np.ptp(self.predictions, axis=0))
 
-    def _means(self, k: int, rows: Codes) -> Floats:
+    def _means(self, k: int, scales: list[LeafScales | None], skewness: Floats, rows: Codes) -> Floats:
         """Mean, standard error, low and high, each (n_outputs,), of the rows (n,) of the k-th leaf."""
         share = self.weights[rows] / self.weights[rows].sum()
         mean, n = share @ self.predictions[rows], n_kish(rows.size, share)
-        own = np.square(share[:, None] * (self.predictions[rows] - self.expected[rows]))
-        # The largest of three: its own rows, those in leaves like it, and how far these are off together.
-        errors = np.sqrt(
-            np.max(
-                [
-                    own.sum(axis=0) * rows.size / max(rows.size - 1, 1),
-                    self.held_out.mean_square()[k] / n,
-                    self.held_out.mean_residual()[k] ** 2,
-                ],
-                axis=0,
-            )
-        )
+        residuals = share[:, None] * (self.predictions[rows] - self.expected[rows])
+        own = np.square(residuals)
+        usual, limits = np.array([(0.0, np.inf) if s is None else s.at(k) for s in scales]).T
+        # How far rows are apart, the leaf's own or those of all leaves; and how far they are off together: by
+        # rows of leaves like it, or by half of what other trees differ, which has noise of its own.
+        apart = np.maximum(own.sum(axis=0) * rows.size / max(rows.size - 1, 1), usual / n)
+        together = np.maximum(np.abs(self.held_out.mean_residual()[k]), np.abs(residuals.sum(axis=0)) / 2.0)
+        errors = np.hypot(np.sqrt(apart), together)
         seen = errors > ROUNDING**0.5 * self._ranges
         carrying = np.maximum([n_carrying(one, None) for one in own.T], self.held_out.n_carrying()[k])
+        dof = np.maximum(np.minimum(carrying, limits / 2.0), 1.0)
+        below, above = skewed_half_widths(np.where(seen, errors, 0.0), LEVEL, dof, skewness / np.sqrt(n))
         errors = np.where(seen, errors, self._ranges / n)
-        kinds = np.where(seen, "student", "rule_of_three")
-        return np.array([mean, errors, *interval_ends(mean, errors, LEVEL, np.maximum(carrying, 1.0), kinds)])
+        low, high = interval_ends(mean, errors, LEVEL, kinds="rule_of_three")
+        return np.array([mean, errors, np.where(seen, mean - below, low), np.where(seen, mean + above, high)])
 
-    def _deviations(self, k: int, rows: Codes) -> Floats:
+    def _skewness(self, parts: list[Codes], scales: list[LeafScales | None]) -> Floats:
+        """Skewness (n_outputs,) of the residuals of all leaves' rows, in units of each leaf."""
+        skewness = np.zeros(len(scales))
+        for j, scale in enumerate(scales):
+            if scale is not None:
+                residuals = self.predictions[:, j] - self.expected[:, j]
+                units = zip(parts, np.sqrt(scale.moderated), strict=True)
+                relative = np.concatenate([residuals[rows] / unit for rows, unit in units])
+                skewness[j] = np.mean(relative**3) / np.mean(relative**2) ** 1.5
+        return skewness
+
+    def _deviations(self, k: int, scales: list[LeafScales | None], rows: Codes) -> Floats:
         """Standard deviation, error, low and high, each (n_outputs,), of the rows (n,) of the k-th leaf."""
         share = self.weights[rows] / self.weights[rows].sum()
-        n = n_kish(rows.size, share)
+        unseen = self._ranges**2 / n_kish(rows.size, share)
         variance = share @ (self.predictions[rows] - share @ self.predictions[rows]) ** 2
-        squares = (self.predictions[rows] - self.expected[rows]) ** 2
-        seen = variance > ROUNDING * self._ranges**2
-        one = np.where(seen, variance, 1.0)
-        usual, own = self.held_out.mean_square()[k], share @ squares
-        with np.errstate(divide="ignore"):
-            off = np.where(usual > 0, np.log(usual / one), 0.0)
-        spread = np.square(share[:, None] * (squares / np.where(own > 0, own, 1.0) - 1.0)).sum(axis=0)
-        # Of the logarithm of the variance: by the kurtosis, at least that of normal rows, and by what trees
-        # grown without the rows are off.
-        error = np.sqrt(np.max([spread, np.full_like(spread, 2.0 / max(n - 1.0, 1.0)), off**2], axis=0))
-        # Where few rows make up the squares, as in a tail, rows that were not seen may be further out.
-        carrying = np.minimum(self.held_out.n_carrying()[k], [n_carrying(one, share) for one in squares.T])
-        dof = np.clip(carrying - 1.0, 1.0, max(n - 1.0, 1.0))
-        low, high = interval_ends(variance, variance * error, LEVEL, dof, "log")
-        unseen = self._ranges**2 / n
-        low = np.where(seen, low, 0.0)
-        high = np.where(seen, high, interval_ends(0.0, unseen, LEVEL, np.inf, "rule_of_three")[1])
-        errors = np.where(seen, np.sqrt(one) * error / 2.0, np.sqrt(unseen))
-        return np.sqrt([np.where(seen, variance, 0.0), errors**2, low, high])
+        variance = np.where(variance > ROUNDING * self._ranges**2, variance, 0.0)
+        columns = [
+            _root_with_error(value, float(most), scale, k)
+            for value, most, scale in zip(variance, unseen, scales, strict=True)
+        ]
+        return np.array(columns).T
+
+    def _scales(self, parts: list[Codes]) -> list[LeafScales | None]:
+        """Mean squares of the rows (n,) of each leaf, of each output."""
+        squares, weights = (self.predictions - self.expected) ** 2, [self.weights[rows] for rows in parts]
+        squares = np.where(squares > ROUNDING * self._ranges**2, squares, 0.0)
+        usual = self.held_out.mean_square()
+        return [
+            LeafScales.from_squares([own[rows] for rows in parts], weights, usual[:, j])
+            for j, own in enumerate(squares.T)
+        ]
+
+
+def _root_with_error(
+    square: float, unseen: float, scales: LeafScales | None, k: int
+) -> tuple[float, float, float, float]:
+    """Root of a mean square of the k-th leaf, its error, low and high; `unseen` is the rule of three's."""
+    error, high = np.sqrt(unseen), interval_ends(0.0, unseen, LEVEL, np.inf, "rule_of_three")[1]
+    low = 0.0
+    if scales is not None:
+        value = np.full(len(scales.moderated), square)
+        ends = scales.ends(value)
+        own_error, own_high = scales.std_errors(value)[k], ends[1][k]
+        # Of a leaf in which nothing differs, all that rows which were not seen can do may be less.
+        error = own_error if square > 0 else min(own_error, error)
+        high, low = (own_high, ends[0][k]) if square > 0 else (min(own_high, high), 0.0)
+    root = float(np.sqrt(square))
+    return root, float(error), float(np.sqrt(low)), float(np.sqrt(high))
 
 
 @dataclass(frozen=True)
@@ -182,7 +208,9 @@ class LeafTests:
     weights: Floats | None  # (n_held_out,)
     variance_inflation: float
 
-    def columns(self, leaves: Codes, units: Units, is_classifier: bool) -> Columns:
+    def columns(
+        self, leaves: Codes, held_out: HeldOutResiduals, units: Units, is_classifier: bool
+    ) -> Columns:
         """Rows tested, agreement of labels and root mean squared distance in each leaf."""
         inside = [np.flatnonzero(self.leaf == leaf) for leaf in leaves]
         columns: Columns = {"n_tested": np.array([rows.size for rows in inside])}
@@ -190,9 +218,7 @@ class LeafTests:
             hits = (self.predictions.argmax(axis=1) == self.outputs.argmax(axis=1)).astype(float)
             fidelity = np.array([self._fidelity(hits, rows) for rows in inside])
             columns["fidelity"], columns["fidelity_low"], columns["fidelity_high"] = fidelity.T
-        relative, exponent = units.relative_squares(self.predictions - self.outputs)
-        spread = units.relative_squares(np.ptp(self.predictions, axis=0)[None])[0][0]
-        errors = np.array([self._error(relative, spread, rows) for rows in inside])
+        errors, exponent = self._errors(inside, held_out, units)
         names = ("rmse", "rmse_std_error", "rmse_low", "rmse_high")
         return columns | dict(zip(names, np.ldexp(errors, exponent).T, strict=True))
 
@@ -205,15 +231,26 @@ class LeafTests:
         n = n_kish(rows.size, own) / self.variance_inflation
         return share, *clopper_pearson(share * n, n)
 
-    def _error(self, squares: Floats, largest: float, rows: Codes) -> tuple[float, float, float, float]:
-        """Root mean squared distance, its error, low and high; NaN where nothing was tested."""
-        if not rows.size:
-            return np.nan, np.nan, np.nan, np.nan
-        measure = loss_measure(squares[rows], float(largest), self.variance_inflation, self._weights(rows))
-        root = float(np.sqrt(measure.value))
-        error = measure.std_error / (2.0 * root) if root > 0 else float(np.sqrt(measure.std_error))
-        low, high = measure.ends()
-        return root, error, float(np.sqrt(low)), float(np.sqrt(high))
+    def _errors(self, inside: list[Codes], held_out: HeldOutResiduals, units: Units) -> tuple[Floats, int]:
+        """Root mean squared distances, errors, low and high, (n_leaves, 4), NaN where nothing was tested.
+
+        As fractions of a power of 2, and its exponent.
+        """
+        relative, exponent = units.relative_squares(self.predictions - self.outputs)
+        largest = units.relative_squares(np.ptp(self.predictions, axis=0)[None])[0][0]
+        relative = np.where(relative > ROUNDING * largest, relative, 0.0)
+        usual = units.relative_squares(np.sqrt(held_out.mean_square()))[0]
+        weights = [np.ones(rows.size) if self.weights is None else self.weights[rows] for rows in inside]
+        scales = LeafScales.from_squares(
+            [relative[rows] for rows in inside], weights, usual, self.variance_inflation
+        )
+        errors = np.full((len(inside), 4), np.nan)
+        for k, (rows, own) in enumerate(zip(inside, weights, strict=True)):
+            if rows.size:
+                unseen = float(largest) * self.variance_inflation / n_kish(rows.size, own)
+                square = float(np.average(relative[rows], weights=own))
+                errors[k] = _root_with_error(square, unseen, scales, k)
+        return errors, exponent
 
     def _weights(self, rows: Codes) -> Floats | None:
         return None if self.weights is None else self.weights[rows]

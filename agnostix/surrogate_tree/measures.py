@@ -3,7 +3,8 @@
 R2 and means of losses are ratios of sums that a few rows can make up: of skewed predictions, or of a rare
 class. Their errors are those of the delta method; the intervals are made on a logarithmic scale, which keeps
 R2 below 1 and losses above 0, with the degrees of freedom that are left to the rows that carry the sums.
-Where a single row carries one, what was not seen may be larger than all that was, and nothing can be told.
+They are one at least. Where a single row carries nearly all of a sum, what was not seen may be larger than
+all that was, and nothing can be told.
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ LEVEL = 0.95
 ROUNDING = 1e-24
 """Squared distances relative to squared sizes below which they are rounding error."""
 OK, CONSTANT, FEW_ROWS = "ok", "constant", "few rows"
-"""Whether there is an interval; if not, because nothing varies, or fewer than two rows carry the sums."""
+"""Whether there is an interval; if not, because nothing varies, or one row carries nearly all of a sum."""
 CLOPPER_PEARSON = "clopper_pearson"
+LEAST_CARRIED = 0.1
+"""Rows beyond the first that must carry a sum for an interval."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class Measure:
     kind : str
         Of the interval, a key of ``agnostix.core.intervals.INTERVALS`` or "clopper_pearson".
     status : {"ok", "constant", "few rows"}
-        Why no interval holds: nothing varies, or fewer than two rows carry the sums.
+        Why no interval holds: nothing varies, or one row carries nearly all of a sum.
     low_bound, high_bound : float
         What the quantity cannot fall below or exceed.
     """
@@ -163,10 +166,10 @@ def _determined(
     low_bound: float = -np.inf,
     high_bound: float = np.inf,
 ) -> Measure:
-    """A measure whose interval holds only where a degree of freedom is left."""
-    if not dof >= 1.0:
+    """A measure with an interval of one degree of freedom at least, unless a single row carries the sums."""
+    if not dof >= LEAST_CARRIED:
         return Measure(value, np.nan, max(dof, 0.0), UNDETERMINED, FEW_ROWS, low_bound, high_bound)
-    return Measure(value, error, dof, kind, OK, low_bound, high_bound)
+    return Measure(value, error, max(dof, 1.0), kind, OK, low_bound, high_bound)
 
 
 def squares(predictions: Floats, outputs: Floats, weights: Floats | None) -> tuple[Floats, Floats]:

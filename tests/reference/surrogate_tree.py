@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from itertools import combinations
 
+from scipy.stats import loggamma
+
 
 def leaf_of(row, feature, threshold, levels, missing_left, left, right):
     """Walk down: numbers up to the threshold go left, labels of the set, missing values where sent."""
@@ -199,3 +201,49 @@ def importances(leaves, feature, left, right, leaf_of, targets, weights, n_featu
         )
     total = math.fsum(gains)
     return [gain / total for gain in gains]
+
+
+def leaf_scales(squares, usual, inflation=1.0):
+    """Mean squares of leaves of equal weights by lists: drawn, error of the log, dof, what may lie beyond."""
+    n_all, everything = sum(map(len, squares)), math.fsum(map(math.fsum, squares))
+    near = [(math.fsum(own) + 2 * everything / n_all) / (len(own) + 2) for own in squares]
+    fourth = pairs = 0.0
+    for own, unit in zip(squares, near, strict=True):
+        fourth += math.fsum((q / unit) ** 2 for q in own) if len(own) > 1 else 0.0
+        for i in range(len(own)):
+            for j in range(len(own)):
+                pairs += own[i] * own[j] / unit**2 / (len(own) - 1) if i != j else 0.0
+    kurtosis = max(fourth / pairs, 3.0)
+    known = [k for k, own in enumerate(squares) if math.fsum(own) > 0]
+    # A mean square is the true one times a gamma variable of mean 1.
+    shape = {k: len(squares[k]) / (kurtosis - 1) / inflation for k in known}
+    logs = {
+        k: math.log(math.fsum(squares[k]) / len(squares[k])) - loggamma(shape[k], -math.log(shape[k])).mean()
+        for k in known
+    }
+    noise = {k: float(loggamma(shape[k]).var()) for k in known}
+    total = math.fsum(1 / (1 + noise[k]) for k in known)
+    weight = {k: 1 / (1 + noise[k]) / total for k in known}
+    mean = math.fsum(weight[k] * logs[k] for k in known)
+    spread = math.fsum(weight[k] * (logs[k] - mean) ** 2 for k in known) * len(known) / max(len(known) - 1, 1)
+    apart = max(spread - math.fsum(weight[k] * min(noise[k], 5.0) for k in known), 0.3)
+    drawn, errors = [], []
+    for k in range(len(squares)):
+        of_leaf = 1 / noise[k] if k in known else 0.0  # precisions
+        variance = 1 / (of_leaf + 1 / apart)
+        drawn.append(math.exp((of_leaf * logs.get(k, 0.0) + mean / apart) * variance))
+        errors.append(math.sqrt(variance + (variance / apart) ** 2 * apart / len(known)))
+    relative = sorted((q / unit for own, unit in zip(squares, near, strict=True) for q in own), reverse=True)
+    k = min(max(n_all // 10, 4), n_all - 1)
+    index = min(max(1 / (math.fsum(math.log(q / relative[k]) for q in relative[:k]) / k), 1.1), 10.0)
+    beyond = [
+        -math.log(0.025) / len(own) * relative[min(n_all // len(own), n_all - 1)] * index / (index - 1)
+        for own in squares
+    ]
+    return (
+        drawn,
+        [max(*pair) for pair in zip(drawn, usual, strict=True)],
+        errors,
+        n_carrying(relative) / 2,
+        beyond,
+    )

@@ -130,7 +130,8 @@ def test_fidelity_to_rows_matches_counts():
 def test_fidelity_cross_fitted_has_fewer_effective_rows():
     mimic, _, _ = iris()
     assert mimic.fidelity_.n_effective == pytest.approx(150 / 2.25)
-    assert mimic.fidelity_.label_low < mimic.fidelity_.label < mimic.fidelity_.label_high
+    low, high = mimic.fidelity_.measures["label"].ends()
+    assert low < mimic.fidelity_.label < high
 
 
 def test_fidelity_of_many_rows_is_held_out():
@@ -156,7 +157,8 @@ def test_fidelity_intervals_cover_new_rows(selection):
         rows, fresh = rng.normal(size=(150, 4)), rng.normal(size=(5000, 4))
         mimic = MimicTree(model, selection=selection, max_queries=1200, random_state=seed).fit(rows)
         true = mimic.fidelity(fresh).label
-        n_covered += mimic.fidelity_.label_low <= true <= mimic.fidelity_.label_high
+        low, high = mimic.fidelity_.measures["label"].ends()
+        n_covered += low <= true <= high
     assert n_covered >= 10
 
 
@@ -287,7 +289,11 @@ def test_single_class_gives_one_leaf():
     mimic = MimicTree(DummyClassifier(strategy="constant", constant=1).fit(X, y), random_state=0).fit(X)
     assert len(mimic.leaves_) == 1
     assert mimic.leaves_["rule"].iloc[0] == "any row"
-    assert (mimic.fidelity_.label, mimic.fidelity_.label_high, mimic.fidelity_.r2) == (1.0, 1.0, 1.0)
+    assert (mimic.fidelity_.label, mimic.fidelity_.measures["label"].ends()[1], mimic.fidelity_.r2) == (
+        1.0,
+        1.0,
+        1.0,
+    )
     assert set(mimic.predict(X)) == {1}
 
 

@@ -34,7 +34,7 @@ def test_measure_fidelity_matches_reference(seed):
     for k in range(3):
         np.testing.assert_allclose(fidelity.r2_outputs[k], reference.r2(predictions[:, [k]], outputs[:, [k]]))
     kl = kl_divergence(predictions, outputs)
-    assert fidelity.kl_std_error == pytest.approx(kl.std(ddof=1) / np.sqrt(40))
+    assert fidelity.measures["kl"].std_error == pytest.approx(kl.std(ddof=1) / np.sqrt(40))
     assert (fidelity.n_rows, fidelity.n_effective, fidelity.source) == (40, 40.0, "new rows")
 
 
@@ -56,14 +56,15 @@ def test_measure_fidelity_variance_inflation_widens_intervals():
         measure_fidelity(predictions, outputs, True, "new rows", inflation) for inflation in (1.0, 2.25)
     )
     assert wide.label == plain.label
-    assert wide.label_low < plain.label_low < plain.label < plain.label_high < wide.label_high
-    assert wide.r2_std_error == pytest.approx(1.5 * plain.r2_std_error)
+    inner, outer = (one.measures["label"].ends() for one in (plain, wide))
+    assert outer[0] < inner[0] < plain.label < inner[1] < outer[1]
+    assert wide.measures["r2"].std_error == pytest.approx(1.5 * plain.measures["r2"].std_error)
 
 
 def test_measure_fidelity_regression_has_no_label_and_kl():
     fidelity = measure_fidelity(np.arange(5.0)[:, None], np.zeros((5, 1)), False, "new rows")
-    assert (fidelity.label, fidelity.label_low, fidelity.label_high) == (None,) * 3
-    assert (fidelity.kl, fidelity.kl_std_error) == (None, None)
+    assert (fidelity.label, fidelity.kl) == (None, None)
+    assert list(fidelity.frame().index) == ["r2"]
 
 
 @pytest.mark.parametrize("value", [0.0, 0.1, -7.0])

@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import t as student
 
 from agnostix import MimicTree, as_predictor
+from agnostix.core.intervals import skewed_half_widths
 from agnostix.surrogate_tree.leaf_table import HeldOutResiduals, LeafPredictions
 from agnostix.surrogate_tree.training_rows import Units
 from tests.reference import surrogate_tree as reference
@@ -55,31 +55,47 @@ def test_trees_that_are_the_same_count_their_own_leaves_alone():
         np.testing.assert_allclose(sums.n_carrying()[place, 0], carrying)
 
 
-def test_means_take_the_largest_of_three_errors():
-    leaf, own, predictions, weights, fold = example()
+def test_means_match_reference():
+    leaf, own, predictions, _, fold = example(n=200)
+    weights = np.ones(200)
     expected = 0.4 * predictions[:, ::-1]
     sums = held_out(leaf, own, predictions - expected, weights, fold)
     units = Units.identity(2)
     parts = [np.flatnonzero(leaf == place) for place in range(3)]
     columns = LeafPredictions(predictions, expected, sums, weights, False).columns(parts, ("a", "b"), units)
+    residuals = predictions[:, 0] - expected[:, 0]
+    squares = [list(residuals[rows] ** 2) for rows in parts]
+    drawn, center, _, dof, _ = reference.leaf_scales(squares, sums.mean_square()[:, 0])
+    relative = [one / np.sqrt(drawn[place]) for place, rows in enumerate(parts) for one in residuals[rows]]
+    skewness = np.mean(np.power(relative, 3)) / np.mean(np.square(relative)) ** 1.5
     for place, rows in enumerate(parts):
-        own_weights = weights[rows] / weights[rows].sum()
-        squares = (own_weights * (predictions[rows, 0] - expected[rows, 0])) ** 2
-        n = reference.n_carrying(own_weights)
-        errors = [
-            np.sqrt(squares.sum() * rows.size / (rows.size - 1)),
-            np.sqrt(sums.mean_square()[place, 0] / n),
-            abs(sums.mean_residual()[place, 0]),
-        ]
-        mean, error = own_weights @ predictions[rows, 0], max(errors)
-        dof = max(reference.n_carrying(squares), sums.n_carrying()[place, 0])
-        half = student.ppf(0.975, dof) * error
+        n, mean = rows.size, predictions[rows, 0].mean()
+        apart = max((residuals[rows] ** 2).sum() / n / (n - 1), center[place] / n)
+        together = max(abs(sums.mean_residual()[place, 0]), abs(residuals[rows].mean()) / 2)
+        error = np.sqrt(apart + together**2)
+        carrying = max(reference.n_carrying(list(residuals[rows] ** 2)), sums.n_carrying()[place, 0])
+        below, above = skewed_half_widths(error, 0.95, min(carrying, dof / 2), skewness / np.sqrt(n))
         got = [columns[f"mean{part} a"][place] for part in ("", "_std_error", "_low", "_high")]
-        np.testing.assert_allclose(got, [mean, error, mean - half, mean + half])
-        deviation = np.sqrt(own_weights @ (predictions[rows, 0] - mean) ** 2)
+        np.testing.assert_allclose(got, [mean, error, mean - below, mean + above])
+        deviation = predictions[rows, 0].std()
         np.testing.assert_allclose(columns["sd a"][place], deviation)
         assert 0 < columns["sd_low a"][place] < deviation < columns["sd_high a"][place]
         assert columns["sd_std_error a"][place] > 0
+
+
+def test_order_of_rows_in_a_leaf_and_weights_of_one_size_do_not_matter():
+    leaf, own, predictions, _, fold = example()
+    sums = held_out(leaf, own, predictions, np.ones(80), fold)
+    parts = [np.flatnonzero(leaf == place) for place in range(3)]
+    shuffled = [rows[::-1] for rows in parts]
+    one, other = (
+        LeafPredictions(predictions, 0.1 * predictions, sums, np.full(80, weight), False).columns(
+            rows, ("a", "b"), Units.identity(2)
+        )
+        for rows, weight in ((parts, 1.0), (shuffled, 3.0))
+    )
+    for name, column in one.items():
+        np.testing.assert_allclose(other[name], column, rtol=1e-9, err_msg=name)
 
 
 def test_leaves_of_equal_predictions_follow_the_rule_of_three():

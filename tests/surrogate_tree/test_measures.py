@@ -86,6 +86,14 @@ def test_r2_that_one_row_carries_has_no_interval():
     assert measure.value == pytest.approx(reference.r2(predictions, predictions * 0.9))
 
 
+def test_r2_that_less_than_two_rows_carry_has_one_degree_of_freedom():
+    predictions = np.concatenate([np.linspace(0, 1, 50), [20.0, 4.0]])[:, None]
+    measure = r2_measure(predictions, predictions * 0.9)
+    residual = list(0.01 * predictions[:, 0] ** 2)
+    assert 0.1 < reference.n_carrying(residual) - 1 < 1
+    assert (measure.status, measure.degrees_of_freedom) == ("ok", 1.0)
+
+
 def test_r2_without_any_residual_follows_the_rule_of_three():
     predictions = np.repeat([0.0, 2.0], 50)[:, None]
     measure = r2_measure(predictions, predictions, 2.0)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from agnostix.core.explanation.error_parts import OF_ERRORS, RULE_OF_THREE, dof_of_parts, summary
 from agnostix.core.explanation.fields import (
     DEGREES_OF_FREEDOM,
     DESIGN_DEGREES_OF_FREEDOM,
@@ -17,16 +18,7 @@ from agnostix.core.explanation.fields import (
     SHARED_ERRORS,
     Detail,
 )
-from agnostix.core.explanation.row_means import (
-    OF_ERRORS,
-    RULE_OF_THREE,
-    Means,
-    Parts,
-    check_how,
-    dof_of_parts,
-    fields_of,
-    summary,
-)
+from agnostix.core.explanation.row_means import check_how, mean_difference
 from agnostix.core.explanation.selection import find_place
 from agnostix.core.explanation.statistics import by_value
 from agnostix.core.explanation.words import by_words
@@ -94,16 +86,8 @@ def _of_means(
             f"another dim than 'row'; got how={how!r}, dim={dim!r} and dims {explanation.dims}."
         )
     rest = tuple(own for own in explanation.dims if own != "row")
-    axis = rest.index(dim)
-    parts = Parts.from_explanation(explanation)
-    one, other = (Means.from_parts(_entry(parts, place, axis + 1), how) for place in places)
-    return summary(fields_of(one.minus(other)), rest, extras | {"aggregate": how})
-
-
-def _entry(parts: Parts, place: int, axis: int) -> Parts:
-    """Parts of one entry along an axis, which is kept."""
-    arrays = (getattr(parts, name) for name in parts.__dataclass_fields__)
-    return Parts(*(np.take(array, [place], axis=axis) for array in arrays))
+    arrays = mean_difference(explanation, places, rest.index(dim), how)
+    return summary(arrays, rest, extras | {"aggregate": how})
 
 
 def _of_values(

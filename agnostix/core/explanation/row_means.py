@@ -15,11 +15,11 @@ import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 from narwhals.stable.v2.dependencies import is_polars_series
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtr
 
 from agnostix.core.explanation.conversion import data_columns
+from agnostix.core.explanation.error_parts import OF_ERRORS, Parts, summary
 from agnostix.core.explanation.fields import (
-    COMPONENT,
     DEGREES_OF_FREEDOM,
     DESIGN_DEGREES_OF_FREEDOM,
     DESIGN_ERRORS,
@@ -31,9 +31,8 @@ from agnostix.core.explanation.fields import (
     Detail,
 )
 from agnostix.core.explanation.selection import object_array
-from agnostix.core.explanation.statistics import by_value
 from agnostix.core.explanation.words import by_words
-from agnostix.core.intervals import UNDETERMINED, satterthwaite, skewness_of_mean
+from agnostix.core.intervals import satterthwaite, skewness_of_mean
 from agnostix.core.names import did_you_mean
 from agnostix.core.typing import Codes, Floats
 
@@ -41,45 +40,6 @@ if TYPE_CHECKING:
     from agnostix.core.explanation.explanation import Explanation
 
 AGGREGATES = ("mean_abs", "mean", "max_abs")
-RULE_OF_THREE = float(-np.log(0.05) / ndtri(0.975))
-"""Turns the error of nothing seen into one of which 1.96 are its half width at 95 %."""
-
-
-@dataclass(frozen=True)
-class Parts:
-    """Values (n_rows, ...), NaN where there is none or it is not determined, and parts of their errors."""
-
-    values: Floats
-    errors: Floats  # of each value by itself, 0 where nothing is known
-    shared: Floats  # (n_rows, ..., n_components)
-    design: Floats
-    shared_dof: Floats
-    design_dof: Floats
-
-    @classmethod
-    def from_explanation(cls, explanation: Explanation) -> Parts:
-        """Of an explanation with a dim "row", which becomes the first axis."""
-        values = explanation.values
-        errors = (
-            np.zeros_like(values) if explanation.std_errors is None else np.nan_to_num(explanation.std_errors)
-        )
-        shared = _array(explanation, SHARED_ERRORS, np.zeros((*values.shape, 0), dtype=np.float32))
-        design = _array(explanation, DESIGN_ERRORS, np.zeros_like(values))
-        shared_dof, design_dof = dof_of_parts(explanation, shared.shape[-1])
-        kinds = by_value(explanation, INTERVAL_KIND, "student")
-        values = np.where(kinds == UNDETERMINED, np.nan, values)
-        # What no draw has met may be wrong by the same amount in each row.
-        design = np.where(kinds == "rule_of_three", errors * RULE_OF_THREE, design)
-        axis = explanation.dims.index("row")
-        lacks = np.isnan(values)  # features that a row does not have
-        if lacks.any():
-            shared, design = np.where(lacks[..., None], np.float32(0.0), shared), np.where(lacks, 0.0, design)
-        parts = (values, errors, shared, design, shared_dof, design_dof)
-        return cls(*(np.moveaxis(part, axis, 0) for part in parts))
-
-    def take(self, rows: Codes) -> Parts:
-        """Parts of some rows."""
-        return Parts(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
 
 
 @dataclass(frozen=True)
@@ -176,16 +136,6 @@ def folding(values: Floats, errors: Floats) -> Floats:
     return np.asarray(errors * (np.sqrt(2.0 / np.pi) * np.exp(-0.5 * ratio**2) - 2.0 * tail))
 
 
-def dof_of_parts(explanation: Explanation, n_components: int) -> tuple[Floats, Floats]:
-    """Degrees of freedom, shaped as values, of shared errors and of a design's; else those of the values."""
-    own = by_value(explanation, DEGREES_OF_FREEDOM, np.inf)
-    else_shared = np.where(np.isposinf(own), max(n_components - 1.0, 1.0), own)
-    return (
-        by_value(explanation, SHARED_DEGREES_OF_FREEDOM, else_shared),
-        by_value(explanation, DESIGN_DEGREES_OF_FREEDOM, own),
-    )
-
-
 def _mean(numbers: Floats) -> Floats:
     """Means over the first axis of what is not NaN, NaN where nothing is."""
     n = (~np.isnan(numbers)).sum(axis=0)
@@ -197,11 +147,6 @@ def _joint_dof(sizes: Floats, dof: Floats) -> Floats:
     with np.errstate(divide="ignore", invalid="ignore"):
         terms = np.where(sizes > 0, sizes / dof, 0.0).sum(axis=0)
         return np.asarray(np.where(terms > 0, sizes.sum(axis=0) / terms, np.inf))
-
-
-def _array(explanation: Explanation, key: str, default: Floats) -> Floats:
-    detail = explanation.extras.get(key)
-    return default if detail is None else np.asarray(detail.array)
 
 
 def aggregated_fields(explanation: Explanation, by: Any, how: str) -> dict[str, Any]:
@@ -237,15 +182,13 @@ def aggregated_fields(explanation: Explanation, by: Any, how: str) -> dict[str, 
     }
 
 
-OF_ERRORS = {
-    DEGREES_OF_FREEDOM,
-    INTERVAL_KIND,
-    SHARED_ERRORS,
-    SHARED_DEGREES_OF_FREEDOM,
-    DESIGN_ERRORS,
-    DESIGN_DEGREES_OF_FREEDOM,
-    SKEWNESS,
-}
+def mean_difference(
+    explanation: Explanation, places: tuple[int, ...], axis: int, how: str
+) -> dict[str, Floats]:
+    """Means over rows of one entry less those of another along an axis, paired row by row."""
+    parts = Parts.from_explanation(explanation)
+    one, other = (Means.from_parts(parts.entry(place, axis + 1), how) for place in places)
+    return _fields_of(one.minus(other))
 
 
 def check_how(how: str) -> None:
@@ -261,10 +204,10 @@ def _aggregate(parts: Parts, how: str) -> dict[str, Floats]:
         largest = np.where(there, np.abs(parts.values), 0.0).max(axis=0)
         values = np.where(there.any(axis=0), largest, np.nan)
         return {"values": values, "std_errors": np.full(values.shape, np.nan)}
-    return fields_of(Means.from_parts(parts, how))
+    return _fields_of(Means.from_parts(parts, how))
 
 
-def fields_of(means: Means) -> dict[str, Floats]:
+def _fields_of(means: Means) -> dict[str, Floats]:
     """Values, errors and details of means, by the name of the field or of the extra."""
     errors, dof, skewness = means.errors()
     fields = {"values": means.values, "std_errors": errors, DEGREES_OF_FREEDOM: dof, SKEWNESS: skewness}
@@ -275,23 +218,6 @@ def fields_of(means: Means) -> dict[str, Floats]:
         design_dof = np.broadcast_to(means.design_dof, means.values.shape)
         fields |= {DESIGN_ERRORS: means.design, DESIGN_DEGREES_OF_FREEDOM: design_dof}
     return fields
-
-
-def summary(arrays: dict[str, Floats], dims: tuple[str, ...], extras: dict[str, Any]) -> dict[str, Any]:
-    """Fields of what is told of an explanation in fewer values, without what belongs to single ones."""
-    details = {
-        key: Detail(array, (*dims, COMPONENT) if key == SHARED_ERRORS else dims)
-        for key, array in arrays.items()
-        if key not in ("values", "std_errors")
-    }
-    return {
-        **dict.fromkeys(("base_values", "outputs", "data", "row_names", "fidelity")),
-        **dict.fromkeys(("completeness", "completeness_gap")),
-        "values": arrays["values"],
-        "std_errors": arrays.get("std_errors"),
-        "dims": dims,
-        "extras": extras | details,
-    }
 
 
 def _check_no_groups(explanation: Explanation) -> None:
