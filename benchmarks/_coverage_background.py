@@ -64,7 +64,8 @@ def _designs(
                 low, high = (end.ravel() for end in exp.interval())
                 errors, base = exp.std_errors.ravel(), exp.base_values[0]
                 base_error = exp.extras["base_value_std_errors"].array[0]
-                half = stats.t.ppf(0.975, max(size - 1, 1)) * base_error
+                base_dof = exp.extras["base_value_degrees_of_freedom"].array[0]
+                half = stats.t.ppf(0.975, base_dof) * base_error
                 own = (
                     np.concatenate([exp.values.ravel(), base]),
                     truths,

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from agnostix.core.background import RepresentativeSample
+from agnostix.core.base import BackgroundExplainer
 from agnostix.core.explanation import Detail, Explanation
 from agnostix.core.frames import as_table, column_names, is_frame
 from agnostix.core.masking import (
@@ -194,11 +196,18 @@ def _column_units(X: Any, explanation: Explanation, masker: Any, fill: Any, by: 
 
 
 def background_masker(background: Any, explanation: Explanation) -> TabularMasker:
-    """Each background row with the same weight; columns grouped as the explainer has grouped them."""
+    """Background rows, with the weights of a sample or explainer; columns grouped as for the explanation."""
+    weights = None
+    if isinstance(background, BackgroundExplainer):
+        background, weights = background.background_, background.background_weights_
+    elif isinstance(background, RepresentativeSample):
+        background, weights = background.rows, background.weights
     table = as_table(background)
     groups = explanation.params.get("feature_groups")
     features = Features.from_names(column_names(table), groups)
-    return TabularMasker(table, np.full(table.shape[0], 1.0 / table.shape[0]), features)
+    if weights is None:
+        weights = np.full(table.shape[0], 1.0 / table.shape[0])
+    return TabularMasker(table, weights, features)
 
 
 def _check_masker(masker: Any, by: str) -> None:

@@ -22,31 +22,32 @@ from agnostix.core.background import (
     BACKGROUNDS,
     Background,
     BackgroundMeans,
+    Elsewhere,
     ErrorMap,
     compact,
     errors_of_fills,
+    few,
     sum_of_squares,
 )
 from agnostix.core.base import Attribution, BackgroundExplainer, OutputSelection
 from agnostix.core.base.explainer import check_image_shape, count_axes
 from agnostix.core.evaluate import ProgressBar, mask_cost
 from agnostix.core.explanation import Detail
-from agnostix.core.explanation.fields import DESIGN_ERRORS
+from agnostix.core.explanation.fields import DESIGN_ERRORS, INTERVAL_KIND
 from agnostix.core.inputs import check_background, check_single_input
 from agnostix.core.masking import (
-    Inpainter,
     MaskerConstraint,
     SegmentMasker,
     SlidingWindow,
     Windows,
 )
-from agnostix.core.masking.fills import MOST_CHANNELS, ImageFill, as_pixels
-from agnostix.core.models import Predictor, as_predictor, is_fitted
-from agnostix.core.models.capabilities import Configured
-from agnostix.core.row_sources import MaskedRowSource, RowSource, working_memory
+from agnostix.core.masking.fills import ImageFill, as_pixels
+from agnostix.core.models import as_predictor, is_fitted
+from agnostix.core.row_sources import MaskedRowSource, working_memory
 from agnostix.core.sklearn_compat import Interval, StrOptions
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
+from agnostix.occlusion.windows import InpaintedWindows, check_layout_of_arrays, fixed_cells
 
 
 @dataclass(frozen=True)
@@ -82,10 +83,10 @@ def _joined(parts: list[Attribution], rows: Codes) -> Attribution:
         joined = np.concatenate(arrays)
         return joined if np.array_equal(rows, np.arange(len(joined))) else joined[rows]
 
-    details = {
-        key: Detail(whole([part.details[key].array for part in parts]), detail.dims)
-        for key, detail in parts[0].details.items()
-    }
+    details = {}
+    for key, detail in {key: one for part in parts for key, one in part.details.items()}.items():
+        own = [part.details.get(key, _student_of(part)).array for part in parts]
+        details[key] = Detail(whole(own), detail.dims)
     return Attribution(
         values=whole([part.values for part in parts]),
         std_errors=whole([part.std_errors for part in parts]),
@@ -94,6 +95,11 @@ def _joined(parts: list[Attribution], rows: Codes) -> Attribution:
         n_model_rows=sum(part.n_model_rows for part in parts),
         details=details,
     )
+
+
+def _student_of(part: Attribution) -> Detail:
+    """Kinds of intervals of rows of which none has another."""
+    return Detail(np.full(part.values.shape, "student"), ("row", "feature", "output"))
 
 
 class OcclusionExplainer(BackgroundExplainer):
@@ -182,6 +188,7 @@ class OcclusionExplainer(BackgroundExplainer):
     """
 
     _doc_page = "occlusion.md"
+    _depends_alone = True
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BackgroundExplainer._parameter_constraints,
         "masker": [None, SlidingWindow, MaskerConstraint()],
@@ -286,13 +293,15 @@ class OcclusionExplainer(BackgroundExplainer):
             predictions, kept, n_model_rows = self._predict_hidden(rows, selection, names, verbose)
         n_hidden = kept.shape[1] - 1 - (self.base_values_ is None)
         effects = kept[:, :1] - kept[:, 1 : 1 + n_hidden]  # with nothing hidden, components are 0
-        typical = self._typical_of(predictions, selection)  # of each feature, and of all together
-        of_features, of_all = (None, None) if typical is None else (typical[:-1], typical[-1:])
-        hidden = self._hidden_values(rows, windows, effects, of_features)
         base = kept[:, -1] if self.base_values_ is None else self._known_base(predictions, selection)
+        elsewhere = self._elsewhere(rows, predictions, selection)  # of each feature, and of all together
+        of_all = None if elsewhere is None else elsewhere.take(slice(-1, None))
+        errors = self._errors.error(np.moveaxis(base[:, 1:], 1, 0)[None], of_all)
+        if elsewhere is None:
+            elsewhere = self._unseen_fills(effects, errors.variances[0])
+        hidden = self._hidden_values(rows, windows, effects, elsewhere)
         details = hidden.details
         if self._errors.n_components:
-            errors = self._errors.error(np.moveaxis(base[:, 1:], 1, 0)[None], of_all)
             details = details | {
                 "base_value_std_errors": Detail(np.sqrt(errors.variances[0]), ("row", "output")),
                 "base_value_degrees_of_freedom": Detail(errors.degrees_of_freedom[0], ("row", "output")),
@@ -306,28 +315,41 @@ class OcclusionExplainer(BackgroundExplainer):
             details=details,
         )
 
+    def _unseen_fills(self, effects: Floats, variances: Floats) -> Elsewhere | None:
+        """What other fills may do where those drawn change nothing, by what they do to whole pictures."""
+        if not self._errors.n_components:
+            return None
+        shape = (effects.shape[1], *variances.shape)  # (n_hidden, n_rows, n_selected)
+        spread = np.broadcast_to(np.sqrt(variances * self._errors.n_seen), shape)
+        is_exact = np.zeros(shape, dtype=bool)
+        if self._windows is not None and self._fixed is not None:
+            is_exact[(self._windows.masks | self._fixed).all(axis=1)] = True
+        return Elsewhere(np.zeros(shape), spread, is_exact)
+
     def _known_base(self, predictions: Floats, selection: OutputSelection) -> Floats:
         """Mean and components (n_rows, n_kept, n_selected) of the predictions of the background itself."""
         own = np.vstack([self.base_values_[None], self._errors.of_means(self._background_predictions)])
         return selection.pick(np.broadcast_to(own, (len(predictions), *own.shape)), predictions)
 
     def _hidden_values(
-        self, rows: Any, windows: Windows | None, effects: Floats, typical: Floats | None
+        self, rows: Any, windows: Windows | None, effects: Floats, elsewhere: Elsewhere | None
     ) -> _Hidden:
         """Values of features or pixels from effects and their components (n_rows, n_hidden, n_kept, ...)."""
         components = np.moveaxis(effects[:, :, 1:], 0, 2)
-        columns = self.features_.columns if windows is None and self.background_ is not None else ()
-        errors = self._errors.alone(columns).error(components, typical)
+        of_parts = None if elsewhere is None else elsewhere.take(slice(len(components)))
+        errors = self._errors.error(components, of_parts)
         shared = np.moveaxis(errors.components, 2, 0)  # (n_rows, n_hidden, n_shared, n_selected)
         values, own = effects[:, :, 0], np.sqrt(sum_of_squares(shared, axis=2))
         details: dict[str, Any] = {}
         is_sample = self._errors.n_components > 0
         if windows is None:
             if is_sample:
-                by_value = compact(np.moveaxis(shared, 2, 3))
+                by_value = compact(few(errors.components).transpose(2, 0, 3, 1))
                 details["shared_errors"] = Detail(by_value, (*self._dims, "component"))
                 dof = np.moveaxis(errors.degrees_of_freedom, 0, 1)
                 details["degrees_of_freedom"] = Detail(dof, self._dims)
+                if errors.kinds is not None:
+                    details[INTERVAL_KIND] = Detail(np.moveaxis(errors.kinds, 0, 1), self._dims)
             if self.base_values_ is None:
                 details |= rows.details()
                 values = np.where(rows.present[:, :, None], values, np.nan)
@@ -383,6 +405,7 @@ class OcclusionExplainer(BackgroundExplainer):
         self._windows: Windows | None = None
         self._window: Any = None
         self._drawn: Background | None = None
+        self._fixed: Bools | None = None
         masker = self.masker
         if masker is None and count_axes(X) <= 2:
             return None
@@ -404,6 +427,8 @@ class OcclusionExplainer(BackgroundExplainer):
         if len(masker.size) != 2 and is_fitted(self.model):
             check_layout_of_arrays(as_predictor(self.model), self._shape, len(masker.size))
         self._windows = Windows(self._shape[: len(masker.size)], masker.size, masker.stride)
+        if self._drawn is not None:
+            self._fixed = fixed_cells(masker.read(X), self._windows)
         owner = type(self if self.masker is None else masker).__name__
         return masker.to_masker(self._windows.cells, owner)
 
@@ -441,44 +466,3 @@ class OcclusionExplainer(BackgroundExplainer):
 
     def _is_fill(self, *words: str) -> bool:
         return isinstance(self.fill, str) and self.fill in words
-
-
-def check_layout_of_arrays(predictor: Predictor, shape: tuple[int, ...], n_axes: int) -> None:
-    """DataError for a torch module and arrays of a shape that it would get as images, channels first."""
-    is_image = n_axes == 3 and len(shape) == 3 and shape[-1] <= MOST_CHANNELS
-    if not predictor.supports(Configured) or len(shape) == 1 or is_image:
-        return
-    tensor = "torch.from_numpy(X)" + (".movedim(-1, 1)" if len(shape) > n_axes else "[:, None]")
-    raise DataError(
-        f"The module {predictor.name} takes images, and windows over {n_axes} axes of X need a function that "
-        f"takes arrays of shape (n_rows, {', '.join(map(str, shape))}). Pass lambda X: "
-        f"module({tensor}).detach().numpy(), or however the module takes them."
-    )
-
-
-@dataclass(frozen=True)
-class InpaintedWindows(RowSource):
-    """Each image with each window interpolated from the pixels around it, and last with all of it hidden."""
-
-    windows: Windows
-    images: Any  # (n_images, height, width[, n_channels])
-    seed: int  # of the noise
-
-    @property
-    def n_items(self) -> int:
-        return int(self.images.shape[0])
-
-    @property
-    def n_columns(self) -> int:
-        return int(np.prod(self.images.shape[1:]))
-
-    def n_rows(self, block: int) -> int:
-        return self.windows.n_windows + 1
-
-    def build(self, block: int, part: slice) -> Any:
-        inpainter = Inpainter(self.images[block], self.seed)
-        return np.stack([inpainter.filled(hidden) for hidden in self.windows.hidden(part)])
-
-    def describe(self, block: int, part: slice | None = None) -> str:
-        first, last = (0, self.windows.n_windows) if part is None else (part.start, part.stop - 1)
-        return f"row {block} under windows {first} to {last}"

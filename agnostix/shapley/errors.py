@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from agnostix.core.background import BackgroundError, ErrorMap, compact
+from agnostix.core.background import BackgroundError, Elsewhere, ErrorMap, compact, few
 from agnostix.core.explanation import Detail
 from agnostix.core.explanation.fields import (
     BASE_VALUE_STD_ERRORS,
     DEGREES_OF_FREEDOM,
     DESIGN_ERRORS,
+    INTERVAL_KIND,
     SHARED_ERRORS,
 )
 from agnostix.core.intervals import satterthwaite
@@ -41,7 +42,7 @@ class ErrorParts:
         cls,
         result: ShapleyResult,
         errors: ErrorMap,
-        typical: Floats | None,
+        elsewhere: Elsewhere | None,
         pick: Callable[[Floats], Floats],
     ) -> ErrorParts:
         """From all outputs, of which `pick` selects some, and the background's errors (`ErrorMap.error`)."""
@@ -49,10 +50,10 @@ class ErrorParts:
         return cls(
             coalitions=pick(result.coalition_variances),
             coalition_dof=pick(result.coalition_dof),
-            background=_row_by_row(errors, components, None if typical is None else typical[:-1]),
+            background=_row_by_row(errors, components, elsewhere),
             base_values=errors.error(
                 np.moveaxis(pick(result.base_components), 1, 0)[None],
-                None if typical is None else typical[-1:],
+                None if elsewhere is None else elsewhere.take(slice(-1, None)),
             ),
             is_sample=errors.n_components > 0,
         )
@@ -83,6 +84,10 @@ class ErrorParts:
             components = compact(self.background.components.transpose(2, 0, 3, 1))
             base = np.sqrt(self.base_values.variances[0])
             details[SHARED_ERRORS] = Detail(components, (*_BY_VALUE, "component"))
+            alone = self.background.kinds
+            if alone is not None:
+                kinds = np.where(self.coalitions > 0.0, "student", np.moveaxis(alone, 0, 1))
+                details[INTERVAL_KIND] = Detail(kinds, _BY_VALUE)
             details[BASE_VALUE_STD_ERRORS] = Detail(base, ("row", "output"))
             base_dof = self.base_values.degrees_of_freedom[0]
             details[f"base_value_{DEGREES_OF_FREEDOM}"] = Detail(base_dof, ("row", "output"))
@@ -97,7 +102,7 @@ class ErrorParts:
         return np.ceil(n_background * factor)
 
 
-def _row_by_row(errors: ErrorMap, components: Floats, typical: Floats | None) -> BackgroundError:
+def _row_by_row(errors: ErrorMap, components: Floats, elsewhere: Elsewhere | None) -> BackgroundError:
     """Errors of values, from components (n_features, n_kept, n_rows, n_selected), some rows at a time."""
     n_rows = components.shape[2]
     n_bytes = 8 * components.size // max(n_rows, 1)
@@ -105,7 +110,10 @@ def _row_by_row(errors: ErrorMap, components: Floats, typical: Floats | None) ->
     parts = []
     for start in range(0, max(n_rows, 1), n_together):
         some = slice(start, start + n_together)
-        one = errors.error(components[:, :, some], None if typical is None else typical[:, some])
-        parts.append((compact(one.components), one.degrees_of_freedom))
-    of_values, dof = zip(*parts, strict=True)
-    return BackgroundError(np.concatenate(of_values, axis=2), np.concatenate(dof, axis=1))
+        own = None if elsewhere is None else elsewhere.take(slice(len(components)), some)
+        one = errors.error(components[:, :, some], own)
+        unseen = np.zeros(one.degrees_of_freedom.shape, dtype=bool) if one.unseen is None else one.unseen
+        parts.append((compact(few(one.components)), one.degrees_of_freedom, unseen))
+    of_values, dofs, all_unseen = zip(*parts, strict=True)
+    joined = np.concatenate(dofs, axis=1), np.concatenate(all_unseen, axis=1)
+    return BackgroundError(np.concatenate(of_values, axis=2), *joined)

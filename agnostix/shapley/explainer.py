@@ -34,9 +34,7 @@ MAX_EXACT_PLAYERS = 12
 N_PILOTS = 8
 """Rows from which `fit` learns a kernel."""
 MAX_POOLED_PAIRS = 2048
-"""Pairs up to which a kernel is learned in `fit`; above it, factorization costs more than it brings."""
-MAX_ROW_PAIRS = 4096
-"""Pairs up to which each row gets a kernel of its own where none can be learned in `fit`, by their memory."""
+"""Pairs up to which a kernel is learned in `fit`; more pairs of a row tell enough of its own kernel."""
 
 _FEWER = {True: "group columns with feature_groups", False: "use a masker with fewer features"}
 """How to have fewer features, by whether they are columns of a table."""
@@ -76,8 +74,8 @@ class KernelShapExplainer(ExactTrees):
         the regression). It improves on weighted least squares where coalitions are
         sampled. "pooled": learned once, in `fit`, from 8 pilot rows.
         "row": learned for each row from its own coalition values. "none": least
-        squares. "auto": "pooled" for tables up to 2,048 pairs of coalitions, "row"
-        for other input up to 4,096, else "none".
+        squares. "auto": "pooled" for tables up to 2,048 pairs of coalitions, else
+        "row".
     background : {"representative", "sample", "medoids", "all"}, default="representative"
         Background rows, of those seen in `fit`. "representative": chosen and weighted
         to be as the table is, see `representative_sample`. "sample": drawn without
@@ -384,8 +382,8 @@ class KernelShapExplainer(ExactTrees):
             return self.kernel
         n_pairs = plan.coalitions.n_pairs
         if self.background_ is not None and n_rows >= N_PILOTS:
-            return "pooled" if n_pairs <= MAX_POOLED_PAIRS else "none"
-        return "row" if n_pairs <= MAX_ROW_PAIRS else "none"
+            return "pooled" if n_pairs <= MAX_POOLED_PAIRS else "row"
+        return "row"
 
     def _kernel_of(self, plan: CoalitionPlan) -> str:
         return self.kernel_ if self._masker.same_features else self._choose_kernel(plan, n_rows=0)
@@ -400,7 +398,7 @@ class KernelShapExplainer(ExactTrees):
     def _learn_kernel(self, rows: MaskedRows) -> KernelParams:
         """The kernel of pilot rows; with kernel="none" only the size of the residuals."""
         assert self._plan.coalitions is not None
-        order = np.random.default_rng([self._seed, 2]).permutation(len(rows))
+        order = self._own_order(rows)[np.random.default_rng([self._seed, 2]).permutation(len(rows))]
         n_players = self._plan.players.size
         n_pairs = min(self._plan.coalitions.n_pairs, n_players - 1 + MAX_LEARNING_DOF)
         n_pairs = min(max(n_pairs, first_pairs(n_players)), count_pairs(n_players))
@@ -441,8 +439,8 @@ class KernelShapExplainer(ExactTrees):
         n_model_rows: int,
     ) -> Attribution:
         pick = partial(selection.pick, predictions=result.predictions)
-        typical = self._typical_of(result.predictions, selection)
-        errors = ErrorParts.from_result(result, self._errors, typical, pick)
+        elsewhere = self._elsewhere(rows, result.predictions, selection)
+        errors = ErrorParts.from_result(result, self._errors, elsewhere, pick)
         details: dict[str, Any] = {
             "algorithm": self.algorithm_,
             "evaluations": Detail(result.evaluations, ("row",)),

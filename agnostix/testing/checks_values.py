@@ -98,7 +98,7 @@ def _select_feature(exp: Any, feature: int) -> Any:
         flat = None if array is None else array.reshape(*array.shape[:-3], -1, array.shape[-1])
         return None if flat is None else flat[..., [feature], :]
 
-    return SimpleNamespace(values=select(exp.values), std_errors=select(exp.std_errors))
+    return SimpleNamespace(values=select(exp.values), std_errors=select(exp.std_errors), extras={})
 
 
 def check_ignored_feature(explainer: Any) -> None:

@@ -8,11 +8,19 @@ import pytest
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
-from agnostix import CamExplainer, KernelShapExplainer, LimeExplainer, OcclusionExplainer, as_predictor
+from agnostix import (
+    CamExplainer,
+    KernelShapExplainer,
+    LimeExplainer,
+    OcclusionExplainer,
+    as_predictor,
+    representative_sample,
+)
 from agnostix.exceptions import DataError, EngineError
 from agnostix.maskers import TextMasker
 from agnostix.metrics import deletion
 from agnostix.metrics.read import read_explanation
+from agnostix.metrics.units import background_masker
 from tests.messages import assert_states, refuses
 from tests.metrics.explanations import Counted, of_maps, of_table
 
@@ -237,3 +245,17 @@ def test_results_of_other_random_states_are_of_the_same_rows():
     assert (one.references["random"] != other.references["random"]).any()
     np.testing.assert_array_equal(one.row_keys, other.row_keys)
     assert one.difference(other).scores.shape == (6,)
+
+
+def test_background_of_an_explainer_or_sample_keeps_its_weights():
+    table = np.random.default_rng(0).normal(size=(300, 3))
+    explainer = OcclusionExplainer(lambda X: X[:, 0] * X[:, 1], background_size=12, random_state=0).fit(table)
+    exp = explainer.explain(table[:5])
+    sample = representative_sample(table, 12, random_state=0)
+    weights = explainer.background_weights_
+    assert np.ptp(weights) > 0
+    for masker in (explainer, sample):
+        own = background_masker(masker, exp)
+        np.testing.assert_array_equal(own.background, explainer.background_)
+        np.testing.assert_array_equal(own.weights, weights)
+    assert np.ptp(background_masker(explainer.background_, exp).weights) == 0

@@ -67,3 +67,11 @@ def left_out(kernel, values):
         share = np.linalg.solve(system, np.append(cross, 1.0))[:-1]
         errors.append(values[out] - share @ np.asarray(values)[kept])
     return np.array(errors)
+
+
+def best_mean(covariance, rows):
+    """Weights of the unbiased linear guess of the mean over all values, from those of some rows."""
+    inner, cross = covariance[np.ix_(rows, rows)], covariance[rows].mean(axis=1)
+    n = len(rows)
+    system = np.block([[inner, np.ones((n, 1))], [np.ones((1, n)), np.zeros((1, 1))]])
+    return np.linalg.solve(system, np.append(cross, 1.0))[:-1]

@@ -98,7 +98,7 @@ def test_extras_shapes_and_row_selection():
         "background_std_errors": (4, 5, 3),
         "degrees_of_freedom": (4, 5, 3),
         "design_errors": (4, 5, 3),
-        "shared_errors": (4, 5, 3, 21),
+        "shared_errors": (4, 5, 3, 32),
         "base_value_std_errors": (4, 3),
         "base_value_degrees_of_freedom": (4, 3),
         "evaluations": (4,),
@@ -263,7 +263,7 @@ def test_tol_row_matches_fixed_budget_of_its_stage(kernel, tol):
         same = fitted(tangled, WIDE[20:40], budget=budget, kernel=kernel, background="all").explain(WIDE[:12])
         np.testing.assert_array_equal(exp.values[there], same.values[there])
         # Errors lean on pilot rows, which have as many coalitions as the budget.
-        np.testing.assert_allclose(exp.std_errors[there], same.std_errors[there], rtol=1e-2)
+        np.testing.assert_allclose(exp.std_errors[there], same.std_errors[there], rtol=3e-2)
     assert exp.n_model_rows < explainer.cost(WIDE[:12])
 
 
@@ -341,19 +341,13 @@ def test_tol_rows_of_few_players_are_exact():
         (14, 7, 8194, "row"),
         (14, 8, 516, "pooled"),
         (14, 8, 4098, "pooled"),
-        (14, 8, 4100, "none"),
+        (14, 8, 4100, "row"),
+        (14, 7, 8196, "row"),
     ],
 )
 def test_kernel_auto_by_players_rows_and_budget(n_players, n_rows, budget, kernel):
     X = np.random.default_rng(0).normal(size=(n_rows, n_players))
     assert fitted(lambda X: X[:, 0], X, budget=budget, background_size=1).kernel_ == kernel
-
-
-def test_kernel_auto_is_none_for_more_pairs_than_a_row_takes(monkeypatch):
-    monkeypatch.setattr("agnostix.shapley.explainer.MAX_ROW_PAIRS", 40)
-    X = np.random.default_rng(0).normal(size=(7, 14))
-    kernels = [fitted(lambda X: X[:, 0], X, budget=budget, background_size=1).kernel_ for budget in (82, 84)]
-    assert kernels == ["row", "none"]
 
 
 @pytest.mark.parametrize("kernel", ["pooled", "row", "none"])

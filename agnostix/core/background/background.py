@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from agnostix.core.background.chosen import choose_rows
+from agnostix.core.background.chosen import choose_rows, error_of_rows
+from agnostix.core.background.coordinates import read_columns
 from agnostix.core.background.error_map import ErrorMap, random_groups
+from agnostix.core.background.kriging import MOST_ROWS
 from agnostix.core.frames import checked_weights, constant_row, take_rows, without_index
-from agnostix.core.reproducibility import seed_of
+from agnostix.core.reproducibility import own_order, seed_of
 from agnostix.core.typing import Codes, Floats
 
 
@@ -21,6 +23,7 @@ class Background:
     rows: Any
     weights: Floats
     errors: ErrorMap  # of values that are averaged over the rows, about those of the whole table
+    places: Codes | None = None  # (n_background,) of the rows in the table
 
     @classmethod
     def sample(cls, table: Any, size: int, random_state: Any, sample_weight: Any) -> Background:
@@ -33,16 +36,20 @@ class Background:
         if there.size <= size:
             return cls._weighted(table, there, weights, ErrorMap.none(there.size))
         rng = np.random.default_rng(seed_of(random_state))
-        rows = np.sort(there[rng.permutation(there.size)[:size]])
+        order = there if is_stack(table) else _in_own_order(table, there)
+        rows = np.sort(order[rng.permutation(there.size)[:size]])
         own = weights[rows] / weights[rows].sum()
-        errors = ErrorMap.of_draws(own, random_groups(size, rng), size / there.size)
+        if is_stack(table) or size > MOST_ROWS:
+            errors = ErrorMap.of_draws(own, random_groups(size, rng), size / there.size)
+        else:
+            errors = error_of_rows(table, rows, own, random_state, sample_weight)
         return cls._weighted(table, rows, weights, errors)
 
     @classmethod
     def representative(cls, table: Any, size: int, random_state: Any, sample_weight: Any) -> Background:
         """Rows chosen to be as the table is together, with weights; all distinct ones if no more differ."""
         chosen = choose_rows(table, size, random_state, sample_weight)
-        return cls(without_index(take_rows(table, chosen.rows)), chosen.weights, chosen.errors)
+        return cls(without_index(take_rows(table, chosen.rows)), chosen.weights, chosen.errors, chosen.rows)
 
     @classmethod
     def whole(cls, table: Any, sample_weight: Any) -> Background:
@@ -59,7 +66,17 @@ class Background:
     @classmethod
     def _weighted(cls, table: Any, rows: Codes, weights: Floats, errors: ErrorMap) -> Background:
         kept = without_index(take_rows(table, rows))
-        return cls(kept, weights[rows] / weights[rows].sum(), errors)
+        return cls(kept, weights[rows] / weights[rows].sum(), errors, rows)
+
+
+def is_stack(table: Any) -> bool:
+    """Whether these are pictures or other arrays, one for each row, and no table."""
+    return len(table.shape) > 2
+
+
+def _in_own_order(table: Any, rows: Codes) -> Codes:
+    """Some rows (n,) of a table, in an order that does not depend on where they are in it."""
+    return rows[own_order([one.key[rows] for one in read_columns(table)])]
 
 
 def errors_of_fills(weights: Floats) -> ErrorMap:

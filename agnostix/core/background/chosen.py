@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +21,12 @@ from agnostix.core.typing import Codes, Floats
 MOST_CANDIDATES = 1_000
 """Rows of a large table that are candidates; and some of each rare part besides."""
 CANDIDATES_OF_PART = 8
+PRODUCTS = 0.02
+"""How much means of products of two columns count where rows are chosen; more where they are weighted."""
+
+HELD = 30.0
+WITHIN = 0.3
+"""How much it counts that the rows of a rare part are as all of that part are."""
 
 
 @dataclass(frozen=True)
@@ -43,55 +48,20 @@ def choose_rows(table: Any, n_chosen: int, random_state: Any, sample_weight: Any
     values, places, weights = _distinct_rows(read_columns(table), weights / weights.sum())
     if places.size <= n_chosen:
         return _in_order(places, weights, ErrorMap.none(places.size))
-    rng = np.random.default_rng([abs(seed_of(random_state)), _STREAM])
+    rng = np.random.default_rng([abs(seed_of(random_state)), STREAM])
     kernel = TableKernel.from_columns(values, weights, rng)
     parts = rare_parts(values, weights, n_chosen)
     candidates = _candidates(weights.size, parts, rng)
     matrix = kernel.of_rows(candidates) + _of_parts(parts, candidates)
+    matrix += PRODUCTS * kernel.of_products(candidates)
     chosen = herd(matrix, parts, candidates, n_chosen)
-    of_means = kernel.of_means(candidates[chosen])
-    own = kernel_weights(matrix[np.ix_(chosen, chosen)] + of_means)
+    own = matrix[np.ix_(chosen, chosen)] + kernel.of_means(candidates[chosen])
+    own += _within_parts(matrix, parts, candidates, chosen) + HELD * _of_parts(parts, candidates[chosen])
+    own = kernel_weights(own)
     chosen, own = candidates[chosen[own > 0.0]], own[own > 0.0]
     order = np.argsort(places[chosen])
     chosen, own = chosen[order], own[order]
-    return ChosenRows(places[chosen], own, kriging_map(kernel, chosen, own, len(values), rng))
-
-
-N_PROBES = 128
-"""Rows that show what the values of a feature may do anywhere in the table."""
-
-
-@dataclass(frozen=True)
-class Probes:
-    """Rows of a table, and for each feature others whose values they get: the same for any order of rows."""
-
-    rows: Codes  # (n_probes,)
-    others: Codes  # (n_features, n_probes)
-    weights: Floats  # (n_features, n_probes), of means over the table
-
-    @classmethod
-    def draw(
-        cls, table: Any, features: Sequence[Sequence[int]], random_state: Any, sample_weight: Any
-    ) -> Probes:
-        """Half of the others by weight, half so that each value of the feature is as likely as any other."""
-        of_table = checked_weights(sample_weight, table.shape[0])
-        keys = [one.key for one in read_columns(table)]
-        order = own_order(keys)
-        order = order[of_table[order] > 0.0]
-        shares = of_table[order] / of_table[order].sum()
-        codes = np.column_stack([np.unique(key[order], return_inverse=True)[1].ravel() for key in keys])
-        rng = np.random.default_rng([abs(seed_of(random_state)), _STREAM, 1])
-        rows = order[rng.choice(order.size, N_PROBES, p=shares)]
-        others, weights = [], []
-        for columns in features:
-            _, kind = first_of_each(keys_of(codes[:, list(columns)]).sum(axis=1))
-            of_kind = np.bincount(kind, shares)
-            lean = 0.5 + 0.5 / (of_kind.size * of_kind[kind])
-            drawn = rng.choice(order.size, N_PROBES, p=shares * lean / (shares @ lean))
-            others.append(order[drawn])
-            weights.append(1.0 / lean[drawn])
-        own = np.array(weights)
-        return cls(rows, np.array(others), own / own.sum(axis=1, keepdims=True))
+    return ChosenRows(places[chosen], own, kriging_map(kernel, chosen, own, rng))
 
 
 @one_blas_thread
@@ -102,12 +72,12 @@ def error_of_rows(
     of_table = checked_weights(sample_weight, table.shape[0])
     there = np.flatnonzero(of_table)
     values = [one.take(there) for one in read_columns(table)]
-    rng = np.random.default_rng([abs(seed_of(random_state)), _STREAM])
+    rng = np.random.default_rng([abs(seed_of(random_state)), STREAM])
     kernel = TableKernel.from_columns(values, of_table[there] / of_table[there].sum(), rng)
-    return kriging_map(kernel, np.searchsorted(there, rows), weights, len(values), rng)
+    return kriging_map(kernel, np.searchsorted(there, rows), weights, rng)
 
 
-_STREAM = 7
+STREAM = 7
 """Apart from the streams that draw other things of the same seed."""
 
 
@@ -137,6 +107,24 @@ def _candidates(n_rows: int, parts: list[RarePart], rng: np.random.Generator) ->
         members = np.flatnonzero(part.members)
         drawn.append(rng.choice(members, min(members.size, CANDIDATES_OF_PART), replace=False))
     return np.unique(np.concatenate(drawn))
+
+
+def _within_parts(matrix: Floats, parts: list[RarePart], candidates: Codes, chosen: Codes) -> Floats:
+    """Kernel (n_chosen, n_chosen) of how far the rows of each rare part are from all of that part.
+
+    The effect of a rare level depends on other columns, and one row of the level does not tell how.
+    """
+    within = np.zeros((chosen.size, chosen.size))
+    for part in parts:
+        inside = part.members[candidates]
+        own, every = np.flatnonzero(inside[chosen]), np.flatnonzero(inside)
+        if own.size < 2:
+            continue
+        from_all = matrix[np.ix_(chosen[own], every)].mean(axis=1)
+        overall = matrix[np.ix_(every, every)].mean()
+        centered = matrix[np.ix_(chosen[own], chosen[own])] - from_all[:, None] - from_all[None] + overall
+        within[np.ix_(own, own)] += WITHIN / part.proportion * centered
+    return within
 
 
 def _of_parts(parts: list[RarePart], rows: Codes) -> Floats:

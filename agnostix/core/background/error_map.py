@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from agnostix.core.typing import Codes, Floats
+from agnostix.core.typing import Bools, Codes, Floats
 
 UNSEEN_DOF = 2.0
 """Degrees of freedom of components that are all 0, which tell little of what was not seen."""
@@ -31,11 +31,33 @@ class BackgroundError:
 
     components: Floats  # (n_features, n_shared, ...): the errors' covariances are their dot products
     degrees_of_freedom: Floats  # shaped as values, infinite where the value has no such error
+    unseen: Bools | None = None  # shaped as values, where the error is that of the rule of three
 
     @property
     def variances(self) -> Floats:
         """Shaped as values: 0 where the whole table is the background, NaN where its error is not known."""
         return sum_of_squares(self.components, axis=1)
+
+    @property
+    def kinds(self) -> np.ndarray | None:
+        """Kinds of the intervals, shaped as values; None if all are Student's."""
+        if self.unseen is None or not self.unseen.any():
+            return None
+        return np.where(self.unseen, "rule_of_three", "student")
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """What may be where no background row is, shaped as values (n_features, ...)."""
+
+    typical: Floats  # variance of what single rows contribute to the feature's values anywhere in the table
+    spread: Floats  # standard deviation of the predictions that were seen
+    is_exact: Bools  # whether the background rows have all values of the table that matter
+
+    def take(self, features: slice, rows: slice = slice(None)) -> Elsewhere:
+        """Of some features and rows."""
+        some = (features, rows)
+        return Elsewhere(self.typical[some], self.spread[some], self.is_exact[some])
 
 
 @dataclass(frozen=True)
@@ -45,6 +67,7 @@ class ErrorMap:
     functionals: Floats  # (n_background, n_components); no columns where there is no error
     degrees_of_freedom: float  # of Student's distribution, at most; infinite without an error
     relative: float = 0.0  # variance of a mean, relative to that of what single rows contribute
+    n_seen: float = 1.0  # rows that were looked at, by Kish's effective number of weighted ones
 
     @classmethod
     def none(cls, n_background: int) -> ErrorMap:
@@ -69,28 +92,29 @@ class ErrorMap:
         apart = weights[:, None] * (belongs / of_group - 1.0)
         factors = np.sqrt((1.0 - share_drawn) / others) * of_group
         relative = (1.0 - share_drawn) * float(weights @ weights)
-        return cls(apart * factors, n_groups - 1.0, relative=relative)
+        return cls(apart * factors, n_groups - 1.0, relative=relative, n_seen=effective_number(weights))
 
     @property
     def n_components(self) -> int:
         """Functionals that are kept of each mask, besides the mean."""
         return int(self.functionals.shape[1])
 
-    def alone(self, columns: Sequence[Sequence[int]]) -> ErrorMap:
-        """The map of values of features that each depend on these columns alone, as those of occlusion do."""
+    def of_features(self, columns: Sequence[Sequence[int]], alone: bool = False) -> ErrorMap:
+        """The map of values of features of these columns, on which they depend `alone` as in occlusion."""
         return self
 
-    def error(self, components: Floats, typical: Floats | None = None) -> BackgroundError:
+    def error(self, components: Floats, elsewhere: Elsewhere | None = None) -> BackgroundError:
         """Errors of the values of some features, from their components (n_features, n_components, ...).
 
-        `typical` is the variance, shaped as values, of what single rows contribute to the feature's values
-        anywhere in the table: where no background row has made a difference, others may.
+        Where no background row has made a difference, rows `elsewhere` in the table may.
         """
         shape = (components.shape[0], *components.shape[2:])
         error = BackgroundError(components, np.full(shape, self.degrees_of_freedom))
-        if typical is None or not self.n_components:
+        if elsewhere is None or not self.n_components:
             return error
-        return with_typical(error, self.relative * typical, leans=False)
+        zero = np.zeros(shape)
+        leaning = Leaning(zero + self.relative, zero, zero)
+        return with_elsewhere(error, elsewhere, leaning, self.n_seen, always=False)
 
     def of_means(self, predictions: Any) -> Floats:
         """Components (n_components, n_outputs) of the mean of predictions (n_background, n_outputs)."""
@@ -98,20 +122,45 @@ class ErrorMap:
         return np.asarray(self.functionals.T @ centered)
 
 
-def with_typical(error: BackgroundError, typical: Floats, leans: bool) -> BackgroundError:
-    """An error with one more component: the variance that is typical of the feature, shaped as values.
+@dataclass(frozen=True)
+class Leaning:
+    """How an error leans on what is typical of a feature, shaped as values."""
 
-    It counts as one degree of freedom beside those of the components, as in moderated t statistics (Smyth,
-    2004, https://doi.org/10.2202/1544-6115.1027); unless it `leans`, only where all components are 0.
+    relative: Floats  # variance of the mean, relative to that of what single rows contribute
+    left_open: Floats  # the same by how well the rows cover the columns of the feature
+    reliance: Floats  # part of the variance that rests on this
+
+
+def with_elsewhere(
+    error: BackgroundError, elsewhere: Elsewhere, leaning: Leaning, n_seen: float, always: bool = True
+) -> BackgroundError:
+    """An error with one more component: of what is typical of the feature, or of what nobody has seen.
+
+    What is typical counts as one degree of freedom beside those of the components, as in moderated t
+    statistics (Smyth, 2004, https://doi.org/10.2202/1544-6115.1027), and more where the rows leave open much
+    of the feature's column; unless it leans `always`, only where all components are 0. Where nothing made a
+    difference anywhere, the rule of three bounds what one of n rows may have hidden (Hanley and
+    Lippman-Hand, 1983, https://doi.org/10.1001/jama.1983.03330370053031).
     """
-    components, dof = error.components, error.degrees_of_freedom
-    unseen = (components == 0.0).all(axis=1)
-    dof = np.where(unseen, np.minimum(dof, UNSEEN_DOF), dof)
-    share = np.where(unseen | leans, 1.0 / (dof + 1.0), 0.0)
-    floor = np.sqrt(typical * share)
+    components, dof, typical = error.components, error.degrees_of_freedom, elsewhere.typical
+    none = (components == 0.0).all(axis=1)
+    is_exact = none & elsewhere.is_exact
+    unseen = none & (typical == 0.0) & ~is_exact & (elsewhere.spread > 0.0)
+    dof = np.where(none, np.minimum(dof, UNSEEN_DOF), dof)
+    share = np.where(none | always, 1.0 / (dof + 1.0), 0.0)
+    of_column = np.maximum(leaning.reliance - share, 0.0)
+    variance = typical * (share * leaning.relative + of_column * leaning.left_open)
+    floor = np.where(unseen, elsewhere.spread / n_seen, np.sqrt(variance))
+    floor = np.where(is_exact, 0.0, floor)
+    share = share + of_column
     joined = np.concatenate([components * np.sqrt(1.0 - share)[:, None], floor[:, None]], axis=1)
-    is_exact = unseen & (typical == 0.0)
-    return BackgroundError(joined, np.where(is_exact, np.inf, dof + (unseen | leans)))
+    dof = np.where(none & (floor == 0.0), np.inf, dof + (none | always))
+    return BackgroundError(joined, dof, unseen)
+
+
+def effective_number(weights: Floats) -> float:
+    """Rows that equally weighted ones would be (Kish, 1992, Weighting for unequal P_i)."""
+    return float(np.square(weights.sum()) / (weights @ weights))
 
 
 def moment_dof(components: Floats, most: float) -> Floats:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agnostix.core.background.error_map import ErrorMap
+from agnostix.core.background.error_map import ErrorMap, sum_of_squares
 from agnostix.core.masking import BackgroundSubset, MaskBlock
 from agnostix.core.reproducibility import multiply
 from agnostix.core.typing import Floats
@@ -65,6 +65,28 @@ def compact(components: Floats) -> Floats:
     largest = float(np.abs(components).max(initial=0.0))
     holds = largest == 0.0 or _SINGLE[0] < largest < _SINGLE[1] or not np.isfinite(largest)
     return components.astype(np.float32) if holds else components
+
+
+def few(components: Floats) -> Floats:
+    """Components (n_features, n_shared, n_rows, n_outputs), added up where they would be too many to keep.
+
+    Each value keeps its variance, whatever the other rows; what two values share is kept on average.
+    """
+    n_features, n_shared, _, n_outputs = components.shape
+    n_kept = int(max(MOST_KEPT // max(n_features * n_outputs, 1), LEAST_KEPT))
+    if n_shared <= n_kept:
+        return components
+    signs = np.random.default_rng(0).choice([-1.0, 1.0], n_shared)
+    added = np.zeros((n_features, n_kept, *components.shape[2:]))
+    for place in range(n_shared):
+        added[:, place % n_kept] += signs[place] * components[:, place]
+    before, after = (np.sqrt(sum_of_squares(one, 1)) for one in (components, added))
+    factor = np.divide(before, after, out=np.zeros_like(before), where=after > 0.0)
+    return np.asarray(added * factor[:, None])
+
+
+MOST_KEPT, LEAST_KEPT = 2**13, 16
+"""Numbers that an explanation keeps of each row of what rows share, and components at least."""
 
 
 def _applied(matrix: Floats, columns: list[Floats]) -> Floats:

@@ -16,7 +16,7 @@ from functools import cached_property
 
 import numpy as np
 
-from agnostix.core.background.coordinates import ColumnValues, Coordinate, Labels, coordinates_of
+from agnostix.core.background.coordinates import ColumnValues, Coordinate, Line, coordinates_of
 from agnostix.core.reproducibility import one_blas_thread
 from agnostix.core.typing import Codes, Floats
 
@@ -25,6 +25,31 @@ MOST_REFERENCE = 1_000
 
 MEANS = 0.3
 """How much the means of columns, in standard deviations, count beside their distributions."""
+PRODUCTS = 0.1
+"""The same of products of two columns of numbers."""
+MOST_DEVIATIONS = 3.0
+"""Standard deviations at which numbers are cut for these."""
+
+
+@dataclass(frozen=True)
+class ColumnKernel:
+    """How some rows (n,) of a table differ in one column."""
+
+    column: int
+    distances: Floats  # (n, n)
+    from_all: Floats  # (n,)
+    overall: float
+    curve: Floats  # (n, 2): numbers and their squares, in standard deviations, less their means; or (n, 0)
+
+    @property
+    def size(self) -> float:
+        """Mean of the kernel's diagonal over the table."""
+        return 0.5 * self.overall
+
+    def kernel(self, smooth: float = 0.0) -> Floats:
+        """Centered kernel (n, n), with the part that a line and a parabola have in it."""
+        rough = center(self.distances, self.from_all, self.overall)
+        return np.asarray(rough + smooth * self.size * self.curve @ self.curve.T)
 
 
 @dataclass(frozen=True)
@@ -46,45 +71,74 @@ class TableKernel:
             reference = np.sort(rng.choice(n_rows, MOST_REFERENCE, replace=False))
         return cls(coordinates_of(values, weights), weights, reference)
 
-    def of_column(self, column: int, rows: Codes) -> Floats:
-        """Centered kernel (n, n) of some rows by one column; 0 where it does not tell rows apart."""
+    def column_of_rows(self, column: int, rows: Codes) -> ColumnKernel:
+        """The kernel of some rows in one column."""
         own = [one for one in self.coordinates if one.column == column]
-        return self._centered(own, rows)
+        between, from_all = np.zeros((rows.size, rows.size)), np.zeros(rows.size)
+        for one in own:
+            between += one.between(rows)
+            from_all += one.from_all(rows)
+        numbers, second = self._numbers
+        curve = np.zeros((rows.size, 0))
+        if column in self._lines:
+            place = self._lines.index(column)
+            squares = np.square(numbers[rows, place]) - second[place, place]
+            curve = np.column_stack([numbers[rows, place], squares])
+        return ColumnKernel(column, between, from_all, sum(one.overall for one in own), curve)
 
     @one_blas_thread
     def of_rows(self, rows: Codes) -> Floats:
         """Centered kernel (n, n) of some rows: the sum over columns, and of all together."""
-        return self._centered(self.coordinates, rows) + self._joint(rows)
+        return self._columns(rows) + self._joint(rows)
 
     def of_means(self, rows: Codes) -> Floats:
         """Kernel (n, n) of some rows by the numbers and labels whose means a weighted sample should have."""
         kernel = np.zeros((rows.size, rows.size))
         for one in self.coordinates:
             kernel += one.of_means(rows, self.weights)
-        return MEANS * kernel
+        return MEANS * kernel + PRODUCTS * self.of_products(rows)
+
+    def of_products(self, rows: Codes) -> Floats:
+        """The same by products of two numbers, whose means are not matched by those of columns."""
+        numbers, second = self._numbers
+        own = numbers[rows]
+        between, alone = np.square(own @ own.T), np.einsum("ij,jk,ik->i", own, second, own)
+        return np.asarray(between - alone[:, None] - alone[None] + np.square(second).sum())
+
+    @cached_property
+    def _lines(self) -> list[int]:
+        """Columns of numbers."""
+        return [one.column for one in self.coordinates if isinstance(one, Line) and not one.is_rank]
+
+    @cached_property
+    def _numbers(self) -> tuple[Floats, Floats]:
+        """Columns of numbers in standard deviations, tails cut, and their second moments."""
+        lines = [one for one in self.coordinates if isinstance(one, Line) and not one.is_rank]
+        if not lines:
+            return np.zeros((self.weights.size, 1)), np.zeros((1, 1))
+        numbers = np.column_stack([one.places for one in lines])
+        for _ in range(2):  # what is cut moves mean and deviation
+            numbers = numbers - self.weights @ numbers
+            numbers = numbers / np.maximum(np.sqrt(self.weights @ np.square(numbers)), 1e-300)
+            numbers = np.clip(numbers, -MOST_DEVIATIONS, MOST_DEVIATIONS)
+        return numbers, (numbers * self.weights[:, None]).T @ numbers
 
     @property
     def columns(self) -> list[int]:
         """Those that tell rows apart."""
         return sorted({one.column for one in self.coordinates})
 
-    def is_label(self, column: int) -> bool:
-        """Whether rows with one value of a column are the same in it."""
-        return all(isinstance(one, Labels) for one in self.coordinates if one.column == column)
-
     @property
     def size(self) -> float:
         """Mean of the kernel's diagonal over the table."""
         return 0.5 * (sum(one.overall for one in self.coordinates) + self._joint_overall)
 
-    def size_of_column(self, column: int) -> float:
-        """The same of one column's kernel."""
-        return 0.5 * sum(one.overall for one in self.coordinates if one.column == column)
-
     @property
     def size_of_means(self) -> float:
         """About the mean of the diagonal of `of_means` over the table."""
-        return MEANS * len(self.columns)
+        numbers, second = self._numbers
+        squares = float(self.weights @ np.square(np.square(numbers).sum(axis=1)))
+        return MEANS * len(self.columns) + PRODUCTS * (squares - float(np.square(second).sum()))
 
     @property
     def unknown(self) -> float:
@@ -93,18 +147,18 @@ class TableKernel:
         of_all = float(self.weights @ self.weights)
         return 0.5 * self._joint_overall * max(float(share @ share) - of_all, 0.0)
 
-    def _centered(self, coordinates: Sequence[Coordinate], rows: Codes) -> Floats:
+    def _columns(self, rows: Codes) -> Floats:
         between, from_all = np.zeros((rows.size, rows.size)), np.zeros(rows.size)
-        for one in coordinates:
+        for one in self.coordinates:
             between += one.between(rows)
             from_all += one.from_all(rows)
-        return _center(between, from_all, sum(one.overall for one in coordinates))
+        return center(between, from_all, sum(one.overall for one in self.coordinates))
 
     def _joint(self, rows: Codes) -> Floats:
         own, others = self._places(rows), self._places(self.reference)
         between = _distances(own, own)
         np.fill_diagonal(between, 0.0)
-        return _center(between, _distances(own, others) @ self._reference_shares, self._joint_overall)
+        return center(between, _distances(own, others) @ self._reference_shares, self._joint_overall)
 
     def _places(self, rows: Codes) -> Floats:
         """Numbers (n, n_numbers) of some rows; those of a large table with many labels take gigabytes."""
@@ -124,7 +178,8 @@ class TableKernel:
         return float(self._reference_shares @ distances @ self._reference_shares)
 
 
-def _center(between: Floats, from_all: Floats, overall: float) -> Floats:
+def center(between: Floats, from_all: Floats, overall: float) -> Floats:
+    """Centered kernel (n, n) of rows, from their distances, and their mean and its mean from all rows."""
     return 0.5 * (from_all[:, None] + from_all[None] - between - overall)
 
 

@@ -17,46 +17,42 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
-from scipy.linalg import solve_triangular
 
+from agnostix.core.background.covariance import Covariance, RowWeights
 from agnostix.core.background.error_map import (
     BackgroundError,
+    Elsewhere,
     ErrorMap,
+    Leaning,
+    effective_number,
     moment_dof,
     sum_of_squares,
-    with_typical,
+    with_elsewhere,
 )
-from agnostix.core.background.kernel import TableKernel
+from agnostix.core.background.kernel import ColumnKernel, TableKernel
 from agnostix.core.reproducibility import multiply, one_blas_thread
 from agnostix.core.typing import Codes, Floats
 
-NUGGETS = (0.01, 0.1, 1.0)
-"""Sizes of the part that is each row's own, beside that which rows near each other share."""
+TOGETHER = ((1.0, 0.01), (1.0, 0.1), (1.0, 1.0), (10.0, 0.01))
+"""How much means of columns and of their products count, and the part that is each row's own, beside that
+which rows near each other share."""
+SMOOTH = (0.0, 10.0)
+"""How much a line and a parabola of a column count beside rougher functions of it."""
+ALONE_NUGGETS = (0.001, 0.03)
+"""The part of its own of what depends on the columns of one feature alone."""
+COLUMN_NUGGETS = (0.01, 0.1, 1.0)
+"""The same of what depends on other columns too, the more, the further the feature is from usual."""
 EVIDENCE = 0.3
 """Power of the likelihood that counts: contributions have heavier tails than normal ones."""
-COLUMN_NUGGET = 0.01
-"""The part of its own of what depends on one column alone."""
-ALONE = 0.98
-"""How far errors of values that depend on one column rest on how well the rows match that column."""
+SMOOTHER = 0.6
+"""Variance of an error beside that under a covariance of all columns: models are smoother than its paths."""
 MOST_COMPONENTS = 50
 """Components of an error; those of more rows are added up with random signs."""
 MOST_ROWS = 400
 """Rows up to which all that they contribute is kept."""
-
-
-@dataclass(frozen=True)
-class Covariance:
-    """One covariance of what rows contribute, and the error that follows."""
-
-    components: Floats  # (n, n_kept): from what is kept to the components of the error
-    whitened: Floats  # (n_kept, n_kept): to independent numbers of one variance
-    log_determinant: float  # of the covariance of what is kept
-    relative: float  # variance of a mean, relative to that of what single rows contribute
-    of_columns: (
-        Floats  # (n_columns,): variance of what depends on a column alone, relative to the components'
-    )
 
 
 @dataclass(frozen=True)
@@ -65,115 +61,123 @@ class KrigingErrors(ErrorMap):
 
     covariances: tuple[Covariance, ...] = ()
     signs: Floats | None = None  # (50, n) for more than 50 rows: which components are added up
-    columns: tuple[tuple[int, ...], ...] = ()  # of each feature, if its values depend on them alone
+    rows: RowWeights | None = None
+    by_column: tuple[ColumnKernel, ...] = ()  # of the columns that tell rows apart
+    columns: tuple[tuple[int, ...], ...] = ()  # of each feature
+    depends_alone: bool = False  # whether its values depend on these columns alone
 
-    def alone(self, columns: Sequence[Sequence[int]]) -> ErrorMap:
-        """The errors of values of features that each depend on these columns alone."""
-        return replace(self, columns=tuple(tuple(own) for own in columns))
+    def of_features(self, columns: Sequence[Sequence[int]], alone: bool = False) -> ErrorMap:
+        """The errors of values of features of these columns, on which they depend `alone` or not."""
+        return replace(self, columns=tuple(tuple(own) for own in columns), depends_alone=alone)
 
-    def error(self, components: Floats, typical: Floats | None = None) -> BackgroundError:
+    def error(self, components: Floats, elsewhere: Elsewhere | None = None) -> BackgroundError:
         """Errors of the values of some features, as in `ErrorMap`."""
-        n_shared = len(self.functionals) if self.signs is None else len(self.signs)
+        n_shared = 1 + (len(self.functionals) if self.signs is None else len(self.signs))
         shape = (components.shape[0], *components.shape[2:])
         joined = np.empty((shape[0], n_shared, *shape[1:]))
-        dof, relative = np.empty(shape), np.empty(shape)
+        dof, leaning = np.empty(shape), np.zeros((3, *shape))
+        is_of_features = len(self.columns) == len(components)
         for feature, own in enumerate(components):
-            columns = self.columns[feature] if self.columns else ()
-            joined[feature], dof[feature], relative[feature] = self._of_feature(own, columns)
+            columns = self.columns[feature] if is_of_features else ()
+            joined[feature], dof[feature], leaning[:, feature] = self._of_feature(own, columns)
         error = BackgroundError(joined, dof)
-        return error if typical is None else with_typical(error, relative * typical, leans=True)
+        if elsewhere is None:
+            return error
+        return with_elsewhere(error, elsewhere, Leaning(*leaning), self.n_seen)
 
     def _of_feature(self, components: Floats, columns: tuple[int, ...]) -> tuple[Floats, Floats, Floats]:
-        """Components (n_shared, ...), degrees of freedom and relative variances of a feature's values."""
+        """Components (n_shared, ...), degrees of freedom and `Leaning` (3, ...) of a feature's values."""
         shape = components.shape[1:]
         largest = np.abs(components).max(axis=0)
         unit = np.where(largest > 0.0, largest, 1.0)
         kept = (components / unit).reshape(len(components), -1)
-        of_each, variances, likelihoods, relative = [], [], [], []
-        for one in self.covariances:
-            factor = one.of_columns[list(columns)].max() if columns else 1.0
-            of_each.append(multiply(one.components, kept) * np.sqrt(factor))
-            variances.append(sum_of_squares(of_each[-1], 0))
-            fit = np.maximum(sum_of_squares(multiply(one.whitened, kept), 0), np.finfo(float).tiny)
-            likelihoods.append(-0.5 * (one.log_determinant + len(kept) * np.log(fit)))
-            relative.append(one.relative * factor)
-        powers = EVIDENCE * (np.array(likelihoods) - np.max(likelihoods, axis=0))
-        shares = np.exp(powers) / np.exp(powers).sum(axis=0)
-        first = np.take_along_axis(np.array(of_each), shares.argmax(axis=0)[None, None], axis=0)[0]
+        together, alone = self.covariances, self._of_columns(columns)
+        covariances = alone if alone and self.depends_alone else (*together, *alone)
+        shares = _shares(np.array([one.likelihood(kept) for one in covariances]))
+        off = np.array([multiply(one.off[None], kept)[0] for one in covariances])
+        of_each = [multiply(one.components, kept) for one in covariances]
+        variances = np.array([sum_of_squares(one, 0) for one in of_each])
+        best = shares.argmax(axis=0)[None]
+        first = np.take_along_axis(np.array(of_each), best[None], axis=0)[0]
         added = first if self.signs is None else multiply(self.signs, first)
-        joined = _scaled(added, (shares * np.array(variances)).sum(axis=0)) * unit.ravel()
+        left = _total(shares * variances) * (1.0 if self.depends_alone and alone else SMOOTHER)
+        sign = np.sign(np.take_along_axis(off, best, axis=0))
+        known = sign * np.sqrt(_total(shares * np.square(off)))
+        joined = np.concatenate([known, _scaled(added, left)]) * unit.ravel()
         dof = moment_dof(first[None], self.degrees_of_freedom)[0]
-        means = (shares * np.array(relative)[:, None]).sum(axis=0)
-        return joined.reshape(-1, *shape), dof.reshape(shape), means.reshape(shape)
+        # What is known to be off is no chance, and has no degrees of freedom to lose.
+        total = known[0] ** 2 + left
+        factor = np.square(np.divide(total, left, out=np.ones_like(left), where=left > 0.0))
+        dof = np.minimum(dof * factor, self.degrees_of_freedom)
+        if self.depends_alone and alone:
+            together = alone
+        own = np.array([one.relative for one in together])[:, None]
+        relative = _total(_shares(np.array([one.likelihood(kept) for one in together])) * own)
+        relative = np.where(largest.ravel() > 0.0, relative, own.max())
+        left_open = alone[0].open if alone else 0.0
+        lean = min(len(self.functionals) * left_open, 1.0)
+        leaning = np.stack([relative, np.full_like(relative, left_open), np.full_like(relative, lean)])
+        return joined.reshape(-1, *shape), dof.reshape(shape), leaning.reshape(-1, *shape)
+
+    def _of_columns(self, columns: tuple[int, ...]) -> tuple[Covariance, ...]:
+        """Those of what depends on the columns of a feature alone, or differs more, the further they go."""
+        own = [one for one in self.by_column if one.column in columns]
+        if not own or self.rows is None:
+            return ()
+        size, found = sum(one.size for one in own), []
+        for smooth in SMOOTH if any(one.curve.size for one in own) else SMOOTH[:1]:
+            kernel = np.sum([one.kernel(smooth) for one in own], axis=0)
+            sizes: Any = size if self.depends_alone else np.maximum(np.diag(kernel), 0.0)
+            for u in ALONE_NUGGETS if self.depends_alone else COLUMN_NUGGETS:
+                whole = (1.0 + u + 3.0 * smooth) * size  # a line has the variance 1, a parabola about 2
+                found.append(Covariance.build(kernel, u * sizes, whole, self.rows, 0.0, u * size))
+        return tuple(found)
+
+
+def _shares(likelihoods: Floats) -> Floats:
+    """Weights (n_covariances, n_values) of covariances, by a power of their likelihoods."""
+    powers = np.exp(EVIDENCE * (likelihoods - likelihoods.max(axis=0)))
+    return np.asarray(powers / _total(powers))
+
+
+def _total(parts: Floats) -> Floats:
+    """Sum over the first axis, one by one: the bits of a value do not depend on those beside it."""
+    total = np.zeros(parts.shape[1:])
+    for part in parts:
+        total += part
+    return total
 
 
 @one_blas_thread
-def kriging_map(
-    table: TableKernel, rows: Codes, weights: Floats, n_columns: int, rng: np.random.Generator
-) -> ErrorMap:
+def kriging_map(table: TableKernel, rows: Codes, weights: Floats, rng: np.random.Generator) -> ErrorMap:
     """Errors of chosen rows (n,) of a table with weights (n,)."""
     n = rows.size
     if n == table.weights.size:
         return ErrorMap.none(n)
     if n == 1:
         return ErrorMap(np.full((1, 1), np.nan), 0.0)
-    size = table.size or 1.0  # where nothing tells rows apart, each has its own
     contrasts = np.linalg.qr(np.column_stack([np.ones(n), np.eye(n)[:, 1:]]))[0][:, 1:]
-    contrasts = np.ascontiguousarray(contrasts)
-    own_left = float(np.square(weights - table.weights[rows]).sum())
-    own_left += float(np.square(np.delete(table.weights, rows)).sum())
-    kernel = table.of_rows(rows) + table.of_means(rows)
-    left = weights @ kernel @ weights + table.unknown
-    columns = [_Column.of_rows(table, j, rows, weights, own_left) for j in table.columns]
-    covariances: list[Covariance] = []
-    for nugget in NUGGETS:
-        own = nugget * size
-        root = np.linalg.cholesky(contrasts.T @ (kernel + own * np.eye(n)) @ contrasts)
-        whitened = np.ascontiguousarray(solve_triangular(root, np.eye(n - 1), lower=True))
-        half = contrasts @ whitened.T
-        inner = half @ half.T
-        factor = max(float(left + own * own_left), 0.0) / np.sum(np.square(weights) / np.diag(inner))
-        components = inner / np.diag(inner) * weights * np.sqrt(factor)
-        of_columns = np.ones(n_columns)
-        for one in columns:
-            of_columns[one.column] = one.relative_to(components)
-        relative = max(float(left + own * own_left), 0.0) / (size + table.size_of_means + own)
-        log_determinant = 2.0 * float(np.log(np.diag(root)).sum())
-        kept = np.ascontiguousarray((contrasts.T @ components).T)
-        covariances.append(Covariance(kept, whitened, log_determinant, float(relative), of_columns))
-    signs = _signs(n, rng)
+    others = float(np.square(np.delete(table.weights, rows)).sum())
+    own = RowWeights(weights, table.weights[rows], others, np.ascontiguousarray(contrasts))
+    rough, means, covariances = table.of_rows(rows), table.of_means(rows), []
+    for smooth, nugget in TOGETHER:
+        u, size = nugget * (table.size or 1.0), (table.size or 1.0) + smooth * table.size_of_means
+        covariances.append(Covariance.build(rough + smooth * means, u, size + u, own, table.unknown, u))
+    signs, n_seen = _signs(n, rng), effective_number(weights)
     if n > MOST_ROWS:
         middle = covariances[len(covariances) // 2]
-        functionals = contrasts @ middle.components.T @ signs.T
-        return ErrorMap(functionals, n - 1.0, relative=middle.relative)
+        functionals = np.column_stack([contrasts @ middle.off, contrasts @ middle.components.T @ signs.T])
+        return ErrorMap(functionals, n - 1.0, middle.relative, n_seen)
+    by_column = tuple(table.column_of_rows(j, rows) for j in table.columns)
     return KrigingErrors(
-        contrasts, n - 1.0, covariances=tuple(covariances), signs=signs if n > MOST_COMPONENTS else None
+        own.contrasts,
+        n - 1.0,
+        n_seen=n_seen,
+        covariances=tuple(covariances),
+        signs=signs if n > MOST_COMPONENTS else None,
+        rows=own,
+        by_column=by_column,
     )
-
-
-@dataclass(frozen=True)
-class _Column:
-    """The covariance (n, n) of what depends on one column alone, and the variance of its weighted mean."""
-
-    column: int
-    covariance: Floats
-    left: float
-
-    @classmethod
-    def of_rows(
-        cls, table: TableKernel, column: int, rows: Codes, weights: Floats, own_left: float
-    ) -> _Column:
-        kernel = table.of_column(column, rows) / table.size_of_column(column)
-        nugget = 0.0 if table.is_label(column) else COLUMN_NUGGET  # rows with one label are the same
-        left = max(float(weights @ kernel @ weights), 0.0) + nugget * own_left
-        return cls(column, kernel + nugget * np.eye(rows.size), left)
-
-    def relative_to(self, components: Floats) -> float:
-        """Variance relative to that which components (n, n) state; at most 1."""
-        stated = float(np.einsum("ji,jk,ki->", components, self.covariance, components))
-        if not stated > 0.0:
-            return 1.0
-        return float(np.clip(ALONE * self.left / stated + 1.0 - ALONE, 0.0, 1.0))
 
 
 def _signs(n: int, rng: np.random.Generator) -> Floats:

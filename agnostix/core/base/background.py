@@ -2,24 +2,47 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from agnostix.core.background import BACKGROUND_SIZE, Background, ErrorMap, Probes, choose_background
+from agnostix.core.background import (
+    BACKGROUND_SIZE,
+    Background,
+    Elsewhere,
+    ErrorMap,
+    Probes,
+    choose_background,
+    read_columns,
+)
 from agnostix.core.base.attribution import AttributionExplainer
 from agnostix.core.base.explainer import OutputSelection
 from agnostix.core.frames import as_table, build_table, column_values, take_rows, without_index
 from agnostix.core.masking import MaskedRows, MaskerConstraint, TabularMasker, read_rows
 from agnostix.core.models import Predictor, is_fitted
+from agnostix.core.reproducibility import own_order
 from agnostix.core.row_order import check_row_order
-from agnostix.core.typing import Floats
+from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
 
 _N_TRIAL_ROWS = 2
 """Rows on which a model is tried where a masker has no background."""
 _N_OTHER_ROWS = 4
 """Rows that show whether predictions are independent, where the background is a single row."""
+
+_ROUNDING = 1e-12
+"""Differences of predictions, relative to these, that are none."""
+
+
+@dataclass(frozen=True)
+class Probed:
+    """What was seen where no background row is."""
+
+    typical: Floats  # (n_features + 1, n_outputs), variance of what values of a feature, or of all, do
+    spread: Floats  # (n_outputs,), standard deviation of all predictions
+    is_exact: Bools  # (n_features,), whether the background rows have all that matters of a feature
+    is_constant: Bools  # (n_features,), whether all rows of the table have one value
 
 
 class BackgroundExplainer(AttributionExplainer):
@@ -39,6 +62,11 @@ class BackgroundExplainer(AttributionExplainer):
         Columns of a table that are hidden together.
     """
 
+    background: str = "representative"
+    background_size: int = BACKGROUND_SIZE
+    """How rows of a table are chosen, where a method has no parameters for it."""
+    _depends_alone: ClassVar[bool] = False
+    """Whether the effect of a feature rests on the background's values of this feature alone."""
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **AttributionExplainer._parameter_constraints,
         "feature_groups": [dict, None],
@@ -87,9 +115,7 @@ class BackgroundExplainer(AttributionExplainer):
 
     def _choose_background(self, table: Any, sample_weight: Any) -> Background:
         """Background rows of a table, by `background` and `background_size` where a method has them."""
-        how = getattr(self, "background", "representative")
-        size = getattr(self, "background_size", BACKGROUND_SIZE)
-        return choose_background(how, table, size, self._seed, sample_weight)
+        return choose_background(self.background, table, self.background_size, self._seed, sample_weight)
 
     def _choose_masker(self, X: Any, sample_weight: Any) -> Any:
         """What hides parts of rows that are no tables; None for tables."""
@@ -109,7 +135,7 @@ class BackgroundExplainer(AttributionExplainer):
             self._learn_columns(table, self.feature_groups)
             background = self._choose_background(table, sample_weight)
             self._masker: Any = TabularMasker(background.rows, background.weights, self.features_)
-            self._errors = background.errors
+            self._errors = background.errors.of_features(self.features_.columns, self._depends_alone)
             rows = read_rows(self._masker, table)
         else:
             self._check_no_groups()
@@ -120,22 +146,24 @@ class BackgroundExplainer(AttributionExplainer):
         self.features_ = rows.features
         self._same_features = self._masker.same_features
         self._predict_background(predictor, rows.unmasked)
-        self._typical = self._probe(rows, sample_weight) if masker is None else None
+        self._probed = self._probe(rows, background.places, sample_weight) if masker is None else None
         return rows
 
-    def _probe(self, rows: MaskedRows, sample_weight: Any) -> Floats | None:
-        """Variance (n_features + 1, n_outputs) of what values of a feature, or of all, do to predictions.
+    def _probe(self, rows: MaskedRows, background: Codes | None, sample_weight: Any) -> Probed | None:
+        """What values of a feature, or of all, do to predictions of rows of the table.
 
-        Rows of the table get a feature of other rows, whether or not these are background rows. None where
-        the background is all there is.
+        Rows get a feature of other rows, whether or not these are background rows. None where the background
+        is all there is.
         """
-        if not self._errors.n_components:
+        if not self._errors.n_components or background is None:
             return None
+        of_background: Any = self._background_predictions
         table = rows.unmasked
-        probes = Probes.draw(table, self.features_.columns, self._seed, sample_weight)
+        probes = Probes.draw(table, self.features_.columns, background, self._seed, sample_weight)
         first = take_rows(table, probes.rows)
         before = self._predict(first)
-        typical = []
+        typical: list[Floats] = []
+        seen: list[Floats] = [before, of_background]
         for positions, others, weights in zip(
             self.features_.columns, probes.others, probes.weights, strict=True
         ):
@@ -146,21 +174,42 @@ class BackgroundExplainer(AttributionExplainer):
             }
             after = self._predict(build_table(without_index(first), mixed))
             typical.append(0.5 * weights @ np.square(after - before))
+            seen.append(after)
         self._n_trial_rows += len(before) * (1 + len(typical))
         typical.append((before - before[:1]).var(axis=0))  # of the mean prediction, with everything hidden
-        return np.stack(typical)
+        whole: Floats = np.concatenate(seen)
+        spread = (whole - whole[:1]).std(axis=0)
+        is_exact = probes.is_complete if self._depends_alone else np.zeros_like(probes.is_constant)
+        return Probed(np.stack(typical), spread, is_exact, probes.is_constant)
 
     @property
     def _slope(self) -> Any:
         """By how much explained units change with an output (n_outputs,), about the mean prediction."""
         return 1.0
 
-    def _typical_of(self, predictions: Floats, selection: OutputSelection) -> Floats | None:
+    def _elsewhere(
+        self, rows: MaskedRows, predictions: Floats, selection: OutputSelection
+    ) -> Elsewhere | None:
         """The same of the selected outputs, (n_features + 1, n_rows, n_selected)."""
-        if self._typical is None:
+        probed = self._probed
+        if probed is None:
             return None
-        of_all = np.broadcast_to(self._typical * self._slope**2, (len(predictions), *self._typical.shape))
-        return np.moveaxis(selection.pick(of_all, predictions), 0, 1)
+        shape = (len(predictions), *probed.typical.shape)
+        typical = np.broadcast_to(probed.typical * self._slope**2, shape)
+        apart = np.hypot(probed.spread, predictions - self.base_values_)
+        apart = np.where(apart > _ROUNDING * np.abs(predictions), apart, 0.0) * self._slope
+        spread = np.broadcast_to(apart[:, None], shape)
+        is_exact = probed.is_exact | (probed.is_constant & ~rows.varying)
+        is_exact = np.column_stack([is_exact, np.zeros(len(is_exact), dtype=bool)])
+        parts = [selection.pick(part, predictions) for part in (typical, spread)]
+        parts.append(np.broadcast_to(is_exact[:, :, None], parts[0].shape))
+        return Elsewhere(*(np.moveaxis(part, 0, 1) for part in parts))
+
+    def _own_order(self, rows: MaskedRows) -> Codes:
+        """Rows (n_rows,) of a table in an order that does not depend on where they are in it."""
+        if self.masker is not None:
+            return np.arange(len(rows))
+        return own_order([one.key for one in read_columns(rows.unmasked)])
 
     def _predict_background(self, predictor: Predictor, rows: Any) -> None:
         """Try the model on the background, which gives the base values; without one on a few rows."""

@@ -83,7 +83,8 @@ def infidelity(
         What replaces pixels or segments of pictures, as in `deletion`; None: "mean".
     masker : Masker or table, default=None
         What hides columns or words: background rows for tables, whose predictions are
-        averaged, or a Masker such as TextMasker(). A single row b is a baseline.
+        averaged (a fitted explainer or a `RepresentativeSample` gives them weights), or a
+        Masker such as TextMasker(). A single row b is a baseline.
     outputs : str, int or list of these, default=None
         Which of the explained outputs; None: the one explained, or each row's predicted one.
     n_random : int, default=1

@@ -69,7 +69,8 @@ def deletion(
         `convention` has it.
     masker : Masker or table, default=None
         What hides columns or words: background rows for tables, whose predictions are
-        averaged, or a Masker such as TextMasker().
+        averaged (a fitted explainer or a `RepresentativeSample` gives them weights), or a
+        Masker such as TextMasker().
     outputs : str, int or list of these, default=None
         Which of the explained outputs; None: the one explained, or each row's predicted one.
     least : bool, default=True

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from agnostix.core.background import Background, ErrorMap, choose_rows, errors_of_fills
+from agnostix.core.background import Background, Elsewhere, ErrorMap, choose_rows, errors_of_fills
 from agnostix.core.background.error_map import moment_dof
+from agnostix.core.background.probes import count_probes
 from agnostix.exceptions import DataError
 from tests.core.tables import FORMS, forms
 from tests.messages import refuses
@@ -32,7 +33,7 @@ def test_background_drawn_without_replacement(make):
     assert (np.diff(places) > 0).all()
     np.testing.assert_array_equal(rows, TABLE[places])
     np.testing.assert_allclose(background.weights, (places + 1.0) / (places + 1.0).sum(), rtol=1e-14)
-    assert background.errors.n_components == background.errors.degrees_of_freedom + 1 == 7
+    assert background.errors.n_components == background.errors.degrees_of_freedom == 6
     again = Background.sample(make(TABLE), 7, 3, None)
     np.testing.assert_array_equal(np.asarray(again.rows), rows)
     other = Background.sample(make(TABLE), 7, 4, None)
@@ -128,34 +129,46 @@ def means_and_components(background, values):
     return background.weights @ values, background.errors.of_means(values[:, None])[:, 0]
 
 
+def drawn(size, weight=None):
+    """Weights of some rows and the jackknife's errors of their means."""
+    rows = np.random.default_rng(3).permutation(20)[:size]
+    weights = np.ones(size) if weight is None else weight[rows]
+    weights = weights / weights.sum()
+    return rows, weights, ErrorMap.of_draws(weights, np.arange(size), size / 20)
+
+
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("size", [2, 5, 19])
 def test_errors_of_few_draws_are_the_jackknife_with_finite_population(size, weighted):
-    weight = WEIGHTS + 1.0 if weighted else None
-    background = Background.sample(TABLE, size, 3, weight)
-    values = np.sin(background.rows[:, 0])
-    mean, components = means_and_components(background, values)
-    w, left = background.weights, 1.0 - size / 20
+    rows, w, errors = drawn(size, WEIGHTS + 1.0 if weighted else None)
+    values = np.sin(TABLE[rows, 0])
+    mean, left = w @ values, 1.0 - size / 20
     without = [np.average(np.delete(values, b), weights=np.delete(w, b)) for b in range(size)]
     expected = left * ((1.0 - w) * (np.array(without) - mean) ** 2).sum()
-    (error,) = background.errors.error(components[None]).variances
+    (error,) = errors.error(errors.of_means(values[:, None])[None]).variances
     np.testing.assert_allclose(error, expected, rtol=1e-12)
     if not weighted:
         np.testing.assert_allclose(error, left * values.var(ddof=1) / size, rtol=1e-12)
 
 
 def test_many_draws_make_twenty_groups_of_about_one_size():
-    table = np.arange(500.0)[:, None]
-    background = Background.sample(table, 107, 0, None)
+    table = np.arange(900.0)[:, None]
+    background = Background.sample(table, 407, 0, None)
     errors = background.errors
     assert (errors.n_components, errors.degrees_of_freedom) == (20, 19.0)
     belongs = errors.functionals > 0
     np.testing.assert_array_equal(belongs.sum(axis=1), 1)
-    assert set(belongs.sum(axis=0)) == {5, 6}
+    assert set(belongs.sum(axis=0)) == {20, 21}
+
+
+def test_draws_are_the_same_for_any_order_of_rows():
+    order = np.random.default_rng(0).permutation(20)
+    one, other = (Background.sample(table, 7, 0, None) for table in (TABLE, TABLE[order]))
+    np.testing.assert_array_equal(np.sort(one.rows, axis=0), np.sort(other.rows, axis=0))
 
 
 def test_columns_of_the_map_sum_to_zero_and_equal_predictions_have_no_error():
-    errors = Background.sample(TABLE, 9, 0, WEIGHTS + 1.0).errors
+    _, _, errors = drawn(9, WEIGHTS + 1.0)
     np.testing.assert_allclose(errors.functionals.sum(axis=0), 0.0, atol=1e-16)
     np.testing.assert_array_equal(errors.of_means(np.full((9, 2), 0.1)), 0.0)
 
@@ -181,28 +194,43 @@ def test_groups_that_hold_nearly_all_weight_have_finite_errors():
     assert np.isfinite(errors.functionals).all()
 
 
+def elsewhere(typical, spread=1.0, is_exact=False):
+    """The same for all values, in the shape of the variances that are typical."""
+    typical = np.asarray(typical)
+    return Elsewhere(typical, np.full(typical.shape, spread), np.full(typical.shape, is_exact))
+
+
 def test_what_no_background_row_has_leans_on_what_is_typical():
-    errors = Background.sample(TABLE, 9, 0, None).errors
+    rows, _, errors = drawn(9)
     components = np.zeros((2, 9, 1))
-    components[1] = errors.of_means(np.sin(TABLE[:9, :1]))
-    error = errors.error(components, np.array([[3.0], [3.0]]))
+    components[1] = errors.of_means(np.sin(TABLE[rows, :1]))
+    error = errors.error(components, elsewhere([[3.0], [3.0]]))
     relative = (1.0 - 9 / 20) / 9
     np.testing.assert_allclose(error.variances, [[3.0 * relative / 3.0], [np.square(components[1]).sum()]])
     np.testing.assert_array_equal(error.degrees_of_freedom, [[3.0], [8.0]])
     assert error.components.shape == (2, 10, 1)
+    assert error.kinds is None
 
 
-def test_what_changes_nothing_anywhere_is_exact():
-    for errors in (Background.sample(TABLE, 9, 0, None).errors, choose_rows(TABLE, 9, 0, None).errors):
-        error = errors.error(np.zeros((1, errors.n_components, 1)), np.zeros((1, 1)))
+@pytest.mark.parametrize("how", ["drawn", "chosen"])
+def test_what_changes_nothing_anywhere_is_bound_by_the_rule_of_three(how):
+    errors = drawn(9)[2] if how == "drawn" else choose_rows(TABLE, 9, 0, None).errors
+    none = np.zeros((1, errors.n_components, 1))
+    error = errors.error(none, elsewhere(np.zeros((1, 1)), spread=2.0))
+    np.testing.assert_allclose(error.variances, np.square(2.0 / errors.n_seen))
+    assert error.kinds.tolist() == [["rule_of_three"]]
+    assert how == "chosen" or errors.n_seen == pytest.approx(9.0)
+    for known in (elsewhere(np.ones((1, 1)), 1.0, is_exact=True), elsewhere(np.zeros((1, 1)), 0.0)):
+        error = errors.error(none, known)
         np.testing.assert_array_equal(error.variances, 0.0)
         np.testing.assert_array_equal(error.degrees_of_freedom, np.inf)
+        assert error.kinds is None
 
 
 def test_chosen_rows_lean_by_one_degree_of_freedom():
     errors = choose_rows(np.random.default_rng(0).normal(size=(90, 2)), 9, 0, None).errors
     components = np.random.default_rng(1).normal(size=(1, 8, 40))
-    alone, leaning = errors.error(components), errors.error(components, np.full((1, 40), 2.0))
+    alone, leaning = errors.error(components), errors.error(components, elsewhere(np.full((1, 40), 2.0)))
     dof = alone.degrees_of_freedom
     parts = (dof + 1.0) * leaning.variances - dof * alone.variances
     relative = [one.relative for one in errors.covariances]
@@ -217,3 +245,11 @@ def test_few_large_components_have_few_degrees_of_freedom():
     one[:, 3] = 7.0
     np.testing.assert_allclose(moment_dof(one, 8.0), 2.0 / (1.0 - 1.0 / 9.0))
     np.testing.assert_array_equal(moment_dof(np.ones((1, 9, 1)), 8.0), 8.0)
+
+
+@pytest.mark.parametrize("n_features", [3, 63, 200, 5000])
+def test_probes_do_not_grow_without_end(n_features):
+    n = count_probes(n_features)
+    assert 8 <= n <= 128
+    assert n == 8 or n * (n_features + 1) <= 8192
+    assert n == 128 or n_features > 63

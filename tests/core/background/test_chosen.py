@@ -13,7 +13,7 @@ from agnostix.core.background.chosen import choose_rows, error_of_rows
 from agnostix.core.background.coordinates import read_columns
 from agnostix.core.background.herding import herd, kernel_weights
 from agnostix.core.background.kernel import TableKernel
-from agnostix.core.background.kriging import NUGGETS, kriging_map
+from agnostix.core.background.kriging import SMOOTHER, TOGETHER, kriging_map
 from agnostix.core.background.rare import rare_parts
 from agnostix.exceptions import DataError
 from agnostix.testing.checks_execution import peak_mb
@@ -48,7 +48,7 @@ def test_labels_differ_by_one_and_missing_ones_are_a_level():
         differ = np.not_equal.outer(codes, codes).astype(float)
         own = differ.mean(axis=1)
         expected = 0.5 * (own[:, None] + own[None] - differ - differ.mean())
-        np.testing.assert_allclose(kernel.of_column(column, np.arange(8)), expected, atol=1e-14)
+        np.testing.assert_allclose(kernel.column_of_rows(column, np.arange(8)).kernel(), expected, atol=1e-14)
 
 
 def test_weights_are_those_of_least_discrepancy():
@@ -82,30 +82,34 @@ def test_kriging_errors_are_those_of_leaving_rows_out():
     chosen, weights = np.array([2, 7, 13, 21, 28, 39]), RNG.dirichlet(np.ones(6))
     table = kernel_of(NUMBERS, EVEN)
     values = RNG.normal(size=6)
-    errors = kriging_map(table, chosen, weights, 3, np.random.default_rng(0))
-    for nugget, covariance in zip(NUGGETS, errors.covariances, strict=True):
+    errors = kriging_map(table, chosen, weights, np.random.default_rng(0))
+    for (smooth, nugget), covariance in zip(TOGETHER, errors.covariances, strict=True):
         components = covariance.components @ errors.functionals.T @ values
-        own = table.of_rows(chosen) + table.of_means(chosen) + nugget * table.size * np.eye(6)
+        own = table.of_rows(chosen) + smooth * table.of_means(chosen) + nugget * table.size * np.eye(6)
         expected = weights * ref.left_out(own, values)
         np.testing.assert_allclose(components / components[0], expected / expected[0], rtol=1e-7)
 
 
 def test_error_is_right_where_the_covariance_holds():
-    """Mean square of the stated error over draws of contributions, against that of the error made."""
+    """Mean squares of what is known to be off and of what is left, over draws of contributions."""
     chosen = np.array([2, 7, 13, 21, 28, 39, 4, 33])
     weights = np.full(8, 1 / 8)
     table = kernel_of(NUMBERS, EVEN)
-    errors = kriging_map(table, chosen, weights, 3, np.random.default_rng(0))
+    errors = kriging_map(table, chosen, weights, np.random.default_rng(0))
     every = np.arange(40)
     apart = -EVEN.copy()
     apart[chosen] += weights
-    for nugget, one in zip(NUGGETS, errors.covariances, strict=True):
-        covariance = table.of_rows(every) + table.of_means(every) + nugget * table.size * np.eye(40)
+    for (smooth, nugget), one in zip(TOGETHER, errors.covariances, strict=True):
+        covariance = table.of_rows(every) + smooth * table.of_means(every) + nugget * table.size * np.eye(40)
         made = apart @ covariance @ apart
         kept = errors.functionals.T @ covariance[np.ix_(chosen, chosen)] @ errors.functionals
-        assert np.trace(one.components @ kept @ one.components.T) == pytest.approx(made, rel=1e-8)
-        np.testing.assert_allclose(one.whitened @ kept @ one.whitened.T, np.eye(7), atol=1e-8)
-        assert one.log_determinant == pytest.approx(np.linalg.slogdet(kept)[1], rel=1e-9)
+        best = ref.best_mean(covariance, chosen)
+        off = errors.functionals @ one.off
+        np.testing.assert_allclose(off, weights - best, atol=1e-7)
+        stated = np.trace(one.components @ kept @ one.components.T) + one.off @ kept @ one.off
+        assert stated == pytest.approx(made, rel=1e-6)
+        np.testing.assert_allclose(one.whitened @ kept @ one.whitened.T, np.eye(7), atol=1e-6)
+        assert one.log_determinant == pytest.approx(np.linalg.slogdet(kept)[1], rel=1e-7)
 
 
 def test_error_is_a_mean_over_covariances_by_restricted_likelihood():
@@ -115,8 +119,8 @@ def test_error_is_a_mean_over_covariances_by_restricted_likelihood():
     variances, likelihoods = [], []
     for one in errors.covariances:
         inverse = one.whitened.T @ one.whitened
-        variances.append(np.square(one.components @ kept).sum())
-        likelihoods.append(-0.5 * one.log_determinant - 0.5 * 11 * np.log(kept @ inverse @ kept))
+        variances.append(SMOOTHER * np.square(one.components @ kept).sum() + (one.off @ kept) ** 2)
+        likelihoods.append(-0.5 * one.log_determinant - 0.5 * len(kept) * np.log(kept @ inverse @ kept))
     shares = np.exp(0.3 * (np.array(likelihoods) - max(likelihoods)))
     expected = shares @ variances / shares.sum()
     (error,) = errors.error(kept[None, :, None]).variances
@@ -131,19 +135,20 @@ def test_errors_of_many_rows_have_fifty_components(size):
     values = np.sin(3.0 * table[chosen.rows])
     kept = chosen.errors.of_means(values)
     error = chosen.errors.error(kept[None])
-    assert error.components.shape[:2] == (1, 50)
+    assert error.components.shape[:2] == (1, 51)
     apart = np.abs(chosen.weights @ values - np.sin(3.0 * table).mean(axis=0))
     assert (apart < 5.0 * np.sqrt(error.variances[0])).all()
 
 
-def test_errors_of_one_column_rest_on_how_well_it_is_matched():
+def test_errors_of_one_column_are_how_far_its_distribution_is_off():
     table = rare_table()
-    chosen = choose_rows(table, 50, 0, None)
-    values = (table["half_percent"].to_numpy()[chosen.rows] == "yes").astype(float)
-    kept = chosen.errors.of_means(values[:, None])[None]
-    whole, alone = (one.error(kept).variances.item() for one in (chosen.errors, chosen.errors.alone([[0]])))
-    assert alone < whole
-    assert chosen.errors.alone([[0, 5]]).error(kept).variances.item() >= alone
+    rows = np.random.default_rng(1).choice(len(table), 50, replace=False)
+    errors = error_of_rows(table, rows, np.full(50, 0.02), 0, None).of_features([[2]], alone=True)
+    third = table["third"].to_numpy().astype(float)
+    made = third[rows].mean() - third.mean()
+    error = errors.error(errors.of_means(third[rows, None])[None])
+    assert error.components[0, 0, 0] == pytest.approx(made, rel=0.05)
+    assert np.sqrt(error.variances.item()) == pytest.approx(abs(made), rel=0.1)
 
 
 def rare_table(n=3000, seed=0):

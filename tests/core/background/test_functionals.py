@@ -5,7 +5,7 @@ import pytest
 from sklearn import config_context
 
 from agnostix import KernelShapExplainer, OcclusionExplainer
-from agnostix.core.background import Background, BackgroundMeans, ErrorMap
+from agnostix.core.background import Background, BackgroundMeans, ErrorMap, few
 from agnostix.core.evaluate import evaluate
 from agnostix.core.features import Features
 from agnostix.core.masking import TabularMasker
@@ -42,7 +42,7 @@ def test_means_and_components_are_those_of_a_loop(weighted):
         for j, mask in enumerate(all_masks(3)):
             answers = model(np.where(mask, row, background.rows))
             np.testing.assert_allclose(kept[i, j], matrix.T @ answers, atol=1e-12)
-    assert kept.shape == (4, 8, 14, 2)
+    assert kept.shape == (4, 8, 13, 2)
 
 
 def test_components_of_what_hides_nothing_or_a_constant_are_exactly_zero():
@@ -120,3 +120,13 @@ def test_rows_in_parts_are_those_together_also_where_they_are_repeated():
     for name, detail in whole.extras.items():
         if hasattr(detail, "array"):
             np.testing.assert_array_equal(parts.extras[name].array, detail.array)
+
+
+def test_few_components_keep_the_error_of_each_value():
+    components = RNG.normal(size=(90, 51, 3, 10))
+    kept = few(components)
+    assert kept.shape == (90, 16, 3, 10)
+    np.testing.assert_allclose(np.square(kept).sum(axis=1), np.square(components).sum(axis=1), rtol=1e-12)
+    np.testing.assert_array_equal(few(components[:, :, 1:2]), kept[:, :, 1:2])
+
+    np.testing.assert_array_equal(few(components[:5]), components[:5])
