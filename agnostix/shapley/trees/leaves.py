@@ -1,4 +1,4 @@
-"""What leaves give to players: by dense tables for few players, by pairs of patterns for more."""
+"""Patterns of rows at leaves, and what leaves give: by dense tables for few players, by pairs for more."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import sparse
 
 from agnostix.core.typing import Bools, Codes, Floats, Numbers
-from agnostix.shapley.trees.weights import gain_weights, leaf_matrices, with_player
+from agnostix.shapley.trees.weights import LeafGains
 
 MOST_DENSE = 8
 """Players up to which a leaf has a value for each pattern of a row."""
@@ -17,15 +16,6 @@ MOST_MARKED = 16
 """Players up to which patterns are told apart by marking them in a list of all."""
 _MOST_PAIRS = 2**22
 """Pairs of patterns that are compared at once."""
-
-
-def dense_tables(histograms: Floats, n_players: int) -> Floats:
-    """What leaves of value 1 give, (n_leaves, n_players, 2**n_players) by the pattern of a row.
-
-    Histograms (n_leaves, 2**n_players) are the weights of background rows by their pattern.
-    """
-    gain, before = leaf_matrices(n_players)
-    return (histograms @ gain.T)[:, None] - (histograms @ before.T)[:, with_player(n_players)]
 
 
 def histograms(patterns: Numbers, n_players: int, weights: Floats) -> Floats:
@@ -78,7 +68,8 @@ def meets_some(row_patterns: Numbers, background_patterns: Numbers) -> tuple[Boo
 class PairedLeaf:
     """A leaf with many players: patterns of rows and background rows, and which of these cover its path."""
 
-    players: Codes  # (n_players,)
+    targets: Codes  # (n_targets,)
+    n_players: int
     values: Floats  # (n_values,)
     patterns: Numbers  # distinct ones of rows
     which: Codes  # (n_rows,) of these
@@ -87,19 +78,40 @@ class PairedLeaf:
     pairs: tuple[Codes, Codes]  # of patterns, sorted by the rows'
 
 
-def pair(players: Codes, values: Floats, own: Numbers, other: Numbers, weights: Floats) -> PairedLeaf | None:
+def pair(
+    targets: Codes, n_players: int, values: Floats, own: Numbers, other: Numbers, weights: Floats
+) -> PairedLeaf | None:
     """A leaf with the patterns (n_rows,) of rows and of background rows; None if none reach it together."""
-    patterns, which = distinct(own, players.size)
-    background, place = distinct(other, players.size)
+    patterns, which = distinct(own, n_players)
+    background, place = distinct(other, n_players)
     pairs = covered(patterns, background)
     if pairs[0].size == 0:
         return None
     by_pattern: Any = np.bincount(place, weights, background.size)
-    return PairedLeaf(players, values, patterns, which, background, by_pattern, pairs)
+    return PairedLeaf(targets, n_players, values, patterns, which, background, by_pattern, pairs)
 
 
-def gains_of_few(own: Numbers, other: Numbers, weights: Floats, n_players: int) -> Floats:
-    """What leaves of value 1 give to rows (n_leaves, n_rows, n_players), all rows beside all background rows.
+def paired_tables(leaves: list[PairedLeaf], gains: LeafGains) -> list[Floats]:
+    """What leaves of value 1 give by the pattern of a row, each (n_targets, n_patterns)."""
+    most = max(leaf.n_players for leaf in leaves)
+    n_patterns = np.array([leaf.patterns.size for leaf in leaves])
+    n_background = np.array([leaf.background.size for leaf in leaves])
+    n_pairs = [leaf.pairs[0].size for leaf in leaves]
+    first, first_other = (np.cumsum(sizes) - sizes for sizes in (n_patterns, n_background))
+    row = np.concatenate([leaf.pairs[0] for leaf in leaves]) + np.repeat(first, n_pairs)
+    other = np.concatenate([leaf.pairs[1] for leaf in leaves]) + np.repeat(first_other, n_pairs)
+    tables = gains.paired(
+        unpack(np.concatenate([leaf.patterns for leaf in leaves]), most),
+        unpack(np.concatenate([leaf.background for leaf in leaves]), most),
+        np.concatenate([leaf.weights for leaf in leaves]),
+        (row, other),
+    )
+    parts = zip(leaves, first, n_patterns, strict=True)
+    return [tables[start : start + n, : leaf.targets.size].T for leaf, start, n in parts]
+
+
+def tables_of_few(own: Numbers, other: Numbers, weights: Floats, n_players: int, gains: LeafGains) -> Floats:
+    """What leaves of value 1 give (n_leaves, n_rows, n_targets), all rows beside all background rows.
 
     Patterns are `own` (n_leaves, n_rows) and `other` (n_leaves, n_background).
     """
@@ -107,14 +119,14 @@ def gains_of_few(own: Numbers, other: Numbers, weights: Floats, n_players: int) 
     found = ((own[:, :, None] & other[:, None]) == 0).ravel().nonzero()[0]
     row, place = np.divmod(found, n_background)
     pairs = row, (row // n_rows) * n_background + place
-    gains = paired_gains(
+    tables = gains.paired(
         unpack(own.ravel(), n_players), unpack(other.ravel(), n_players), np.tile(weights, n_leaves), pairs
     )
-    return gains.reshape(n_leaves, n_rows, n_players)
+    return tables.reshape(n_leaves, n_rows, -1)
 
 
-def deep_table(own: Bools, other: Bools, weights: Floats) -> tuple[Floats, Codes]:
-    """What a leaf of value 1 gives (n_players, n_patterns), and the pattern of each row.
+def deep_table(own: Bools, other: Bools, weights: Floats, gains: LeafGains) -> tuple[Floats, Codes]:
+    """What a leaf of value 1 gives (n_targets, n_patterns), and the pattern of each row.
 
     `own` (n_rows, n_players) and `other` (n_background, n_players) are conditions that are not met.
     """
@@ -122,50 +134,10 @@ def deep_table(own: Bools, other: Bools, weights: Floats) -> tuple[Floats, Codes
     background, place = np.unique(other, axis=0, return_inverse=True)
     by_pattern: Any = np.bincount(place.ravel(), weights, len(background))
     pairs: Any = np.nonzero(patterns.astype(np.float32) @ background.T.astype(np.float32) == 0.0)
-    return paired_gains(patterns.astype(float), background.astype(float), by_pattern, pairs).T, which.ravel()
-
-
-def paired_tables(leaves: list[PairedLeaf]) -> list[Floats]:
-    """What leaves of value 1 give by the pattern of a row, each (n_players, n_patterns)."""
-    most = max(leaf.players.size for leaf in leaves)
-    n_patterns = np.array([leaf.patterns.size for leaf in leaves])
-    n_background = np.array([leaf.background.size for leaf in leaves])
-    n_pairs = [leaf.pairs[0].size for leaf in leaves]
-    first, first_other = (np.cumsum(sizes) - sizes for sizes in (n_patterns, n_background))
-    row = np.concatenate([leaf.pairs[0] for leaf in leaves]) + np.repeat(first, n_pairs)
-    other = np.concatenate([leaf.pairs[1] for leaf in leaves]) + np.repeat(first_other, n_pairs)
-    gains = paired_gains(
-        unpack(np.concatenate([leaf.patterns for leaf in leaves]), most),
-        unpack(np.concatenate([leaf.background for leaf in leaves]), most),
-        np.concatenate([leaf.weights for leaf in leaves]),
-        (row, other),
-    )
-    parts = zip(leaves, first, n_patterns, strict=True)
-    return [gains[start : start + n, : leaf.players.size].T for leaf, start, n in parts]
+    return gains.paired(patterns.astype(float), background.astype(float), by_pattern, pairs).T, which.ravel()
 
 
 def unpack(patterns: Numbers, n_players: int) -> Floats:
     """Patterns (n_patterns,) as bits (n_patterns, n_players)."""
     as_bytes = np.ascontiguousarray(patterns).view(np.uint8).reshape(patterns.size, -1)
     return np.unpackbits(as_bytes, axis=1, count=n_players, bitorder="little").astype(float)
-
-
-def paired_gains(
-    row_bits: Floats, background_bits: Floats, weights: Floats, pairs: tuple[Codes, Codes]
-) -> Floats:
-    """What a leaf of value 1 gives to players (n_row_patterns, n_players), from its covered pairs.
-
-    Bits (n_patterns, n_players) are 1 for conditions that are not met; `weights` (n_background_patterns,) are
-    those of the background rows with a pattern. Pairs are sorted by the rows' pattern.
-    """
-    row, other = pairs
-    table = gain_weights(row_bits.shape[1])
-    n_row = row_bits.sum(axis=1).astype(np.intp)[row]
-    n_other = background_bits.sum(axis=1).astype(np.intp)[other]
-    weight = weights[other]
-    starts = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=len(row_bits)))])
-    shape = (len(row_bits), len(background_bits))
-    gains = sparse.csr_array((table[n_row, n_other] * weight, other, starts), shape) @ background_bits
-    losses = np.bincount(row, table[n_other, n_row] * weight, len(row_bits))
-    gains -= losses[:, None] * row_bits
-    return gains

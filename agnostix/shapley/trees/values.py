@@ -25,15 +25,15 @@ from agnostix.shapley.trees.leaves import (
     MOST_DENSE,
     PairedLeaf,
     deep_table,
-    dense_tables,
     distinct,
-    gains_of_few,
     histograms,
     meets_some,
     pair,
     paired_tables,
+    tables_of_few,
 )
 from agnostix.shapley.trees.plans import WHOLE_LEAVES, TreePlan
+from agnostix.shapley.trees.weights import LeafGains, PlayerGains
 
 _MOST_WAITING = 2**19
 """Covered pairs of patterns that are kept until what they give is computed."""
@@ -43,30 +43,41 @@ _MOST_COMPARED = 2**24
 """Pairs of patterns up to which they are."""
 _SECONDS_PER_LEAF, _SECONDS_PER_PATTERN = 1e-5, 5e-9
 """What a leaf costs, and the pattern of a background row at a leaf, on a processor of our days."""
-_MOST_ROWS = 2**15
-"""Rows that pass a tree at once."""
+_MOST_ROWS, _MOST_OF_DEEP = 2**15, 2**13
+"""Rows that pass a tree at once: leaves with many players keep pairs of their patterns."""
 _FEW, _FEW_PAIRS = 2**9, 2**14
 """Rows of one kind, and pairs of a row and a background row, up to which each leaf compares all of them."""
 _PART = 8
 """Of the working memory, what one of the arrays that grow with rows may take."""
+SHAPLEY = PlayerGains()
 _ROUNDING = 1e-12
 """How far the sums of a leaf's values may be from those of others to count as the same."""
 
 
 @one_blas_thread
 def tree_values(
-    model: TreeModel, table: Any, background: Any, weights: Floats, n_players: int, verbose: int = 0
+    model: TreeModel,
+    table: Any,
+    background: Any,
+    weights: Floats,
+    n_players: int,
+    verbose: int = 0,
+    gains: LeafGains = SHAPLEY,
 ) -> Floats:
-    """Shapley values (n_rows, n_players, n_outputs) of rows of a table over weighted background rows."""
+    """Shapley values (n_rows, n_players, n_outputs) of rows of a table over weighted background rows.
+
+    With other gains, those of their targets.
+    """
     ensemble, n_left = _without_last(model.ensemble)
-    n_rows, step = int(table.shape[0]), _rows_at_once(model, n_players)
-    values = np.zeros((n_rows, n_players, model.ensemble.n_outputs))
+    n_targets = gains.n_targets(n_players)
+    n_rows, step = int(table.shape[0]), _rows_at_once(model, n_targets)
+    values = np.zeros((n_rows, n_targets, model.ensemble.n_outputs))
     others = _Parts(model, ensemble, background, weights, step)
     with ProgressBar(n_rows * weights.size * ensemble.n_trees, verbose) as bar:
         for start in range(0, n_rows, step):
             part = slice(start, min(start + step, n_rows))
             read = ensemble.read(model.matrix(take_rows(table, part)))
-            sums = TreeSums(ensemble, model.owner, n_players, read.shape[1])
+            sums = TreeSums(ensemble, model.owner, n_players, read.shape[1], gains)
             for other, weight in others:
                 for number in range(ensemble.n_trees):
                     sums.add_tree(number, read, other, weight)
@@ -98,12 +109,13 @@ def _without_last(ensemble: TreeEnsemble) -> tuple[TreeEnsemble, int]:
     return ensemble, n_outputs
 
 
-def _rows_at_once(model: TreeModel, n_players: int) -> int:
+def _rows_at_once(model: TreeModel, n_targets: int) -> int:
     """Rows of which what splits read, patterns at a block's exits, and sums fit a part of working memory."""
     ensemble = model.ensemble
-    n_read, n_sums = model.n_features + len(ensemble.columns), 3 * n_players * ensemble.n_outputs
+    n_read, n_sums = model.n_features + len(ensemble.columns), 3 * n_targets * ensemble.n_outputs
     n_numbers = max(n_read, n_sums, WHOLE_LEAVES)
-    return int(np.clip(working_memory() // (_PART * 8 * n_numbers), 64, _MOST_ROWS))
+    most = _MOST_ROWS if n_targets <= MOST_DENSE else _MOST_OF_DEEP
+    return int(np.clip(working_memory() // (_PART * 8 * n_numbers), 64, most))
 
 
 class _Parts:
@@ -150,12 +162,20 @@ class Passing:
 
 
 class TreeSums:
-    """Sums up what the leaves of trees give to players, (n_outputs, n_players, n_rows)."""
+    """Sums up what the leaves of trees give to targets, such as players, (n_outputs, n_targets, n_rows)."""
 
-    def __init__(self, ensemble: TreeEnsemble, owner: Codes, n_players: int, n_rows: int) -> None:
+    def __init__(
+        self,
+        ensemble: TreeEnsemble,
+        owner: Codes,
+        n_players: int,
+        n_rows: int,
+        gains: LeafGains = SHAPLEY,
+    ) -> None:
         self._ensemble = ensemble
         self._owner = owner
-        self.total = np.zeros((ensemble.n_outputs, n_players, n_rows))
+        self._gains = gains
+        self.total = np.zeros((ensemble.n_outputs, gains.n_targets(n_players), n_rows))
 
     def add_tree(self, number: int, read: Numbers, background: Numbers, weights: Floats) -> None:
         """Add one tree's values of rows `read` (n_columns, n_rows) over a background with weights."""
@@ -163,7 +183,8 @@ class TreeSums:
         if tree.left[tree.roots[number]] < 0:
             return
         plan = TreePlan(tree, number, self._owner)
-        sums = np.zeros((tree.values.shape[1], plan.players.size, read.shape[1]))
+        targets = self._gains.targets(plan.players)
+        sums = np.zeros((tree.values.shape[1], targets.size, read.shape[1]))
         start = (
             Passing(read, np.zeros(read.shape[1], dtype=plan.dtype), None),
             Passing(background, np.zeros(background.shape[1], dtype=plan.dtype), None),
@@ -172,7 +193,7 @@ class TreeSums:
         while stack:
             stack += self._pass_block(plan, *stack.pop(), weights, sums)
         outputs = slice(None) if plan.output < 0 else slice(plan.output, plan.output + 1)
-        self.total[outputs, plan.players] += sums
+        self.total[outputs, targets] += sums
 
     def _pass_block(
         self, plan: TreePlan, root: int, rows: Passing, others: Passing, weights: Floats, sums: Floats
@@ -218,10 +239,11 @@ class TreeSums:
             return
         leaves, n_rows = exits[places], own.shape[1]
         players = plan.players_on_paths(leaves)  # (n_leaves, n_most)
-        gains = gains_of_few(own[places], other[places], weight, players.shape[1])
-        target = np.maximum(players, 0)[:, None] * n_rows + np.arange(n_rows)[:, None]
+        tables = tables_of_few(own[places], other[places], weight, players.shape[1], self._gains)
+        targets = np.maximum(self._gains.targets(players), 0)  # of what is none, nothing is given
+        target = targets[:, None] * n_rows + np.arange(n_rows)[:, None]
         for total, values in zip(local, self._ensemble.values[leaves].T, strict=True):
-            amounts = (gains * values[:, None, None]).ravel()
+            amounts = (tables * values[:, None, None]).ravel()
             total += np.bincount(target.ravel(), amounts, total.size).reshape(total.shape)
 
     def _add_many(
@@ -239,10 +261,11 @@ class TreeSums:
         is_dense = n_players <= MOST_DENSE
         for n in np.unique(n_players[is_leaf & is_dense]):
             places = np.flatnonzero(is_leaf & (n_players == n))
-            tables = dense_tables(histograms(other[places], int(n), weight), int(n))
+            tables = self._gains.dense(histograms(other[places], int(n), weight), int(n))
             for place, table in zip(places, tables, strict=True):
                 leaf = exits[place]
-                _add(local, plan.on_path(leaf), tree.values[leaf], table, own[place])
+                targets = self._gains.targets(plan.on_path(leaf))
+                _add(local, targets, tree.values[leaf], table, own[place])
         self._add_paired(plan, exits, np.flatnonzero(is_leaf & ~is_dense), own, other, weight, local)
 
     def _add_paired(
@@ -260,12 +283,13 @@ class TreeSums:
         for number, place in enumerate(places):
             leaf = exits[place]
             players, values = plan.on_path(leaf), self._ensemble.values[leaf]
-            found = pair(players, values, own[place], other[place], weight)
+            targets = self._gains.targets(players)
+            found = pair(targets, players.size, values, own[place], other[place], weight)
             waiting += [found] if found is not None else []
             is_last = number + 1 == places.size
             if waiting and (is_last or sum(one.pairs[0].size for one in waiting) > _MOST_WAITING):
-                for one, table in zip(waiting, paired_tables(waiting), strict=True):
-                    _add(local, one.players, one.values, table, one.which)
+                for one, table in zip(waiting, paired_tables(waiting, self._gains), strict=True):
+                    _add(local, one.targets, one.values, table, one.which)
                 waiting = []
 
     def _add_deep(
@@ -276,9 +300,10 @@ class TreeSums:
         everything = slice(None) if rows.rows is None else rows.rows
         for leaf in plan.leaves_below(node):
             own, other = (plan.unmet_at(int(leaf), one.read) for one in (rows, others))
-            table, which = deep_table(own, other, weight)
+            table, which = deep_table(own, other, weight, self._gains)
             local = np.zeros((*sums.shape[:2], len(rows)))
-            _add(local, plan.on_path(leaf), self._ensemble.values[leaf], table, which)
+            targets = self._gains.targets(plan.on_path(leaf))
+            _add(local, targets, self._ensemble.values[leaf], table, which)
             sums[:, :, everything] += local
 
 
@@ -298,8 +323,8 @@ def _drop(
     return rows.take(keeps, own), others.take(keeps_other, other)
 
 
-def _add(sums: Floats, players: Codes, values: Floats, table: Floats, which: Codes) -> None:
-    """Add a leaf's gains (n_players, n_patterns), as each row's pattern has them, times its values."""
+def _add(sums: Floats, targets: Codes, values: Floats, table: Floats, which: Codes) -> None:
+    """Add a leaf's gains (n_targets, n_patterns), as each row's pattern has them, times its values."""
     for total, value in zip(sums, values, strict=True):
         if value != 0.0:
-            total[players] += (value * table).take(which, axis=1)
+            total[targets] += (value * table).take(which, axis=1)
