@@ -207,7 +207,7 @@ def _player_matrices(index: Polynomial, n_players: int) -> tuple[Floats, Floats]
 @lru_cache(maxsize=16)
 def _pair_matrices(index: Polynomial, n_players: int) -> tuple[Floats, Floats, Floats]:
     """Three of these; a pair p, q gets the sum of I[a] - J[a | p] - J[a | q] + K[a | p | q]."""
-    integrals = _integrals(index, n_players)
+    integrals = _integrals(index, n_players + 1)
     weights = np.zeros_like(integrals)
     weights[2:] = integrals[:-2]
     weights[1, 1:] = -np.cumsum(integrals[0, :-1])
