@@ -322,7 +322,9 @@ def _evaluated(view: ExplanationView) -> str:
     parts = []
     if size is not None:
         parts.append(f"{count(size)} background row{'' if size == 1 else 's'}")
-    if evaluations is not None:
+    if extras.get("algorithm") == "tree":
+        parts.append("the model's own trees")
+    elif evaluations is not None:
         parts.append(f"{count(np.max(evaluations.array))} coalitions of this row's features")
     if samples is not None:
         # Samples that all rows share are evaluated once, before any row is explained.

@@ -14,7 +14,7 @@ from agnostix.exceptions import DataError
 from agnostix.shapley.estimation import ShapleyResult
 from agnostix.shapley.trees import forecast_seconds, tree_values
 
-MOST_SECONDS = 60.0
+MOST_SECONDS = 30.0
 """Forecast of CPU time for a first row, up to which algorithm="auto" explains trees exactly."""
 _N_TRIAL_ROWS = 64
 
@@ -78,9 +78,8 @@ class ExactTrees(BackgroundExplainer):
             self.algorithm_reason_ = str(error)
             return None
         seconds = forecast_seconds(trees, int(table.shape[0]))
-        cost = (
-            f"exactly over all {table.shape[0]:,} rows, in about {seconds:.1g} CPU seconds for the first row"
-        )
+        shown = f"{seconds:.1g}" if seconds < 10.0 else f"{seconds:,.0f}"
+        cost = f"exactly over all {table.shape[0]:,} rows, in about {shown} CPU seconds for the first row"
         quantity = "margins (its trees' sums, before the link function)" if trees.is_margin else "predictions"
         self.algorithm_reason_ = f"The {quantity} of {trees.name} are explained {cost}."
         if self.algorithm == "tree" or (not trees.is_margin and seconds <= MOST_SECONDS):

@@ -75,9 +75,11 @@ def test_margins_are_explained_if_asked_for_and_offered_else() -> None:
     assert (kernel.algorithm_, tree.algorithm_) == ("kernel", "tree")
     assert_states(kernel.algorithm_reason_, "algorithm='tree'", "margins", "predict_proba", "CPU seconds")
     exp = tree.explain(X[:6])
-    assert (exp.units, exp.output_names) == ("margin", ("True",))
-    np.testing.assert_allclose(exp.outputs[:, 0], BOOSTED.decision_function(X[:6]), atol=1e-12)
-    np.testing.assert_allclose(exp.base_values.ravel()[0], BOOSTED.decision_function(X).mean(), atol=1e-12)
+    assert (exp.units, exp.output_names) == ("margin", ("False", "True"))
+    np.testing.assert_allclose(exp.outputs[:, 1], BOOSTED.decision_function(X[:6]), atol=1e-12)
+    np.testing.assert_allclose(exp.base_values[0, 1], BOOSTED.decision_function(X).mean(), atol=1e-12)
+    np.testing.assert_array_equal(exp.values[:, :, 0], -exp.values[:, :, 1])
+    np.testing.assert_array_equal(tree.explain(X[:6], outputs="False").values, exp.values[:, :, :1])
     assert exp.check_additivity() < 1e-8
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -110,6 +110,11 @@ class TreeEnsemble:
     def n_trees(self) -> int:
         """Trees."""
         return self.roots.size
+
+    def mirrored(self) -> TreeEnsemble:
+        """Two outputs in place of one: less of it, and it."""
+        values, constant = (np.concatenate([-one, one], axis=-1) for one in (self.values, self.constant))
+        return replace(self, values=values, constant=constant, outputs=np.full(self.n_trees, -1))
 
     @cached_property
     def sizes(self) -> Codes:

@@ -19,7 +19,7 @@ from agnostix.core.trees.sources import Sources, trace_steps
 from agnostix.core.typing import Bools, Codes, Floats, Numbers
 from agnostix.exceptions import DataError
 
-_MOST_PLACES = 2**20
+_MOST_PLACES = 2**17
 """Rows times trees that are passed down at once."""
 _N_CHECKED = 64
 """Rows, and mixtures of rows, that both the model and its reading predict."""
@@ -90,27 +90,30 @@ def read_trees(predictor: Predictor, table: Any, features: Features) -> TreeMode
 
 @dataclass(frozen=True)
 class MarginFunction:
-    """A model's margins, for a Predictor: of the rows that the model predicts."""
+    """A model's margins, for a Predictor; `mirrored` for both of two classes, less it and it."""
 
     model: Any
+    mirrored: bool
 
     def __call__(self, X: Any) -> Any:
         """Margins (n_rows,) or (n_rows, n_outputs) of a table."""
         steps, last = _unfold(self.model)
-        return margins_of(last, _transform(steps, X))
+        margins = np.asarray(margins_of(last, _transform(steps, X)), dtype=float)
+        if not self.mirrored:
+            return margins
+        return np.stack([-margins.ravel(), margins.ravel()], axis=1)
 
 
 def margin_predictor(predictor: Predictor) -> Predictor:
-    """The same model as one that predicts margins; one margin of two classes is that of the second."""
+    """The same model as one that predicts margins, of each class for a classifier."""
     if isinstance(predictor.function, MarginFunction):
         return predictor
-    names, classes = predictor.output_names, predictor.classes
-    if classes is not None and len(classes) == 2:
-        names = (names[1] if names is not None else str(classes[1]),)
-    function = MarginFunction(_model_of(predictor))
-    return replace(
-        predictor, function=function, response="decision_function", output_names=names, exclusive=None
-    )
+    function = MarginFunction(_model_of(predictor), _has_two_classes(predictor))
+    return replace(predictor, function=function, response="decision_function", exclusive=None)
+
+
+def _has_two_classes(predictor: Predictor) -> bool:
+    return predictor.classes is not None and len(predictor.classes) == 2
 
 
 def _model_of(predictor: Predictor) -> Any:
@@ -198,6 +201,9 @@ def _checked(
     sums = read.ensemble.predict(np.concatenate([read.read(tables[0]), mixed], axis=1))
     apart = []
     for is_margin in (False, True):
+        if is_margin and sums.shape[1] == 1 and _has_two_classes(predictor):
+            read = replace(read, ensemble=read.ensemble.mirrored())
+            sums = np.concatenate([-sums, sums], axis=1)
         made = _margins_of(read, tables) if is_margin else [predictor.predict(one) for one in tables]
         if made is None:
             continue

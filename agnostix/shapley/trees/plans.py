@@ -57,8 +57,11 @@ class Block:
 class TreePlan:
     """One tree of an ensemble: the players on the way to each of its nodes, and its blocks."""
 
-    def __init__(self, ensemble: TreeEnsemble, number: int, owner: Codes) -> None:
+    def __init__(
+        self, ensemble: TreeEnsemble, number: int, owner: Codes, whole_leaves: int | None = None
+    ) -> None:
         self.ensemble = ensemble
+        self._whole_leaves = WHOLE_LEAVES if whole_leaves is None else whole_leaves
         self.root = int(ensemble.roots[number])
         self.output = int(ensemble.outputs[number])
         n_nodes = int(ensemble.sizes[number])
@@ -147,7 +150,7 @@ class TreePlan:
 
     def _make_block(self, root: int) -> Block:
         tree = self.ensemble
-        deepest = BLOCK_LEVELS if self._n_leaves[root - self.root] > WHOLE_LEAVES else self._place.size
+        deepest = BLOCK_LEVELS if self._n_leaves[root - self.root] > self._whole_leaves else self._place.size
         levels: list[Level] = []
         exits: list[Codes] = []
         n_exits, nodes = 0, np.array([root])

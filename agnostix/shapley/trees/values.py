@@ -45,8 +45,10 @@ _SECONDS_PER_LEAF, _SECONDS_PER_PATTERN = 1e-5, 5e-9
 """What a leaf costs, and the pattern of a background row at a leaf, on a processor of our days."""
 _MOST_ROWS, _MOST_OF_DEEP = 2**15, 2**13
 """Rows that pass a tree at once: leaves with many players keep pairs of their patterns."""
-_FEW, _FEW_PAIRS = 2**9, 2**14
+_FEW, _FEW_PAIRS = 2**10, 2**16
 """Rows of one kind, and pairs of a row and a background row, up to which each leaf compares all of them."""
+_FEW_PATTERNS = 2**21
+"""Patterns, and their pairs, that are held at once then."""
 _PART = 8
 """Of the working memory, what one of the arrays that grow with rows may take."""
 SHAPLEY = PlayerGains()
@@ -182,7 +184,9 @@ class TreeSums:
         tree = self._ensemble
         if tree.left[tree.roots[number]] < 0:
             return
-        plan = TreePlan(tree, number, self._owner)
+        are_few = _are_few(read.shape[1], background.shape[1])
+        n_whole = _FEW_PATTERNS // (read.shape[1] + background.shape[1]) if are_few else 0
+        plan = TreePlan(tree, number, self._owner, max(n_whole, WHOLE_LEAVES) if are_few else None)
         targets = self._gains.targets(plan.players)
         sums = np.zeros((tree.values.shape[1], targets.size, read.shape[1]))
         start = (
@@ -206,8 +210,11 @@ class TreeSums:
         local = sums if rows.rows is None else np.zeros((*sums.shape[:2], len(rows)))
         is_leaf = tree.left[block.exits] < 0
         n_players = plan.n_players(block.exits)
-        if max(len(rows), len(others)) <= _FEW and len(rows) * len(others) <= _FEW_PAIRS:
-            self._add_few(plan, block.exits, np.flatnonzero(is_leaf), own, other, weight, local)
+        if _are_few(len(rows), len(others)):
+            places = np.flatnonzero(is_leaf)
+            n_each = max(1, _FEW_PATTERNS // (8 * (len(rows) + len(others)) + len(rows) * len(others)))
+            for start in range(0, places.size, n_each):
+                self._add_few(plan, block.exits, places[start : start + n_each], own, other, weight, local)
         else:
             self._add_many(plan, block.exits, is_leaf, own, other, weight, local)
         further = []
@@ -235,8 +242,6 @@ class TreeSums:
         local: Floats,
     ) -> None:
         """Add what leaves give where there are so few rows that work on each leaf by itself costs more."""
-        if not places.size:
-            return
         leaves, n_rows = exits[places], own.shape[1]
         players = plan.players_on_paths(leaves)  # (n_leaves, n_most)
         tables = tables_of_few(own[places], other[places], weight, players.shape[1], self._gains)
@@ -305,6 +310,10 @@ class TreeSums:
             targets = self._gains.targets(plan.on_path(leaf))
             _add(local, targets, self._ensemble.values[leaf], table, which)
             sums[:, :, everything] += local
+
+
+def _are_few(n_rows: int, n_background: int) -> bool:
+    return max(n_rows, n_background) <= _FEW and n_rows * n_background <= _FEW_PAIRS
 
 
 def _drop(

@@ -132,7 +132,7 @@ def test_margins_are_the_predictions_of_a_decision_function(kind) -> None:
     model = kind(random_state=0).fit(X, Y > 0)
     assert read(model)[0].is_margin
     assert not read(model, output="decision_function")[0].is_margin
-    np.testing.assert_allclose(read(model)[0].predict(X)[:, 0], model.decision_function(X), atol=1e-12)
+    np.testing.assert_allclose(read(model)[0].predict(X)[:, 1], model.decision_function(X), atol=1e-12)
 
 
 def test_exponential_of_a_sum_is_a_margin() -> None:

@@ -48,7 +48,7 @@ def test_missing_values_that_training_did_not_see_go_as_zero() -> None:
 @pytest.mark.parametrize("boosting_type", ["gbdt", "rf"])
 def test_margins_of_classes(boosting_type) -> None:
     params = {"boosting_type": boosting_type, "subsample": 0.5, "subsample_freq": 1}
-    for labels, n_outputs in ((Y > 0, 1), (LABELS, 3)):
+    for labels, n_outputs in ((Y > 0, 2), (LABELS, 3)):
         read = check(classifier(**params).fit(X, labels), X)
         assert read.is_margin
         assert read.ensemble.n_outputs == n_outputs

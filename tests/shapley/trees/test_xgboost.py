@@ -47,7 +47,7 @@ def test_margins_of_two_classes(objective) -> None:
     model = classifier(objective=objective, base_score=0.3).fit(X, Y > 0)
     read = check(model, X, tolerance=SINGLE)
     assert read.is_margin
-    assert read.ensemble.n_outputs == 1
+    assert read.ensemble.n_outputs == 2
 
 
 @pytest.mark.parametrize("strategy", ["one_output_per_tree", "multi_output_tree"])
