@@ -12,7 +12,9 @@ import polars as pl
 import pytest
 from scipy.special import logit
 from scipy.stats import t
+from sklearn.datasets import load_diabetes
 from sklearn.linear_model import LogisticRegression
+from sklearn.tree import DecisionTreeRegressor
 
 from agnostix import Explanation, KernelShapExplainer, OcclusionExplainer, WhatIfReport, as_predictor
 from agnostix.core.base import AttributionExplainer
@@ -249,6 +251,14 @@ def test_rows_shapley_values_equal_explanation(shapley: WhatIfReport) -> None:
     assert "Why row 7, by KernelShapExplainer" in shapley.html()
     more = explainer.n_model_rows_ + exp.n_model_rows + 1
     assert_states(dict(shapley.summary["metadata"])["Cost"], f", {more:_} more".replace("_", "\u202f"))
+
+
+def test_exact_values_of_trees_rest_on_the_trees() -> None:
+    X, y = load_diabetes(return_X_y=True, as_frame=True)
+    model = DecisionTreeRegressor(max_depth=3, random_state=0).fit(X, y)
+    report = WhatIfReport(model, X, y, rows=[17], explainers=[KernelShapExplainer(model)])
+    note = report.summary["rows"][0]["explanations"][0]["note"]
+    assert f"0 model rows, with {len(X)} background rows and the model's own trees, by" in note
 
 
 def test_cost_leaves_out_earlier_fit(binary: WhatIfReport) -> None:
