@@ -65,7 +65,7 @@ class LimeExplainer(AttributionExplainer):
         The model to explain. An unfitted estimator is cloned and fitted on (X, y).
     n_samples : int or "auto", default="auto"
         Upper limit of the number of samples, at least 32, of which whole orthogonal
-        arrays are taken, at least 80 %. "auto": 5000, or 1000 masks.
+        arrays are taken, at least 80 %. "auto": 5120, or 1000 masks.
     sampling : {"kernel", "tilted", "local"}, KernelSampling, TiltedSampling or \
 LocalSampling, default="kernel"
         Distribution and weights of the samples; a string is short for an instance

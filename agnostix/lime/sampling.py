@@ -24,8 +24,8 @@ WIDTH_PER_ROOT, MASK_WIDTH = 0.75, 0.25
 """Default width of the kernel: for a table times the root of the number of features, and for masks."""
 MIN_VARIATION, AMPLE_VARIATION = 1.0, 10.0
 """Weighted sums of squares of a feature at which a penalty of 1 shrinks its coefficient by 1/2 and 1/11."""
-N_SAMPLES = 5000
-"""Samples near a row of a table; more if it has many columns."""
+N_SAMPLES = 5120
+"""Samples near a row of a table, 20 arrays of 16**2 or 5 of 32**2; more if it has many columns."""
 SAMPLES_PER_FEATURE, LEAST_PER_FEATURE = 10, 2
 """Samples for each coefficient that are drawn at least by default, and of which there must be more."""
 _BISECTIONS = 60

@@ -13,8 +13,14 @@ import numpy as np
 from sklearn.tree import DecisionTreeRegressor
 
 from agnostix.core.typing import Codes, Floats
-from agnostix.lime.evidence import LEAST_CARRIERS
-from agnostix.lime.influences import Spread, components_of_parts, sample_groups, spread_of_parts
+from agnostix.lime.evidence import LEAST_CARRIERS, effective_number
+from agnostix.lime.influences import (
+    LinearInfluences,
+    Spread,
+    components_of_parts,
+    sample_groups,
+    spread_of_parts,
+)
 from agnostix.lime.local_fits import LocalFits, OpenFit
 from agnostix.lime.selection import Selection, group_outputs, select_features
 from agnostix.lime.weighted_regression import WeightedRegression
@@ -40,6 +46,8 @@ class _Tree(NamedTuple):
         that have none, the median change of all splits times the share of them that are on the row's path.
     at_row, base : (n_outputs,)
         Means of the row's leaf and of the root.
+    leaf_variance : (n_outputs,)
+        Of the mean of the row's leaf, about which its samples vary.
     n_in_leaf : int
         Samples in the row's leaf.
     predictions : (n_samples, n_outputs)
@@ -49,6 +57,7 @@ class _Tree(NamedTuple):
     sizes: Floats
     at_row: Floats
     base: Floats
+    leaf_variance: Floats
     n_in_leaf: int
     predictions: Floats
 
@@ -84,7 +93,9 @@ class TreeSurrogate:
             return self._grow(one, samples, features, outputs)
         part = np.arange(samples.size) * N_PARTS // samples.size
         trees = [self._grow(one, samples[part != k], features, outputs) for k in range(N_PARTS)]
-        return _Tree(*(np.mean(numbers, axis=0) for numbers in zip(*trees, strict=True)))
+        mean = _Tree(*(np.mean(numbers, axis=0) for numbers in zip(*trees, strict=True)))
+        # Leaves of both trees hold samples of their own.
+        return mean._replace(leaf_variance=mean.leaf_variance / N_PARTS, n_in_leaf=mean.n_in_leaf * N_PARTS)
 
     def _grow(self, one: WeightedRegression, group: Codes, features: Codes, outputs: Codes) -> _Tree:
         """The tree grown on some samples."""
@@ -94,7 +105,8 @@ class TreeSurrogate:
         if not features.size or not (one.total_squares[outputs] > 0).any():
             mean = weights @ targets / weights.sum()
             predictions = np.broadcast_to(mean, one.targets[:, outputs].shape)
-            return _Tree(none, none, mean, mean, weights.size, predictions)
+            variance = _variance_of_mean(targets, weights)
+            return _Tree(none, none, mean, mean, variance, weights.size, predictions)
         # Outputs in their own standard deviations, so that none decides the splits by its unit.
         deviations = np.sqrt(one.total_squares[outputs] / one.total_weight)
         scale = np.where(deviations > 0, deviations, 1.0)
@@ -119,8 +131,10 @@ class TreeSurrogate:
         usual = np.median(np.abs(changes), axis=0) * on_path.mean() if len(changes) else 0.0
         sizes = np.where(np.isin(np.arange(features.size), by)[:, None], sizes, usual)
         predictions = tree.predict(design).reshape(-1, outputs.size) * scale
-        n_in_leaf = int(inner.n_node_samples[nodes[-1]])
-        return _Tree(contributions, sizes, means[nodes[-1]], means[0], n_in_leaf, predictions)
+        inside = tree.apply(design[group]) == nodes[-1]
+        variance = _variance_of_mean(targets[inside], weights[inside])
+        n_inside = int(inside.sum())
+        return _Tree(contributions, sizes, means[nodes[-1]], means[0], variance, n_inside, predictions)
 
 
 def _put_trees(
@@ -137,15 +151,39 @@ def _put_trees(
         return
     own = np.concatenate([one.predictions[group] for group, one in zip(groups, trees, strict=True)])
     fit.left_out[:, outputs] = targets - (total - own) / (n - 1.0)
-    errors = spread_of_parts(numbers / n)
+    errors, dof = spread_of_parts(numbers / n), _freedom(numbers)
     # Leaves may hold a single value, which says that others are rare, not that there are none.
     n_in_leaves = sum(one.n_in_leaf for one in trees)
     size = np.abs(targets - mean[-2]).max(axis=0)
-    errors[-2] = np.where(errors[-2] > _ROUNDING * size, errors[-2], size / n_in_leaves)
-    dof = np.full(errors.shape, n - 1.0)
+    within = np.sum([one.leaf_variance for one in trees], axis=0) / n**2
+    errors[-2] = np.sqrt(np.maximum(errors[-2] ** 2, within) + (size / n_in_leaves) ** 2)
+    errors[-1], dof[-1] = _of_mean(fit, outputs)
     fit.put_spread(features, outputs, Spread(errors, dof, components_of_parts(numbers / n, errors)))
     _put_rare(fit, features, outputs, numbers[:, :-2], np.array([one.sizes for one in trees]))
     fit.put_r2(outputs, _jackknifed_r2(fit.regression, targets, total, own, trees, groups))
+
+
+def _variance_of_mean(targets: Floats, weights: Floats) -> Floats:
+    """Variance (n_outputs,) of the weighted mean of targets (n, n_outputs), as of independent samples."""
+    shares = weights / weights.sum()
+    deviations = targets - shares @ targets
+    return np.asarray(np.square(shares) @ deviations**2 / max(1.0 - np.square(shares).sum(), 0.1))
+
+
+def _freedom(numbers: Floats) -> Floats:
+    """Degrees of freedom (...) of the spread of numbers (n_trees, ...): few trees that carry it know less."""
+    n = len(numbers)
+    n_spread = effective_number((numbers - numbers.mean(axis=0)) ** 2)
+    dof = 2.0 / np.maximum(1.0 / n_spread - 1.0 / n, 1e-12)
+    dof[:-1] = np.minimum(dof[:-1], effective_number(numbers[:, :-1] ** 2))
+    return np.clip(dof, 2.0, n - 1.0)
+
+
+def _of_mean(fit: OpenFit, outputs: Codes) -> tuple[Floats, Floats]:
+    """Standard errors and degrees of freedom (n_columns,) of the mean of all samples, where trees begin."""
+    one, none = fit.regression, np.zeros(0, dtype=np.intp)
+    spread = LinearInfluences(one, none, 0.0).spread(one.targets[:, outputs] - one.target_mean[outputs])
+    return spread.errors[-1], spread.dof[-1]
 
 
 def _put_rare(fit: OpenFit, features: Codes, outputs: Codes, contributions: Floats, sizes: Floats) -> None:
@@ -153,11 +191,14 @@ def _put_rare(fit: OpenFit, features: Codes, outputs: Codes, contributions: Floa
 
     The rule of three where none does; one or two are no measure of a spread.
     """
+    one = fit.regression
     sizes = np.ma.median(np.ma.masked_equal(sizes, 0.0), axis=0).filled(0.0)
+    least = np.ptp(one.targets[:, outputs], axis=0) / one.n_samples
+    sizes = np.where(sizes > 0, sizes, len(contributions) * least)
     squares = contributions**2
     second, fourth = squares.sum(axis=0), (squares**2).sum(axis=0)
     is_rare = (second**2 < LEAST_CARRIERS * fourth) | (second == 0)
-    is_rare &= (np.diag(fit.regression.gram)[features] > 0)[:, None]
+    is_rare &= (np.diag(one.gram)[features] > _ROUNDING * one.total_weight)[:, None]
     cells = tuple(part[is_rare] for part in np.broadcast_arrays(features[:, None], outputs))
     fit.errors[cells] = np.maximum(fit.errors[cells], sizes[is_rare] / len(contributions))
     fit.is_unused[cells] = (second == 0)[is_rare]

@@ -18,8 +18,10 @@ from agnostix.core.intervals import half_widths
 from agnostix.core.reproducibility import multiply, one_blas_thread, sums_of_squares
 from agnostix.core.row_sources import working_memory
 from agnostix.core.typing import Bools, Codes, Floats
+from agnostix.shapley import continued_kernel
 from agnostix.shapley.coalition_values import CoalitionValues, LinkedValues
 from agnostix.shapley.coalitions import N_RESIDUALS, CoalitionPlan, Coalitions, count_pairs
+from agnostix.shapley.continued_kernel import ContinuedOperator
 from agnostix.shapley.exchangeable_kernel import ExchangeableErrors
 from agnostix.shapley.jackknife import OwnKernelOperator
 from agnostix.shapley.kriging import (
@@ -30,7 +32,16 @@ from agnostix.shapley.kriging import (
     left_out_variances,
 )
 from agnostix.shapley.pair_regression import PairRegression
-from agnostix.shapley.residual_noise import NoisePrior, Spread, blend, by_size, effective_number
+from agnostix.shapley.residual_noise import (
+    ALIKE,
+    FEW_BY_KERNEL,
+    MOST_DOF,
+    NoisePrior,
+    Spread,
+    blend,
+    by_size,
+    effective_number,
+)
 
 LEVEL = 0.95
 """Probability with which a row that `tol` stops has no larger error, over all stages together."""
@@ -92,12 +103,13 @@ class PairOperator:
         residuals = multiply(self.whitener, data)
         own = self._noise(residuals)
         noise, dof = self.noise.shrink(own, len(residuals), spread, len(differences), self.gain)
+        values = self.game_values(differences, delta)
         if self.exchangeable is not None:
-            variances = self.exchangeable.unscaled_variances(data) * noise
-            return variances + rounding, np.full(rounding.shape, dof)
+            alike = by_size(self.exchangeable.unscaled_variances(data) * noise, values, ALIKE)
+            return alike + rounding, np.full(rounding.shape, min(dof, MOST_DOF))
         expected = self.unscaled_variances[:, None] * noise
         if len(residuals) < N_RESIDUALS:
-            few = by_size(self.unscaled_variances, self.game_values(differences, delta), noise)
+            few = by_size(expected, values, FEW_BY_KERNEL)
             return few + rounding, np.full(rounding.shape, dof)
         variances, dofs = blend(expected, dof, *self._left_out(residuals, own), len(residuals))
         return variances + rounding, dofs
@@ -129,6 +141,8 @@ def learn_operator(coalitions: Coalitions, values: CoalitionValues) -> Operator:
     """Operator of the games of one row, under a kernel of their own."""
     if coalitions.n_pairs == count_pairs(coalitions.n_players):
         return build_operator(coalitions, KernelParams.without_kernel(coalitions.n_players))
+    if coalitions.n_pairs > continued_kernel.MAX_FACTORIZED:
+        return ContinuedOperator.learn(coalitions, values)
     return OwnKernelOperator.learn(coalitions, values)
 
 

@@ -22,7 +22,7 @@ from agnostix.shapley.kriging import GAMMAS, RHOS, Spectrum
 from agnostix.shapley.odd_kernel import pair_covariances, shapley_covariances, shapley_variances
 from agnostix.shapley.pair_regression import PairRegression
 
-_MISFIT = 1.2
+_MISFIT = 1.05
 """What the choice among so few kernels adds to the variance."""
 _BLOCK_ROWS = 512
 """Rows of the kernel at once."""

@@ -33,9 +33,7 @@ MAX_EXACT_PLAYERS = 12
 N_PILOTS = 8
 """Rows from which `fit` learns a kernel."""
 MAX_POOLED_PAIRS = 2048
-"""Pairs up to which a kernel is learned in `fit`; above it, factorization costs more than it brings."""
-MAX_ROW_PAIRS = 4096
-"""Pairs up to which each row gets a kernel of its own where none can be learned in `fit`, by their memory."""
+"""Pairs up to which a kernel is learned in `fit`; more pairs of a row tell enough of its own kernel."""
 
 _FEWER = {True: "group columns with feature_groups", False: "use a masker with fewer features"}
 """How to have fewer features, by whether they are columns of a table."""
@@ -69,8 +67,8 @@ class KernelShapExplainer(BackgroundExplainer):
         the regression). It improves on weighted least squares where coalitions are
         sampled. "pooled": learned once, in `fit`, from 8 pilot rows.
         "row": learned for each row from its own coalition values. "none": least
-        squares. "auto": "pooled" for tables up to 2,048 pairs of coalitions, "row"
-        for other input up to 4,096, else "none".
+        squares. "auto": "pooled" for tables up to 2,048 pairs of coalitions, else
+        "row".
     background : {"representative", "sample", "medoids", "all"}, default="representative"
         Background rows, of those seen in `fit`. "representative": chosen and weighted
         to be as the table is, see `representative_sample`. "sample": drawn without
@@ -363,8 +361,8 @@ class KernelShapExplainer(BackgroundExplainer):
             return self.kernel
         n_pairs = plan.coalitions.n_pairs
         if self.background_ is not None and n_rows >= N_PILOTS:
-            return "pooled" if n_pairs <= MAX_POOLED_PAIRS else "none"
-        return "row" if n_pairs <= MAX_ROW_PAIRS else "none"
+            return "pooled" if n_pairs <= MAX_POOLED_PAIRS else "row"
+        return "row"
 
     def _kernel_of(self, plan: CoalitionPlan) -> str:
         return self.kernel_ if self._masker.same_features else self._choose_kernel(plan, n_rows=0)

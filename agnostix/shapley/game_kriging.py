@@ -39,6 +39,8 @@ from agnostix.shapley.odd_kernel import pair_covariances, shapley_covariances, s
 from agnostix.shapley.pair_regression import PairDesign, zero_sum_basis
 
 _EPS = np.finfo(float).eps
+_BLOCK_ROWS = 512
+"""Other pairs that are predicted at once."""
 _MAX_ROUNDING = 0.1
 """What rounding may add to the eigenvalues of V, beside noise of mean 1."""
 _FLOOR = 1e-14
@@ -59,6 +61,8 @@ class GameKriging:
     factor: Floats  # T (n_players - 1, n_players - 1), upper triangular
     cross: Floats  # R^-1 C' (n_pairs, n_players), of columns that sum to 0
     prior: Floats  # (n_players,), variances of the Shapley values of the random game, less Delta / d
+    scales: Floats  # (n_players,), of the kernel
+    rho: float  # its variance, as far as rounding allows
 
     @classmethod
     def from_design(cls, design: PairDesign, scales: Floats, rho: float) -> GameKriging:
@@ -76,7 +80,7 @@ class GameKriging:
         n_pairs, n_players = signs.shape
         if n_pairs < n_players - 1 or diagonal.min(initial=1.0) <= _SINGULAR * diagonal.max(initial=1.0):
             raise ValueError("The pairs do not determine the Shapley values.")
-        return cls(signs, root, trend, factor, cross, prior)
+        return cls(signs, root, trend, factor, cross, prior, scales, rho)
 
     @property
     def dof(self) -> int:
@@ -107,6 +111,20 @@ class GameKriging:
         """Variance (n_players,), in units of the noise, of the change of the values without some pairs."""
         projector, operator = self._projector[:, pairs], self._operator[:, pairs]
         return (operator.T * np.linalg.solve(projector.T @ projector, operator.T)).sum(0)
+
+    def predict(self, data: Floats, signs: Floats) -> Floats:
+        """Differences (n_others, n_games) that are expected of other pairs (n_others, n_players)."""
+        whitened = self._whitened(data)
+        slopes = self._basis @ solve_triangular(self.factor, self.trend.T @ whitened)
+        expected = signs.mean(1)[:, None] * data[-1] + signs @ slopes
+        if self.rho == 0.0:
+            return expected
+        residuals = whitened - self.trend @ (self.trend.T @ whitened)
+        loadings = self.rho * solve_triangular(self.root, residuals, lower=True, trans="T")
+        for start in range(0, len(signs), _BLOCK_ROWS):
+            rows = slice(start, start + _BLOCK_ROWS)
+            expected[rows] += _covariances_left(signs[rows], self.signs, self.scales) @ loadings
+        return expected
 
     def cross_validated(self, data: Floats) -> Floats:
         """Noise variances (n_games,): mean squares of pairs less their prediction by others, in its units."""
@@ -167,6 +185,16 @@ class _Residual:
             np.maximum(prior, 0.0),
             _EPS * float(np.linalg.norm(covariances)),
         )
+
+
+def _covariances_left(signs: Floats, others: Floats, scales: Floats) -> Floats:
+    """Covariances (n_pairs, n_others) of differences once Delta is taken out."""
+    everyone = np.ones((1, scales.size))
+    means, their_means = signs.mean(1)[:, None], others.mean(1)
+    of_delta = pair_covariances(signs, scales, everyone)
+    their_delta = pair_covariances(others, scales, everyone)[:, 0]
+    shared = means * (their_delta - float(pair_covariances(everyone, scales)[0, 0]) * their_means)
+    return pair_covariances(signs, scales, others) - of_delta * their_means - shared
 
 
 def _whiten(root: Floats, columns: Floats) -> Floats:

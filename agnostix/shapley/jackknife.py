@@ -17,7 +17,7 @@ that the others predict, which know better how far the kernel is off. A tenth, o
 what the regression would state goes in, up to ten times. Of the variance a third goes to players as the
 kernel says, a third as they moved without groups, and a third evenly: a kernel gives small values small
 errors, but the interactions that it does not know may be those of any player. Over designs, the scale varies
-as much as one of five degrees of freedom, which intervals have at most.
+as much as one of some five degrees of freedom; intervals have four at most.
 
 References
 ----------
@@ -39,7 +39,7 @@ from agnostix.shapley.coalitions import N_RESIDUALS, Coalitions
 from agnostix.shapley.game_kriging import GameKriging, explained_noise
 from agnostix.shapley.kriging import N_LEARNED, Candidate, most_likely_kernel
 from agnostix.shapley.pair_regression import PairDesign
-from agnostix.shapley.residual_noise import NoisePrior, Spread, by_size
+from agnostix.shapley.residual_noise import FEW_BY_KERNEL, NoisePrior, Spread, by_size
 
 N_GROUPS = 10
 """Groups of pairs that are left out in turn."""
@@ -51,7 +51,7 @@ _OF_REGRESSION, _MOST_OF_REGRESSION = 0.1, 10.0
 """Weight of the regression's variance, where it is larger, and how much larger it is taken to be at most."""
 _MOST_OF_RESIDUALS = 2.0
 """Scale by the residuals, at most, in units of that of the jackknife."""
-_MOST_DOF, _PER_RESIDUAL = 5.0, 0.4
+_MOST_DOF, _PER_RESIDUAL = 4.0, 0.4
 """Degrees of freedom of the scale: at most, and of each residual."""
 _MISFIT = 1.1
 """What the kernel's form adds to the variance."""
@@ -92,6 +92,10 @@ class OwnKernelOperator:
         """Shapley values (n_players, ...) of games (...)."""
         return self.kriging.values(_data(values)).reshape(-1, *values.full.shape)
 
+    def predict(self, data: Floats, signs: Floats) -> Floats:
+        """Differences (n_others, n_games) that are expected of other pairs (n_others, n_players)."""
+        return self.kriging.predict(data, signs)
+
     def _variances(self, data: Floats, spread: Spread) -> tuple[Floats, float]:
         """Variances (n_players, n_games), and their degrees of freedom."""
         design = PairDesign.from_coalitions(self.coalitions)
@@ -99,7 +103,8 @@ class OwnKernelOperator:
         plain, plain_dof = _noise(regression, data, spread)
         inflation = Inflation.from_pairs(self.coalitions, self.kernel, data)
         if inflation.n_groups < _MIN_GROUPS:
-            return by_size(regression.unscaled_variances, regression.values(data), plain), plain_dof
+            alike = regression.unscaled_variances[:, None] * plain
+            return by_size(alike, regression.values(data), FEW_BY_KERNEL), plain_dof
         scale = inflation.noise(spread, self.coalitions.n_pairs, self.kriging.dof)
         by_residuals = self._by_residuals(data, spread, inflation)
         scale = np.clip(by_residuals, scale, _MOST_OF_RESIDUALS * scale)

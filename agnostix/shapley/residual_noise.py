@@ -58,9 +58,12 @@ _EASE = 20.0
 _MOST_LEFT_OUT, _OF_FEW = 2.5, 5.0
 """Error variance of a game by the jackknife over pairs, at most, relative to that of its kernel: of many
 residuals, and how much less it is of one."""
-_OF_KERNEL = 0.5
-"""Share of the variance that goes to players as a kernel says where few residuals tell who interacts."""
-_HEAVY_TAILS = 0.4
+FEW_BY_KERNEL, ALIKE = 0.5, 0.85
+"""Share of the variance that goes to players as a kernel says: where few residuals tell who interacts, and of
+a kernel to which all players are alike. The rest goes by squared values."""
+MOST_DOF = 5.0
+"""Degrees of freedom, at most, of an error whose kernel treats all players alike."""
+HEAVY_TAILS = 0.4
 """Share of the degrees of freedom that residuals of games, or pairs that are left out, are worth."""
 
 
@@ -140,16 +143,15 @@ class NoisePrior:
             told, np.minimum(expected, np.exp(_EASE / max(n_residuals or dof, 1.0)) * own), expected
         )
         shrunk = (dof * own + self.dof * expected) / (dof + self.dof)
-        return shrunk, max(1.0, _HEAVY_TAILS * (dof + self.dof))
+        return shrunk, max(1.0, HEAVY_TAILS * (dof + self.dof))
 
 
-def by_size(unscaled: Floats, values: Floats, noise: Floats) -> Floats:
-    """Variances (n_players, n_games) where few residuals tell who interacts: half goes by squared values."""
-    total = sums_of_squares(values)
+def by_size(variances: Floats, values: Floats, share: float) -> Floats:
+    """Variances (n_players, n_games), of which this share stays, and the rest goes by squared values."""
+    total, size = multiply(np.ones((1, len(variances))), variances), sums_of_squares(values)
     even = np.full_like(values, 1.0 / len(values))
-    squares = np.divide(np.square(values), total, out=even, where=total > 0.0)
-    whole = unscaled.sum()
-    return (_OF_KERNEL * unscaled[:, None] + (1.0 - _OF_KERNEL) * whole * squares) * noise
+    squares = np.divide(np.square(values), size, out=even, where=size > 0.0)
+    return share * variances + (1.0 - share) * total * squares
 
 
 def blend(
@@ -165,7 +167,7 @@ def blend(
     most = _MOST_LEFT_OUT - _OF_FEW / n_residuals
     share = np.divide(most * total, largest, out=np.ones_like(total), where=largest > 0.0)
     parts = 0.5 * expected, 0.5 * np.minimum(1.0, share) * left_out
-    return parts[0] + parts[1], np.maximum(1.0, satterthwaite(parts, (dof, _HEAVY_TAILS * left_out_dof)))
+    return parts[0] + parts[1], np.maximum(1.0, satterthwaite(parts, (dof, HEAVY_TAILS * left_out_dof)))
 
 
 def effective_number(totals: Floats, squares: Floats) -> Floats:

@@ -31,7 +31,7 @@ LEAST_SPREAD = 0.3
 """Variance of the logarithms of leaves' true mean squares that few leaves cannot rule out."""
 TAIL, LEAST_INDEX, MOST_INDEX = 0.1, 1.1, 10.0
 """Fraction of the squares that tell the tail, and bounds of its index."""
-NORMAL_KURTOSIS = 3.0
+NORMAL_KURTOSIS, LEAST_DOF = 3.0, 0.5
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,9 @@ class LeafScales:
             return None
         near = (np.nan_to_num(own) * n + 2.0 * total / n.sum()) / (n + 2.0)
         relative = np.concatenate([q / one for q, one in zip(squares, near, strict=True)])
-        # Of the mean square of a leaf's rows, as of a chi-square variable.
+        # Of the mean square of a leaf's rows, as of a chi-square variable; with fewer its logarithm is wild.
         dof = 2.0 * np.maximum(n, 1.0) / (_kurtosis(squares, near) - 1.0) / variance_inflation
+        dof = np.maximum(dof, LEAST_DOF)
         moderated, log_error = _moderate(own, dof)
         carrying = max(n_carrying(relative, None) / 2.0, 2.0)
         return cls(moderated, np.maximum(moderated, usual), log_error, carrying, _beyond(relative, n))
@@ -79,7 +80,8 @@ class LeafScales:
         reach = stdtrit(self.degrees_of_freedom, 0.5 + 0.5 * LEVEL) * self.log_error
         middle = np.fmax(self.center, values)
         # Of a logarithm's mean, half the variance more.
-        high = middle * np.maximum(np.exp(reach + self.log_error**2), 1.0 + self.beyond)
+        with np.errstate(over="ignore"):  # an end may be infinite
+            high = middle * np.maximum(np.exp(reach + self.log_error**2), 1.0 + self.beyond)
         return np.fmin(self.moderated * np.exp(-reach), values), high
 
 

@@ -120,13 +120,33 @@ def r2_measure(
         return Measure(1.0, largest / n_effective, np.inf, "rule_of_three", OK, high_bound=1.0)
     share = mean_residual / mean_total
     influence = residual / mean_residual - total / mean_total  # of log(1 - R2)
-    error = share * standard_error(influence, weights, variance_inflation)
+    error = share * _jackknife_error(residual, total, weights, variance_inflation)
+    if not np.isfinite(error):  # without one of two rows nothing varies
+        error = share * standard_error(influence, weights, variance_inflation)
     dof = min(
         spread_dof(influence, weights, variance_inflation),
         n_carrying(residual, weights) - 1.0,
         n_carrying(total, weights) - 1.0,
     )
     return _determined(1.0 - share, error, dof, "log_complement", high_bound=1.0)
+
+
+def _jackknife_error(
+    residual: Floats, total: Floats, weights: Floats | None, variance_inflation: float
+) -> float:
+    """Error of log(1 - R2) by leaving out each row, of squares (n_rows,); infinite if one row carries a sum.
+
+    Where one row makes up most of both sums, their ratio is next to its own whatever the others are, and the
+    delta method finds no error.
+    """
+    n, own = residual.size, np.ones(residual.size) if weights is None else weights
+    rest = own.sum() - own  # and the mean of the others moves away from the row
+    residuals = (own * residual).sum() - own * residual
+    totals = (own * total).sum() - own * total * own.sum() / np.where(rest > 0, rest, np.nan)
+    if not (residuals > 0).all() or not (totals > 0).all():
+        return float("inf")
+    logs = np.log(residuals / totals)
+    return float(np.sqrt(variance_inflation * (n - 1) / n * np.square(logs - logs.mean()).sum()))
 
 
 def r2_difference(predictions: Floats, outputs: Floats, truth: Floats) -> Measure:

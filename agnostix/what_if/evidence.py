@@ -9,7 +9,7 @@ import numpy as np
 
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.what_if.inference import AnyInfluence, Design, Evidence
-from agnostix.what_if.inference.carried import trusted_degrees
+from agnostix.what_if.inference.carried import carried_skewness, trusted_degrees
 from agnostix.what_if.inference.intervals import N_BLOCKS
 from agnostix.what_if.metrics import MeanQuantity, Quantity, SmoothQuantity
 from agnostix.what_if.sample import Sample
@@ -50,20 +50,26 @@ def evidence_of_means(
     bounded = np.array([_is_bounded(quantity) for quantity in sample.quantities])
     step = max(sample.base.size // _ENOUGH_ROWS, 1)
     parts = [_trusted_means(part, bounded) for part in influences(step)]
-    if step > 1 and min(degrees.min() for degrees, _ in parts) < _FEW_DEGREES:
+    if step > 1 and min(part[0].min() for part in parts) < _FEW_DEGREES:
         step, parts = 1, [_trusted_means(part, bounded) for part in influences(1)]
-    none = np.full(1, np.nan)
-    own = [[Evidence(step * d[[j]], t[[j]], *[none] * 5) for d, t in parts] for j in range(bounded.size)]
+    own = [
+        [_of_mean(step * d[[j]], t[[j]], s[[j]] / np.sqrt(step)) for d, t, s in parts]
+        for j in range(bounded.size)
+    ]
     return [(value, change) for value, change in own]
 
 
-def _trusted_means(influences: Floats, bounded: Bools) -> tuple[Floats, Floats]:
-    """Degrees of freedom and tail index (n_means,) of influences (n_some_rows, n_means)."""
+def _of_mean(degrees: Floats, tails: Floats, skewness: Floats) -> Evidence:
+    return replace(Evidence.unknown(1), degrees=degrees, tails=tails, skewness=skewness)
+
+
+def _trusted_means(influences: Floats, bounded: Bools) -> tuple[Floats, Floats, Floats]:
+    """Degrees of freedom, tail index and skewness (n_means,) of influences (n_some_rows, n_means)."""
     out = np.empty((2, bounded.size))
     for kind in (False, True):
         if (some := bounded == kind).any():
             out[:, some] = trusted_degrees(influences[:, some] if not some.all() else influences, kind)
-    return out[0], out[1]
+    return out[0], out[1], carried_skewness(influences)
 
 
 def are_plain_means(sample: Sample) -> bool:
@@ -98,15 +104,15 @@ def _evidence(
     sample: Sample, quantity: Quantity, influence: AnyInfluence, parts: tuple[Floats, Floats]
 ) -> tuple[Evidence, Evidence]:
     own_parts = (_trusted(part, sample.design, _is_bounded(quantity)) for part in parts)
-    (degrees, tails), (of_change, tails_of_change) = own_parts
+    (degrees, tails, skew), (of_change, tails_of_change, skew_of_change) = own_parts
     here, there = (_events(sample, quantity, weights) for weights in (influence.weights, influence.base))
     none = np.full(1, np.nan)
     carriers = none
     if isinstance(quantity, SmoothQuantity) and quantity.carriers is not None:
         both = (influence.weights, influence.base)
         carriers = np.array([min(quantity.carriers(sample.expand(weights)) for weights in both)])
-    own = Evidence(degrees, tails, carriers, *here, none, none)
-    return own, Evidence(of_change, tails_of_change, carriers, *here, *there)
+    own = Evidence(degrees, tails, carriers, *here, none, none, skew)
+    return own, Evidence(of_change, tails_of_change, carriers, *here, *there, skew_of_change)
 
 
 def _is_bounded(quantity: Quantity) -> bool:
@@ -115,12 +121,12 @@ def _is_bounded(quantity: Quantity) -> bool:
     return events or bool(np.isfinite(quantity.bounds).all())
 
 
-def _trusted(influences: Floats, design: Design | None, is_bounded: bool) -> tuple[Floats, Floats]:
-    """Degrees of freedom and tail index (1,) from influences of the rows (n_rows, 1)."""
+def _trusted(influences: Floats, design: Design | None, is_bounded: bool) -> tuple[Floats, Floats, Floats]:
+    """Degrees of freedom, tail index and skewness (1,) from influences of the rows (n_rows, 1)."""
     own = influences if design is None else design.centered(influences)
     if not np.isfinite(own).all():
-        return np.full(1, np.nan), np.full(1, np.nan)
-    return trusted_degrees(own, is_bounded, design)
+        return np.full(1, np.nan), np.full(1, np.nan), np.full(1, np.nan)
+    return *trusted_degrees(own, is_bounded, design), carried_skewness(own)
 
 
 def _events(sample: Sample, quantity: Quantity, weights: Floats) -> tuple[Floats, Floats]:

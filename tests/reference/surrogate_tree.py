@@ -216,7 +216,7 @@ def leaf_scales(squares, usual, inflation=1.0):
     kurtosis = max(fourth / pairs, 3.0)
     known = [k for k, own in enumerate(squares) if math.fsum(own) > 0]
     # A mean square is the true one times a gamma variable of mean 1.
-    shape = {k: len(squares[k]) / (kurtosis - 1) / inflation for k in known}
+    shape = {k: max(len(squares[k]) / (kurtosis - 1) / inflation, 0.25) for k in known}
     logs = {
         k: math.log(math.fsum(squares[k]) / len(squares[k])) - loggamma(shape[k], -math.log(shape[k])).mean()
         for k in known

@@ -109,7 +109,7 @@ def test_prior_gives_way_to_many_residuals_unless_all_are_0():
 
 def test_few_residuals_leave_half_of_the_variance_to_large_values():
     values = np.array([[3.0, 0.0], [-4.0, 0.0], [0.0, 0.0]])
-    variances = by_size(np.array([1.0, 2.0, 3.0]), values, np.array([10.0, 1.0]))
+    variances = by_size(np.outer([1.0, 2.0, 3.0], [10.0, 1.0]), values, 0.5)
     np.testing.assert_allclose(variances[:, 0], [5 + 30 * 9 / 25, 10 + 30 * 16 / 25, 15])
     np.testing.assert_allclose(variances[:, 1], [1.5, 2.0, 2.5])
 

@@ -61,8 +61,10 @@ def test_r2_ends_are_students_on_the_log_scale_with_the_rows_that_carry():
     carrying = [reference.n_carrying(residual) - 1, reference.n_carrying(total) - 1]
     dof = min(reference.chi_square_dof(influence**2) / 2.25, *carrying)
     assert measure.degrees_of_freedom == pytest.approx(dof)
-    half = student.ppf(0.95, dof) * np.sqrt(2.25 * influence.var(ddof=1) / 200)
     missing = 1 - measure.value
+    jackknife = leave_one_out(lambda one, other, own: np.log(1 - r2_score(one, other)), predictions, outputs)
+    half = student.ppf(0.95, dof) * 1.5 * jackknife
+    assert jackknife == pytest.approx(np.sqrt(influence.var(ddof=1) / 200), rel=0.1)
     np.testing.assert_allclose(measure.ends(0.9), (1 - missing * np.exp(half), 1 - missing * np.exp(-half)))
 
 
@@ -92,6 +94,16 @@ def test_r2_that_less_than_two_rows_carry_has_one_degree_of_freedom():
     residual = list(0.01 * predictions[:, 0] ** 2)
     assert 0.1 < reference.n_carrying(residual) - 1 < 1
     assert (measure.status, measure.degrees_of_freedom) == ("ok", 1.0)
+
+
+def test_r2_of_a_row_that_makes_up_most_of_both_sums_has_the_error_of_the_others():
+    predictions = np.append(np.linspace(0, 1, 50), 6.0)[:, None]
+    outputs = np.append(0.9 * predictions[:-1], 4.5)[:, None]
+    measure = r2_measure(predictions, outputs)
+    without = 1 - reference.r2(predictions[:-1], outputs[:-1])
+    missing = 1 - measure.value
+    assert measure.status == "ok"
+    assert measure.std_error / missing > 0.9 * abs(np.log(missing / without)) > 0.3
 
 
 def test_r2_without_any_residual_follows_the_rule_of_three():

@@ -23,7 +23,7 @@ from agnostix.what_if.constraints.rates import FalsePositiveRate, SelectionRate,
 from agnostix.what_if.explainer import EntropicProjection
 from agnostix.what_if.inference import Evidence, Influence, interval
 from agnostix.what_if.inference.bands import pointwise_level
-from agnostix.what_if.inference.carried import trusted_degrees
+from agnostix.what_if.inference.carried import carried_skewness, trusted_degrees
 from agnostix.what_if.inference.support import MIN_GAIN_ESS
 from agnostix.what_if.metrics import SmoothQuantity
 from agnostix.what_if.sample import Sample
@@ -124,7 +124,7 @@ def measure_fairness(
                   measure         group  value   low  high
     0      selection rate    sex = Male   0.50  0.41  0.59
     1      selection rate  sex = Female   0.25  0.16  0.36
-    2    disparate impact  sex = Female   0.50  0.28  0.72
+    2    disparate impact  sex = Female   0.50  0.28  0.73
     3  statistical parity  sex = Female  -0.25 -0.39 -0.11
     """
     check_projection(projection, "measure_fairness")
@@ -247,14 +247,16 @@ def _frame(lines: Sequence[Line], sample: Sample, level: float) -> pd.DataFrame:
     own = influence.of_rows(psi)
     own = own if design is None else design.centered(own)
     together = _levels_together(own, errors, level)
-    degrees = trusted_degrees(np.where(np.isfinite(own), own, 0.0), is_bounded=True, design=design)[0]
+    finite = np.where(np.isfinite(own), own, 0.0)
+    degrees = trusted_degrees(finite, is_bounded=True, design=design)[0]
+    skewness = carried_skewness(finite)
     rows = []
     for j, (line, (value, _), error, joint) in enumerate(
         zip(lines, measured, errors.tolist(), together, strict=True)
     ):
         groups = line.quantity.groups_at(base)
         assert groups is not None
-        evidence = replace(Evidence.unknown(1), degrees=degrees[[j]])
+        evidence = replace(Evidence.unknown(1), degrees=degrees[[j]], skewness=skewness[[j]])
         parts = (line.quantity, value, error, groups, sample.most_degrees, evidence)
         ends = [_ends(*parts, at) for at in (level, joint)]
         ess = float(groups[:, 0].min())

@@ -50,7 +50,7 @@ def critical_value(correlation: Floats, confidence_level: float, shares: Floats 
 
 
 def largest_quantile(sizes: Floats, confidence_level: float, shares: Floats | None = None) -> float:
-    """Quantile of the largest of sizes (n_points, n_targets) times shares (n_targets,), or of one."""
+    """Quantile of the largest of sizes (n_points, n_targets), which count by shares (n_targets,)."""
     largest = (sizes if shares is None else sizes * shares).max(1)
     return float(max(np.quantile(largest, confidence_level), ndtri(0.5 + 0.5 * confidence_level)))
 

@@ -12,6 +12,8 @@ _OF_CARRIED = 1.0 / 3.0
 _HEAVY = 1.5
 """Tail index of influences below which degrees of freedom follow it; below 2 there is no variance."""
 _ABOVE_INDEX = 0.7
+_GROWTH = 1.5
+"""Of degrees of freedom of sizes with the tail index above that."""
 _LIGHT = 200.0
 """Degrees of freedom of squares that leave no room for so heavy a tail, which is not looked for."""
 
@@ -47,6 +49,13 @@ def _in_parts_of_the_error(influences: Floats) -> Floats:
     if not ((total > 1e-200) & (total < 1e200)).all():
         return _in_parts_of_the_largest(influences)
     return np.asarray(influences / np.sqrt(total), dtype=np.float64)
+
+
+def carried_skewness(influences: Floats) -> Floats:
+    """Skewness (n_outcomes,) of the sum of influences (n_units, n_outcomes), 0 without spread."""
+    unit = _in_parts_of_the_error(influences)
+    third, total = np.einsum("ij,ij,ij->j", unit, unit, unit), np.einsum("ij,ij->j", unit, unit)
+    return np.asarray(third / np.where(total > 0.0, total, 1.0) ** 1.5, dtype=np.float64)
 
 
 def tail_index(influences: Floats) -> Floats:
@@ -97,6 +106,14 @@ def trusted_degrees(
         return degrees, index
     index[looked_at] = tail_index(influences[:, looked_at])
     return np.where(index < _HEAVY, np.minimum(degrees, index + _ABOVE_INDEX), degrees), index
+
+
+def degrees_of_sizes(degrees: Floats, index: Floats) -> Floats:
+    """Degrees of freedom of sizes of residuals, few also where tails are so heavy that errors have none."""
+    # A sample without its largest residuals looks light: what they would add grows with the tail.
+    with np.errstate(over="ignore"):
+        most = (_HEAVY + _ABOVE_INDEX) * np.exp(_GROWTH * np.maximum(index - _HEAVY, 0.0))
+    return np.asarray(np.fmin(degrees, most), dtype=np.float64)
 
 
 def trusted_degrees_of_sums(total: Floats, fourth: Floats, n: int) -> Floats:

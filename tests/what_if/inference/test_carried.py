@@ -5,9 +5,11 @@ from hypothesis import strategies as st
 from scipy.stats import binom, chi2
 from scipy.stats import t as student
 
+from agnostix import EntropicProjection
 from agnostix.what_if.inference import DIFFERENCE, FEW_EVENTS, HEAVY_TAILS, Evidence, interval
 from agnostix.what_if.inference.carried import (
     carried_degrees,
+    carried_skewness,
     tail_index,
     trusted_degrees,
     trusted_degrees_of_sums,
@@ -142,7 +144,60 @@ def test_rare_events_reach_further():
 
 def test_status_names_few_events_and_heavy_tails():
     evidence = Evidence(
-        *(np.array(one) for one in ([9.0] * 4, [0.5, 3.0, np.nan, 0.5], [1.0, 1.0, 50, np.nan])),
-        *np.full((4, 4), np.nan),
+        *(np.array(one) for one in ([9.0] * 4, [0.4, 3.0, np.nan, 0.4], [1.0, 1.0, 50, np.nan])),
+        *np.full((5, 4), np.nan),
     )
     assert evidence.status().tolist() == [FEW_EVENTS, FEW_EVENTS, "ok", HEAVY_TAILS]
+
+
+def by_hall(t, skewness):
+    """Where Hall's cubic is t, by bisection."""
+    low, high = -1e3, 1e3
+    for _ in range(200):
+        middle = 0.5 * (low + high)
+        cubic = middle + skewness * middle**2 / 3 + skewness**2 * middle**3 / 27 + skewness / 6
+        low, high = (middle, high) if cubic < t else (low, middle)
+    return low
+
+
+@pytest.mark.parametrize("skewness", [-0.3, 0.2])
+@pytest.mark.parametrize("kind", ["student", DIFFERENCE])
+def test_ends_on_the_side_of_the_long_tail_are_those_without_skewness(kind, skewness):
+    low, high = ends(1.0, 0.1, kind=kind, degrees=12.0, skewness=skewness)
+    plain = student(12.0).ppf(0.975)
+    t = student(36.0).ppf(0.975)  # fewer are those of skewness
+    further = by_hall(t, abs(skewness)), by_hall(-t, abs(skewness))
+    long, short = max(plain, -further[1]), plain
+    assert (1.0 - low, high - 1.0) == pytest.approx(
+        (0.1 * short, 0.1 * long) if skewness > 0 else (0.1 * long, 0.1 * short)
+    )
+
+
+def test_sizes_reach_further_where_errors_would_be_larger():
+    low, high = ends(2.0, 0.1, kind="log", degrees=20.0, bounds=(0.0, np.inf))
+    t = student(20.0)
+    assert np.log(2.0 / low) == pytest.approx(t.ppf(0.975) * 0.05)
+    assert np.log(high / 2.0) == pytest.approx(t.ppf(0.99) * 0.05)
+    low, high = ends(0.6, 0.1, kind="log_complement", degrees=20.0, bounds=(-np.inf, 1.0))
+    assert np.log((1.0 - low) / 0.4) == pytest.approx(t.ppf(0.99) * 0.25)
+    assert np.log(0.4 / (1.0 - high)) == pytest.approx(t.ppf(0.975) * 0.25)
+    heavy = ends(2.0, 0.1, kind="log", degrees=20.0, bounds=(0.0, np.inf), tails=1.6)
+    assert heavy[1] > 2.0 * np.exp(t.ppf(0.99) * 0.05)
+
+
+def test_skewness_is_that_of_the_sum_and_knows_no_units():
+    psi = np.random.default_rng(0).exponential(size=(50, 2)) - np.array([1.0, 0.0])
+    expected = [(own**3).sum() / (own**2).sum() ** 1.5 for own in psi.T]
+    for unit in (1.0, 1e-180, 1e180):
+        np.testing.assert_allclose(carried_skewness(unit * psi), expected, rtol=1e-12)
+    assert carried_skewness(np.zeros((5, 1)))[0] == 0.0
+
+
+def test_large_samples_are_known_by_some_of_their_rows():
+    rng = np.random.default_rng(1)
+    X, y = rng.normal(size=(40_000, 1)), rng.exponential(size=40_000)
+    few = EntropicProjection().fit(X[:20_000], predictions=y[:20_000]).rank(simultaneous=False)
+    many = EntropicProjection().fit(X, predictions=y).rank(simultaneous=False)
+    for frame in (few, many):
+        half = 0.5 * (frame["change_high"] - frame["change_low"]) / frame["std_error"]
+        assert ((half > 1.95) & (half < 2.1)).all()

@@ -62,9 +62,11 @@ def test_intervals_use_student_with_third_of_ess():
     scenario = fit_projection(X, confidence_level=0.9).what_if({"age": 46})
     outcome = scenario.outcomes.iloc[0]
     half = student(scenario.ess / 3.0).ppf(0.95)
-    assert outcome["value"] - outcome["low"] == pytest.approx(outcome["high"] - outcome["value"])
-    assert half <= (outcome["high"] - outcome["value"]) / outcome["std_error"] < 1.05 * half
-    assert half <= (outcome["change_high"] - outcome["change"]) / outcome["change_std_error"] < 1.1 * half
+    for value, error in (("value", "std_error"), ("change", "change_std_error")):
+        ends = ("low", "high") if value == "value" else ("change_low", "change_high")
+        far = np.array([abs(outcome[end] - outcome[value]) for end in ends]) / outcome[error]
+        assert half * (1.0 - 1e-9) <= far.min() < 1.1 * half  # the side without the long tail
+        assert far.max() < 1.2 * half
 
 
 def test_change_std_error_is_smaller_on_shared_rows():
