@@ -99,7 +99,7 @@ class LinearInfluences:
         return parts, float(points.degrees_of_freedom)
 
     def _of_blocks(self, design: Floats, residuals: Floats) -> Floats:
-        """Products (n_blocks, n_features + 2, n_columns) of residuals and a design's moves, which are not held."""
+        """Products (n_blocks, n_features + 2, n_columns) of residuals and of moves, which are not held."""
         one, features = self._regression, self._features
         used = design if features.size == design.shape[0] else design[features]
         out = self._factors @ _block_products(used, residuals, one.n_blocks)
