@@ -78,7 +78,7 @@ def _designs(
 
 def _rows(table: pd.DataFrame, seed: int) -> pd.DataFrame:
     """The usual values, the rare ones where there are any, and a row of the table."""
-    rows = table.iloc[[seed, seed + 1, seed + 2]].copy()
+    rows = table.iloc[(seed + np.arange(3)) % len(table)].copy()
     for name, usual, other in (("half_percent", "l0", "l1"), ("two_percent", "l0", "l1")):
         levels = list(table[name].cat.categories)
         rows[name] = pd.Categorical([usual, other if other in levels else usual, usual], categories=levels)

@@ -101,7 +101,8 @@ def _cases() -> tuple[Case, ...]:
 
 
 def _skewed_model(Z: Any) -> Any:
-    return Z[:, 0] * np.log1p(Z[:, 3]) + 2.0 * Z[:, 1] + np.sqrt(Z[:, 4]) * (Z[:, 2] - 0.5)
+    one, other = np.maximum(Z[:, 3], 0.0), np.maximum(Z[:, 4], 0.0)  # normal draws may be below 0
+    return Z[:, 0] * np.log1p(one) + 2.0 * Z[:, 1] + np.sqrt(other) * (Z[:, 2] - 0.5)
 
 
 def _mixed() -> Case:

@@ -54,7 +54,7 @@ class LinearInfluences:
         factors = regression.solve(features, ridge, np.eye(n))
         self._factors = np.concatenate([factors, distances @ factors])
         self._features, self._regression = features, regression
-        self.moves = self._of(regression.design)
+        self.moves = self._of_samples(regression.design)
         # One product with the design is most of the work.
         design = regression.design if n == regression.design.shape[0] else regression.design[features]
         squares = np.einsum("fn,fn->n", design, self.moves[:n])
@@ -62,7 +62,7 @@ class LinearInfluences:
         self.leverages = regression.weights * (mean + squares)
         self._left = np.maximum(1.0 - self.leverages, _LEAST)[:, None]
 
-    def _of(self, design: Floats) -> Floats:
+    def _of_samples(self, design: Floats) -> Floats:
         """Moves (n_features + 2, n_samples) of a design (n_all_features, n_samples)."""
         one, features = self._regression, self._features
         moves = self._factors @ (design if features.size == design.shape[0] else design[features])
@@ -91,12 +91,22 @@ class LinearInfluences:
         sums = _block_products(self.moves, weighted, one.n_blocks)
         if points is None or not points.is_cut:
             return sums, one.n_blocks - 1.0
-        own = _block_products(self._of(one.own_part), points.additive_part(weighted), one.n_blocks)
+        own = self._of_blocks(one.own_part, points.additive_part(weighted))
         parts = np.sqrt(points.inflation) * (sums - own)
         if points.n_arrays:
             arrays = sums.reshape(points.n_arrays, -1, *sums.shape[1:]).sum(axis=1)
             parts = np.concatenate([parts, arrays])
         return parts, float(points.degrees_of_freedom)
+
+    def _of_blocks(self, design: Floats, residuals: Floats) -> Floats:
+        """Products (n_blocks, n_features + 2, n_columns) of residuals and of moves, which are not held."""
+        one, features = self._regression, self._features
+        used = design if features.size == design.shape[0] else design[features]
+        out = self._factors @ _block_products(used, residuals, one.n_blocks)
+        totals = residuals.reshape(one.n_blocks, 1, -1, residuals.shape[1]).sum(axis=2)
+        out -= (self._factors @ one.design_mean[features])[:, None] * totals
+        out[:, features.size :] += totals / one.total_weight
+        return np.asarray(out, dtype=np.float64)
 
     def leave_out(self, residuals: Floats) -> Floats:
         """Residuals (n_samples, n_columns) of fits without the sample."""

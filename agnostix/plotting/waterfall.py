@@ -76,7 +76,7 @@ class WaterfallDisplay(StepDrawing, ExplanationDisplay):
     >>> explainer = OcclusionExplainer(LinearRegression().fit(X, y), random_state=0).fit(X)
     >>> display = WaterfallDisplay.from_explainer(explainer, X, row=3, max_features=4).plot()
     >>> display.frame()["label"].tolist()
-    ['base value', 's5', 's2', 'bp', 'sex', '6 other features', 'not explained by the sum', 'output']
+    ['base value', 's5', 'bp', 's2', 'sex', '6 other features', 'not explained by the sum', 'output']
     """
 
     steps: pd.DataFrame

@@ -15,6 +15,7 @@ import numpy as np
 from agnostix.core.typing import Codes, Floats
 from agnostix.what_if.inference import interval_degrees
 from agnostix.what_if.inference.bands import student_level
+from agnostix.what_if.inference.carried import in_parts_of_the_largest
 from agnostix.what_if.response_curves import QuantityCurve, ResponseCurve
 from agnostix.what_if.sample import Sample
 
@@ -44,7 +45,7 @@ def _units(curve: ResponseCurve, part: QuantityCurve) -> tuple[Floats, Floats, F
     degrees = interval_degrees(curve.ess, part.evidence[1], sample.most_degrees)
     if part.influences is None:
         return (*np.zeros((2, _MOST_UNITS, curve.targets.size)), degrees)
-    own = np.nan_to_num(part.influences)
+    own = in_parts_of_the_largest(np.nan_to_num(part.influences))
     if sample.design is not None:
         own = sample.design.centered(own)
     return _sums(own, places := _places(sample, len(own))), _sums(own**2, places), degrees

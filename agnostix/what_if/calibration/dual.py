@@ -116,7 +116,8 @@ def solve_intercept(ratios: BoundedRatio, base: Floats, exponent: Floats, guess:
     if ratios.smoothing > 0.0:  # which raises the least ratios, and lowers the largest
         low, high = low - 10.0, high + (10.0 if ratios.high < np.inf else 0.0)
     alpha = min(max(guess, low), high)
-    for _ in range(_MAX_ITER):
+    widest = np.inf
+    for n_iter in range(_MAX_ITER):
         ratio, slopes = ratios.at(alpha + exponent)
         total, slope = float(base @ ratio), float(base @ slopes)
         if abs(total - 1.0) <= _EXACT or not low < high:
@@ -130,6 +131,8 @@ def solve_intercept(ratios: BoundedRatio, base: Floats, exponent: Floats, guess:
             ends = np.array([total])
             step = -float(divergence.marginal_cost(ends)[0] * divergence.slope(ends)[0]) / slope
         ahead = alpha + step if low < alpha + step < high else 0.5 * (low + high)
+        if n_iter % 3 == 2:  # beside a pole Newton's steps are tiny, and the bracket stays wide
+            ahead, widest = 0.5 * (low + high) if high - low > 0.5 * widest else ahead, high - low
         moved, alpha = abs(ahead - alpha), ahead
         if moved <= _ROUNDING * (abs(ahead) + abs(exponent[top])):
             break

@@ -36,7 +36,7 @@ def _degrees_of_sums(total: Floats, fourth: Floats, n: int) -> Floats:
     return np.clip(degrees, 1.0, max(n - 1.0, 1.0))
 
 
-def _in_parts_of_the_largest(influences: Floats) -> Floats:
+def in_parts_of_the_largest(influences: Floats) -> Floats:
     """Influences (n_units, n_outcomes) whose powers neither overflow nor vanish."""
     largest = np.abs(influences).max(0, initial=0.0)
     return np.asarray(influences / np.where(largest > 0.0, largest, 1.0), dtype=np.float64)
@@ -47,7 +47,7 @@ def _in_parts_of_the_error(influences: Floats) -> Floats:
     with np.errstate(over="ignore"):
         total = np.einsum("ij,ij->j", influences, influences)
     if not ((total > 1e-200) & (total < 1e200)).all():
-        return _in_parts_of_the_largest(influences)
+        return in_parts_of_the_largest(influences)
     return np.asarray(influences / np.sqrt(total), dtype=np.float64)
 
 
@@ -71,7 +71,7 @@ def tail_index(influences: Floats) -> Floats:
     out = np.full(influences.shape[1], np.inf)
     if most < 3:
         return out
-    sizes = _in_parts_of_the_largest(np.abs(influences))
+    sizes = in_parts_of_the_largest(np.abs(influences))
     top = -np.sort(-np.partition(sizes, n - 1 - most, axis=0)[n - 1 - most :], axis=0)
     for j, own in enumerate(top.T):
         total, square = float(sizes[:, j].sum()), float(sizes[:, j] @ sizes[:, j])
