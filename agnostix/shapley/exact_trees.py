@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from agnostix.core.background import Background
 from agnostix.core.base import BackgroundExplainer
 from agnostix.core.frames import take_rows
 from agnostix.core.masking import MaskedRows
 from agnostix.core.models import Predictor
 from agnostix.core.trees import TreeModel, margin_predictor, read_trees
+from agnostix.core.typing import Codes, Floats
 from agnostix.exceptions import DataError
 from agnostix.shapley.estimation import ShapleyResult
 from agnostix.shapley.trees import forecast_seconds, tree_values
@@ -17,6 +20,8 @@ from agnostix.shapley.trees import forecast_seconds, tree_values
 MOST_SECONDS = 30.0
 """Forecast of CPU time for a first row, up to which algorithm="auto" explains trees exactly."""
 _N_TRIAL_ROWS = 64
+_ROUNDING = 1e-5
+"""By how much sums of trees may differ from predictions larger than those that were known in `fit`."""
 
 
 class ExactTrees(BackgroundExplainer):
@@ -72,7 +77,9 @@ class ExactTrees(BackgroundExplainer):
             return None
         try:
             trees = read_trees(self._predictor, table, self.features_)
-        except DataError as error:
+        except (
+            Exception
+        ) as error:  # of any step: the rows that it fails on are named where it is called again
             if self.algorithm == "tree":
                 raise
             self.algorithm_reason_ = str(error)
@@ -113,13 +120,14 @@ class ExactTrees(BackgroundExplainer):
     def __getstate__(self) -> Any:
         return {name: value for name, value in super().__getstate__().items() if name != "_trees"}
 
-    def _explain_trees(self, rows: MaskedRows) -> ShapleyResult:
-        """Values of all outputs, without an error."""
+    def _explain_trees(self, rows: MaskedRows) -> tuple[ShapleyResult, int]:
+        """Values of all outputs, without an error, and model rows: each is predicted once, as a check."""
         if self._trees is None:
             self._trees = read_trees(self._predictor, self.background_, self.features_)
         first, which = rows.distinct()
         result = ShapleyResult.zeros(rows.present[first], len(self.output_names_), 0)
         table = take_rows(rows.unmasked, first)
+        result.predictions[:] = result.outputs[:] = self._check_sums(table, first)
         result.values[:] = tree_values(
             self._trees,
             table,
@@ -128,6 +136,19 @@ class ExactTrees(BackgroundExplainer):
             len(self.features_.names),
             self.verbose,
         )
-        result.predictions[:] = result.outputs[:] = self._trees.predict(table)
         result.base_values[:] = self.base_values_
-        return result.take(which)
+        return result.take(which), first.size
+
+    def _check_sums(self, table: Any, rows: Codes) -> Floats:
+        """Sums of the trees (n_rows, n_outputs), as the model must predict; DataError names the rows."""
+        assert self._trees is not None
+        predictions, sums = self._predict(table), self._trees.predict(table)
+        largest = float(np.abs(predictions).max(initial=0.0))
+        apart = np.abs(predictions - sums).max(axis=1)
+        wrong = np.flatnonzero(apart > max(self._trees.rounding, _ROUNDING * largest))
+        if wrong.size:
+            raise DataError(
+                f"The trees read of {self._trees.name} do not predict row {rows[wrong[0]]} of X as it does, and "
+                f"{wrong.size - 1} others: off by up to {apart.max():.3g}. Use algorithm='kernel'."
+            )
+        return sums

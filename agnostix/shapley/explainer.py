@@ -280,7 +280,8 @@ class KernelShapExplainer(ExactTrees):
 
     def _attribute(self, rows: MaskedRows, selection: OutputSelection) -> Attribution:
         if self.algorithm_ == "tree":
-            return self._to_attribution(rows, selection, self._explain_trees(rows), None, 0)
+            exact, n_model_rows = self._explain_trees(rows)
+            return self._to_attribution(rows, selection, exact, None, n_model_rows)
         result = ShapleyResult.zeros(rows.present, len(self.output_names_), self._errors.n_components)
         first, which = rows.distinct()
         kernels, plans = np.empty(len(rows), dtype="<U6"), self._plan_by_pattern(rows, first)
@@ -312,7 +313,7 @@ class KernelShapExplainer(ExactTrees):
 
     def _count_model_rows(self, rows: MaskedRows) -> int:
         if self.algorithm_ == "tree":
-            return 0
+            return len(rows)
         plans = self._plan_by_pattern(rows, np.arange(len(rows)))
         return sum(row_indices.size * mask_cost(self._masker, plan.masks) for plan, row_indices in plans())
 

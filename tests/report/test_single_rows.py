@@ -258,7 +258,7 @@ def test_exact_values_of_trees_rest_on_the_trees() -> None:
     model = DecisionTreeRegressor(max_depth=3, random_state=0).fit(X, y)
     report = WhatIfReport(model, X, y, rows=[17], explainers=[KernelShapExplainer(model)])
     note = report.summary["rows"][0]["explanations"][0]["note"]
-    assert f"0 model rows, with {len(X)} background rows and the model's own trees, by" in note
+    assert f"1 model row, with {len(X)} background rows and the model's own trees, by" in note
 
 
 def test_cost_leaves_out_earlier_fit(binary: WhatIfReport) -> None:

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
+from sklearn.compose import make_column_transformer
 from sklearn.ensemble import (
     GradientBoostingClassifier,
     GradientBoostingRegressor,
@@ -18,12 +19,12 @@ from sklearn.ensemble import (
     RandomForestRegressor,
 )
 from sklearn.linear_model import LinearRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.pipeline import make_pipeline, make_union
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 
 from agnostix import KernelShapExplainer
-from agnostix.exceptions import DataError
+from agnostix.exceptions import DataError, EngineError
 from agnostix.maskers import TextMasker
 from tests.messages import assert_states, refuses
 
@@ -66,7 +67,7 @@ def test_auto_explains_trees_as_all_coalitions_over_all_rows_do(model) -> None:
     assert exp.output_names == expected.output_names
     assert exp.check_additivity() < 1e-8
     np.testing.assert_array_equal(exp.std_errors, 0.0)
-    assert (explainer.cost(X), exp.n_model_rows, len(explainer.background_)) == (0, 0, len(X))
+    assert (explainer.cost(X), exp.n_model_rows, len(explainer.background_)) == (len(X), 4, len(X))
     assert_states(explainer.algorithm_reason_, "exactly", "120", "CPU seconds")
 
 
@@ -197,3 +198,57 @@ def test_selected_outputs_are_those_of_all() -> None:
     picked = model.predict(X[:5])
     np.testing.assert_array_equal(one.values[:, :, 0], whole.values[np.arange(5), :, picked])
     assert explainer.transform(X[:2]).shape == (2, 15)
+
+
+class Moody(RandomForestRegressor):
+    """A forest that predicts something else where the first column is large."""
+
+    def predict(self, table):
+        return super().predict(table) + (np.asarray(table)[:, 0] > 50.0)
+
+
+def test_each_explained_row_is_checked_and_failures_are_named() -> None:
+    model = Moody(4, random_state=0).fit(X.to_numpy(), Y)
+    explainer = KernelShapExplainer(model, algorithm="tree").fit(X.to_numpy())
+    rows = X.to_numpy()[:4].copy()
+    assert explainer.explain(rows).n_model_rows == 4
+    rows[2, 0] = 60.0
+    with refuses(DataError, "Moody", "row 2", "algorithm='kernel'"):
+        explainer.explain(rows)
+    levels = X.assign(level=np.where(X.a > 0, "high", "low"))
+    model = make_pipeline(
+        make_column_transformer((OneHotEncoder(), ["level"]), remainder="passthrough"),
+        RandomForestRegressor(4, random_state=0),
+    ).fit(levels, Y)
+    explainer = KernelShapExplainer(model).fit(levels)
+    assert explainer.algorithm_ == "tree"
+    with pytest.raises(EngineError, match="unknown categories"):
+        explainer.explain(levels[:3].assign(level=["high", "odd", "low"]))
+
+
+def test_what_cannot_be_read_is_sampled(monkeypatch) -> None:
+    def fail(*given):
+        raise RuntimeError("no names here")
+
+    monkeypatch.setattr("agnostix.shapley.exact_trees.read_trees", fail)
+    explainer = fitted(FOREST)
+    assert (explainer.algorithm_, explainer.algorithm_reason_) == ("kernel", "no names here")
+    with pytest.raises(RuntimeError, match="no names here"):
+        fitted(FOREST, algorithm="tree")
+
+
+class Silent(BaseEstimator):
+    """A step that does not say what it makes."""
+
+    def fit(self, table, y=None):
+        return self
+
+    def transform(self, table):
+        return np.asarray(table)
+
+
+def test_steps_that_cannot_be_followed_are_named() -> None:
+    model = make_pipeline(make_union(Silent(), Silent()), RandomForestRegressor(4, random_state=0)).fit(X, Y)
+    explainer = fitted(model)
+    assert explainer.algorithm_ == "kernel"
+    assert_states(explainer.algorithm_reason_, "Silent", "get_feature_names_out")

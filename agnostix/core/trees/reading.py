@@ -36,6 +36,7 @@ class TreeModel:
     n_features: int
     name: str
     is_margin: bool = False  # whether the ensemble's sum is the model's margin, not its prediction
+    rounding: float = 0.0  # by how much sums may differ from what the model returns
 
     def read(self, table: Any) -> Numbers:
         """Columns (n_columns, n_rows) that splits compare, of a table."""
@@ -211,8 +212,9 @@ def _checked(
         if theirs.shape != sums.shape:
             continue
         apart.append(float(np.abs(theirs - sums).max()))
-        if apart[-1] <= library.tolerance * float(np.abs(theirs).max()):
-            return replace(read, is_margin=is_margin)
+        rounding = library.tolerance * float(np.abs(theirs).max())
+        if apart[-1] <= rounding:
+            return replace(read, is_margin=is_margin, rounding=rounding)
     far = f" by up to {min(apart):.3g}" if apart else ""
     raise DataError(
         f"The trees read of {read.name} do not predict as it does: their sums differ{far} on {len(sums)} "
