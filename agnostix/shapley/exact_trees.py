@@ -148,7 +148,7 @@ class ExactTrees(BackgroundExplainer):
         wrong = np.flatnonzero(apart > max(self._trees.rounding, _ROUNDING * largest))
         if wrong.size:
             raise DataError(
-                f"The trees read of {self._trees.name} do not predict row {rows[wrong[0]]} of X as it does, and "
-                f"{wrong.size - 1} others: off by up to {apart.max():.3g}. Use algorithm='kernel'."
+                f"The trees read of {self._trees.name} do not predict row {rows[wrong[0]]} of X as it does, "
+                f"and {wrong.size - 1} others: off by up to {apart.max():.3g}. Use algorithm='kernel'."
             )
         return sums
