@@ -42,6 +42,8 @@ class ExactTrees(BackgroundExplainer):
         super()._begin_fit()
         self._trees, self._is_margin = None, False
         self.algorithm_, self.algorithm_reason_ = "kernel", "algorithm='kernel' was chosen."
+        if self.algorithm == "auto" and self.masker is not None:
+            self.algorithm_reason_ = "Trees are of tables, and a masker is given."
         if self.algorithm != "tree":
             return
         if self.masker is not None:
@@ -72,14 +74,12 @@ class ExactTrees(BackgroundExplainer):
         """The model as trees where these are to be explained; `algorithm_reason_` says why, or why not."""
         if self.algorithm == "kernel":
             return None
-        if self.algorithm == "auto" and (kept := self._kept_for_sampling()):
-            self.algorithm_reason_ = f"{kept} is of the sampling of coalitions, which trees do not need."
+        if self.algorithm == "auto" and (reason := self._reason_to_sample()):
+            self.algorithm_reason_ = reason
             return None
         try:
             trees = read_trees(self._predictor, table, self.features_)
-        except (
-            Exception
-        ) as error:  # of any step: the rows that it fails on are named where it is called again
+        except Exception as error:  # of any step, which names its rows where it is called again
             if self.algorithm == "tree":
                 raise
             self.algorithm_reason_ = str(error)
@@ -97,11 +97,15 @@ class ExactTrees(BackgroundExplainer):
         )
         return None
 
-    def _kept_for_sampling(self) -> str:
-        """A parameter that says that coalitions are to be sampled, as text; empty if there is none."""
-        defaults: dict[str, Any] = {"budget": "auto", "tol": None, "kernel": "auto", "link": "identity"}
+    def _reason_to_sample(self) -> str:
+        """What was set that trees have no use for; empty if nothing was."""
+        if self.link != "identity":
+            return f"link={self.link!r} explains a function of mean predictions, which is no sum of trees."
+        defaults: dict[str, Any] = {"budget": "auto", "tol": None, "kernel": "auto"}
         given = [name for name, default in defaults.items() if getattr(self, name) != default]
-        return f"{given[0]}={getattr(self, given[0])!r}" if given else ""
+        if not given:
+            return ""
+        return f"{given[0]}={getattr(self, given[0])!r} is of sampled coalitions, which trees do without."
 
     def _predict_background(self, predictor: Predictor, rows: Any) -> None:
         if self._trees is None:

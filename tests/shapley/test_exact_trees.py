@@ -113,6 +113,11 @@ def test_other_models_say_why_they_are_sampled() -> None:
     assert fitted(FOREST, algorithm="kernel").algorithm_reason_ == "algorithm='kernel' was chosen."
 
 
+def test_maskers_say_that_trees_are_of_tables() -> None:
+    explainer = KernelShapExplainer(lambda texts: np.array([len(one) for one in texts]), masker=TextMasker())
+    assert_states(explainer.fit(["a b", "c"]).algorithm_reason_, "tables", "masker")
+
+
 def test_long_work_is_not_started_by_itself(monkeypatch) -> None:
     monkeypatch.setattr("agnostix.shapley.exact_trees.MOST_SECONDS", 1e-6)
     explainer = fitted(FOREST)
