@@ -270,11 +270,16 @@ def check_same_model(
     if apart.max() <= allowed:
         return ()
     row, output = np.unravel_index(int(apart.argmax()), apart.shape)
+    remedy = "Pass the model that was explained, or explain again."
+    if explanation.units == "margin":
+        remedy = (
+            f"It is in margins, which {predictor.name} does not predict: pass a function of rows that "
+            "returns them, with one column for each output, or explain predictions (algorithm='kernel')."
+        )
     raise DataError(
         f"The explanation of {by} is of another model: for row {row} it has "
         f"{explanation.output_names[output]} = {explanation.outputs[row, output]:.6g}, and {predictor.name} "
-        f"predicts {known[row, output]:.6g}, a difference of {apart[row, output]:.3g}. Pass the model that "
-        "was explained, or explain again."
+        f"predicts {known[row, output]:.6g}, a difference of {apart[row, output]:.3g}. {remedy}"
     )
 
 

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from agnostix.core.background import Background
+from agnostix.core.background import BACKGROUND_SIZE, Background
 from agnostix.core.base import BackgroundExplainer
 from agnostix.core.frames import take_rows
 from agnostix.core.masking import MaskedRows
 from agnostix.core.models import Predictor
+from agnostix.core.row_sources import TableRows
 from agnostix.core.trees import TreeModel, margin_predictor, read_trees
 from agnostix.core.typing import Codes, Floats
 from agnostix.exceptions import DataError
@@ -20,6 +21,8 @@ from agnostix.shapley.trees import forecast_seconds, tree_values
 MOST_SECONDS = 30.0
 """Forecast of CPU time for a first row, up to which algorithm="auto" explains trees exactly."""
 _N_TRIAL_ROWS = 64
+_SAME = 1e-9
+"""By how much the mean of trees that are read anew may differ."""
 _ROUNDING = 1e-5
 """By how much sums of trees may differ from predictions larger than those that were known in `fit`."""
 
@@ -37,10 +40,11 @@ class ExactTrees(BackgroundExplainer):
     link: str
     _trees: TreeModel | None = None  # read anew from a copy, which is stored without
     _is_margin: bool = False
+    _n_read_rows: int = 0  # that the model predicted while it was read
 
     def _begin_fit(self) -> None:
         super()._begin_fit()
-        self._trees, self._is_margin = None, False
+        self._trees, self._is_margin, self._n_read_rows = None, False, 0
         self.algorithm_, self.algorithm_reason_ = "kernel", "algorithm='kernel' was chosen."
         if self.algorithm == "auto" and self.masker is not None:
             self.algorithm_reason_ = "Trees are of tables, and a masker is given."
@@ -80,15 +84,34 @@ class ExactTrees(BackgroundExplainer):
         try:
             trees = read_trees(self._predictor, table, self.features_)
         except Exception as error:  # of any step, which names its rows where it is called again
+            reason = (
+                str(error)
+                if isinstance(error, DataError)
+                else (
+                    f"The trees of {self._predictor.name} cannot be read ({type(error).__name__}: {error})."
+                )
+            )
             if self.algorithm == "tree":
-                raise
-            self.algorithm_reason_ = str(error)
+                if isinstance(error, DataError):
+                    raise
+                raise DataError(f"{reason} Use algorithm='kernel'.") from error
+            self.algorithm_reason_ = reason
             return None
+        self._n_read_rows = trees.n_model_rows
         seconds = forecast_seconds(trees, int(table.shape[0]))
         shown = f"{seconds:.1g}" if seconds < 10.0 else f"{seconds:,.0f}"
         cost = f"exactly over all {table.shape[0]:,} rows, in about {shown} CPU seconds for the first row"
         quantity = "margins (its trees' sums, before the link function)" if trees.is_margin else "predictions"
         self.algorithm_reason_ = f"The {quantity} of {trees.name} are explained {cost}."
+        set_background = [
+            f"{name}={getattr(self, name)!r}"
+            for name, default in (("background", "representative"), ("background_size", BACKGROUND_SIZE))
+            if getattr(self, name) != default
+        ]
+        if set_background:
+            self.algorithm_reason_ += (
+                f" {' and '.join(set_background)} binds algorithm='kernel' alone: trees take all rows."
+            )
         if self.algorithm == "tree" or (not trees.is_margin and seconds <= MOST_SECONDS):
             return trees
         self.algorithm_reason_ = (
@@ -127,11 +150,12 @@ class ExactTrees(BackgroundExplainer):
     def _explain_trees(self, rows: MaskedRows) -> tuple[ShapleyResult, int]:
         """Values of all outputs, without an error, and model rows: each is predicted once, as a check."""
         if self._trees is None:
-            self._trees = read_trees(self._predictor, self.background_, self.features_)
+            self._trees = self._read_again()
         first, which = rows.distinct()
         result = ShapleyResult.zeros(rows.present[first], len(self.output_names_), 0)
         table = take_rows(rows.unmasked, first)
-        result.predictions[:] = result.outputs[:] = self._check_sums(table, first)
+        result.predictions[:] = result.outputs[:] = self._check_sums(rows.unmasked, table, first)
+        self._trees.check_mixtures(table, self.background_, self.features_, first)
         result.values[:] = tree_values(
             self._trees,
             table,
@@ -143,16 +167,31 @@ class ExactTrees(BackgroundExplainer):
         result.base_values[:] = self.base_values_
         return result.take(which), first.size
 
-    def _check_sums(self, table: Any, rows: Codes) -> Floats:
+    def _read_again(self) -> TreeModel:
+        """The trees of a model that was put to a stored explainer; DataError if they are not those of fit."""
+        assert self.base_values_ is not None
+        trees = read_trees(self._predictor, self.background_, self.features_)
+        base_values = self._masker.weights @ trees.predict(self.background_)
+        apart = np.abs(base_values - self.base_values_).max()
+        if apart > max(trees.rounding, _SAME * np.abs(self.base_values_).max()):
+            raise DataError(
+                f"The trees of {trees.name} are not those of fit: their mean over the background differs by "
+                f"{apart:.3g}. Call fit again."
+            )
+        return trees
+
+    def _check_sums(self, whole: Any, table: Any, rows: Codes) -> Floats:
         """Sums of the trees (n_rows, n_outputs), as the model must predict; DataError names the rows."""
         assert self._trees is not None
-        predictions, sums = self._predict(table), self._trees.predict(table)
+        predictions = self._evaluate(TableRows(whole, rows))[0]
+        sums = self._trees.predict(table)
         largest = float(np.abs(predictions).max(initial=0.0))
         apart = np.abs(predictions - sums).max(axis=1)
         wrong = np.flatnonzero(apart > max(self._trees.rounding, _ROUNDING * largest))
         if wrong.size:
             raise DataError(
                 f"The trees read of {self._trees.name} do not predict row {rows[wrong[0]]} of X as it does, "
-                f"and {wrong.size - 1} others: off by up to {apart.max():.3g}. Use algorithm='kernel'."
+                f"and {wrong.size - 1} others (the model may have been fitted again): "
+                f"off by up to {apart.max():.3g}. Use algorithm='kernel'."
             )
         return sums

@@ -138,7 +138,7 @@ class KernelShapExplainer(ExactTrees):
     on the number of features of each row. Values of features that a row does not
     have are NaN, and `transform` is refused.
 
-    ``extras`` of the result has the ``algorithm``, the two parts of the error
+    ``extras`` of the result has the ``algorithm`` and ``algorithm_reason``, the two parts of the error
     (``coalition_std_errors``, ``background_std_errors``), their
     ``degrees_of_freedom``, what rows share of them (``shared_errors``,
     ``design_errors``), ``base_value_std_errors`` and
@@ -246,7 +246,7 @@ class KernelShapExplainer(ExactTrees):
         n_players = len(rows.features.names)
         self._kernel_params: KernelParams | None = None
         self._operators: dict[str, Operator | None] = {}  # by the shape of masks, as text for skops
-        self.n_model_rows_ = self._n_trial_rows
+        self.n_model_rows_ = self._n_trial_rows + self._n_read_rows
         if self.algorithm_ == "tree":
             self.budget_, self.kernel_ = 0, "exact"
             return self
@@ -444,6 +444,7 @@ class KernelShapExplainer(ExactTrees):
         errors = ErrorParts.from_result(result, self._errors, elsewhere, pick)
         details: dict[str, Any] = {
             "algorithm": self.algorithm_,
+            "algorithm_reason": self.algorithm_reason_,
             "evaluations": Detail(result.evaluations, ("row",)),
             "forecast": Detail(result.forecast, ("row",)),
             "kernel": self._used_kernel if self._masker.same_features else Detail(kernels, ("row",)),

@@ -19,13 +19,15 @@ from sklearn.ensemble import (
     RandomForestRegressor,
 )
 from sklearn.linear_model import LinearRegression
-from sklearn.pipeline import make_pipeline, make_union
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.pipeline import Pipeline, make_pipeline, make_union
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder, StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 
 from agnostix import KernelShapExplainer
+from agnostix.core.models import as_predictor
 from agnostix.exceptions import DataError, EngineError
 from agnostix.maskers import TextMasker
+from agnostix.metrics import deletion
 from tests.messages import assert_states, refuses
 
 RNG = np.random.default_rng(0)
@@ -237,8 +239,9 @@ def test_what_cannot_be_read_is_sampled(monkeypatch) -> None:
 
     monkeypatch.setattr("agnostix.shapley.exact_trees.read_trees", fail)
     explainer = fitted(FOREST)
-    assert (explainer.algorithm_, explainer.algorithm_reason_) == ("kernel", "no names here")
-    with pytest.raises(RuntimeError, match="no names here"):
+    assert explainer.algorithm_ == "kernel"
+    assert_states(explainer.algorithm_reason_, "RandomForestRegressor", "RuntimeError", "no names here")
+    with refuses(DataError, "RandomForestRegressor", "RuntimeError", "no names here", "algorithm='kernel'"):
         fitted(FOREST, algorithm="tree")
 
 
@@ -257,3 +260,196 @@ def test_steps_that_cannot_be_followed_are_named() -> None:
     explainer = fitted(model)
     assert explainer.algorithm_ == "kernel"
     assert_states(explainer.algorithm_reason_, "Silent", "get_feature_names_out")
+
+
+class Sampler(BaseEstimator):
+    """A step that changes the rows of training alone."""
+
+    def fit_resample(self, table, y):
+        return table, y
+
+
+class Resampling(Pipeline):
+    """A Pipeline that passes samplers over, as imbalanced-learn's does."""
+
+    def fit(self, table, y):
+        self.steps[-1][1].fit(table, y)
+        return self
+
+    def predict(self, table):
+        return self.steps[-1][1].predict(table)
+
+
+class Without(BaseEstimator):
+    """A step that has neither of both."""
+
+
+def test_samplers_are_passed_over_and_other_steps_fall_back() -> None:
+    forest = RandomForestRegressor(4, random_state=0)
+    explainer = fitted(Resampling([("even", Sampler()), ("trees", forest)]).fit(X, Y))
+    assert explainer.algorithm_ == "tree"
+    np.testing.assert_array_equal(explainer.explain(X[:3]).values, fitted(forest).explain(X[:3]).values)
+    odd = Resampling([("odd", Without()), ("trees", forest)]).fit(X, Y)
+    explainer = fitted(odd)
+    assert explainer.algorithm_ == "kernel"
+    assert_states(
+        explainer.algorithm_reason_, "Without > RandomForestRegressor", "AttributeError", "transform"
+    )
+    with refuses(DataError, "Without > RandomForestRegressor", "AttributeError", "algorithm='kernel'"):
+        fitted(odd, algorithm="tree")
+
+
+def test_a_step_that_makes_lists_is_read() -> None:
+    model = make_pipeline(FunctionTransformer(lambda table: np.exp(table.to_numpy()).tolist()), clone(FOREST))
+    explainer = fitted(model.fit(X, Y))
+    assert explainer.algorithm_ == "tree"
+    assert explainer.explain(X[:3]).check_additivity() < 1e-8
+
+
+def cumulated(table):
+    return np.cumsum(np.asarray(table), axis=1)
+
+
+@pytest.mark.parametrize("rows", [slice(3, 4), slice(0, 2), slice(None)], ids=["one", "two", "all"])
+def test_functions_that_mix_columns_are_sampled_whatever_the_table(rows) -> None:
+    model = make_pipeline(FunctionTransformer(cumulated), clone(FOREST)).fit(X, Y)
+    explainer = KernelShapExplainer(model, random_state=0).fit(X[rows])
+    assert explainer.algorithm_ == "kernel"
+    assert_states(explainer.algorithm_reason_, "FunctionTransformer", "b", "feature_groups")
+    with refuses(DataError, "FunctionTransformer", "algorithm='kernel'"):
+        KernelShapExplainer(model, algorithm="tree").fit(X[rows])
+    pairs = {"all": list(X.columns)}
+    whole = KernelShapExplainer(model, algorithm="tree", feature_groups=pairs).fit(X[rows])
+    assert whole.explain(X[:3]).check_additivity() < 1e-8
+
+
+def test_functions_of_one_column_are_explained_by_a_table_of_one_row() -> None:
+    model = make_pipeline(FunctionTransformer(lambda table: np.asarray(table) ** 3), clone(FOREST)).fit(X, Y)
+    explainer = KernelShapExplainer(model).fit(X[3:4])
+    assert explainer.algorithm_ == "tree"
+    exp = explainer.explain(X[:3])
+    expected = KernelShapExplainer(model, algorithm="kernel", background="all").fit(X[3:4]).explain(X[:3])
+    np.testing.assert_allclose(exp.values, expected.values, atol=1e-12)
+
+
+def reduced(table):
+    """The price of rows on sale."""
+    return table.assign(price=np.where(table.sale == 1, table.price * table.rate, table.price))
+
+
+def sales(n_rows, every):
+    table = pd.DataFrame(RNG.uniform(size=(n_rows, 3)), columns=["price", "rate", "other"])
+    table["sale"] = (np.arange(n_rows) % every == 7).astype(int)
+    model = make_pipeline(FunctionTransformer(reduced), RandomForestRegressor(4, max_depth=6, random_state=0))
+    return table, model.fit(table, reduced(table).price + table.other)
+
+
+def test_columns_that_are_mixed_in_few_rows_are_found() -> None:
+    table, model = sales(3000, 1500)
+    explainer = KernelShapExplainer(model, random_state=0).fit(table)
+    assert explainer.algorithm_ == "kernel"
+    assert_states(explainer.algorithm_reason_, "FunctionTransformer", "price")
+
+
+def test_rows_that_make_a_step_mix_columns_are_refused() -> None:
+    table, model = sales(300, 50)
+    table["sale"] = np.where(table.sale == 1, 2, 0)  # of which the function makes nothing
+    explainer = KernelShapExplainer(model).fit(table)
+    assert explainer.algorithm_ == "tree"
+    explainer.explain(table[:10])
+    with refuses(DataError, "FunctionTransformer", "explained rows", "price", "algorithm='kernel'"):
+        explainer.explain(table[:10].assign(sale=1))
+
+
+class Mixing(StandardScaler):
+    """A scaler by name that does something else."""
+
+    def transform(self, table):
+        return cumulated(super().transform(table))
+
+
+def test_classes_derived_from_known_ones_are_tried_out() -> None:
+    model = make_pipeline(Mixing(), clone(FOREST)).fit(X, Y)
+    assert KernelShapExplainer(model, random_state=0).fit(X[:1]).algorithm_ == "kernel"
+    inner = make_column_transformer((Mixing(), list("abc")), remainder="passthrough")
+    model = make_pipeline(inner, clone(FOREST)).fit(X, Y)
+    assert KernelShapExplainer(model, random_state=0).fit(X[:1]).algorithm_ == "kernel"
+
+
+def test_levels_without_another_one_are_not_taken_on_trust() -> None:
+    table = X.assign(level="high")
+    inner = make_column_transformer((OrdinalEncoder(), ["level"]), remainder="passthrough")
+    steps = FunctionTransformer(lambda rows: rows.copy()), inner
+    model = make_pipeline(*steps, clone(FOREST)).fit(table, Y)
+    explainer = KernelShapExplainer(model, random_state=0).fit(table)
+    assert explainer.algorithm_ == "kernel"
+    assert_states(explainer.algorithm_reason_, "FunctionTransformer", "level")
+    differing = table.assign(level=np.where(X.a > 0, "high", "low"))
+    assert KernelShapExplainer(model.fit(differing, Y)).fit(differing).algorithm_ == "tree"
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_rows_that_the_model_refuses_are_named(bad) -> None:
+    explainer = fitted(GradientBoostingRegressor(n_estimators=4, random_state=0).fit(X, Y))
+    rows = X.iloc[[0, 0, 0, 1]].copy()
+    rows.iloc[3, 0] = bad
+    assert explainer.cost(rows) == 4
+    with refuses(EngineError, "GradientBoostingRegressor", "rows 0 to 3"):
+        explainer.explain(rows)
+
+
+def test_all_rows_that_the_model_predicted_are_counted() -> None:
+    class Counting(RandomForestRegressor):
+        n_predicted = 0
+
+        def predict(self, table):
+            type(self).n_predicted += len(table)
+            return super().predict(table)
+
+    model = Counting(4, random_state=0).fit(X, Y)
+    explainer = fitted(model)
+    assert explainer.n_model_rows_ == Counting.n_predicted
+    exp = explainer.explain(X[:7])
+    assert explainer.n_model_rows_ + exp.n_model_rows == Counting.n_predicted
+
+
+def test_truth_values_may_be_missing() -> None:
+    table = X.assign(a=pd.array([None if j % 9 == 0 else bool(x > 0) for j, x in enumerate(X.a)], "boolean"))
+    model = HistGradientBoostingRegressor(max_iter=5).fit(table, Y)
+    explainer = fitted_on(model, table)
+    assert explainer.algorithm_ == "tree"
+    expected = KernelShapExplainer(model, algorithm="kernel", background="all").fit(table).explain(table[:3])
+    np.testing.assert_allclose(explainer.explain(table[:3]).values, expected.values, atol=1e-12)
+
+
+def fitted_on(model, table, **params):
+    return KernelShapExplainer(model, random_state=0, **params).fit(table)
+
+
+def test_a_model_that_was_fitted_again_is_refused() -> None:
+    model = RandomForestRegressor(4, random_state=0).fit(X, Y)
+    explainer = fitted(model)
+    model.fit(X, Y + 3.0)
+    with refuses(DataError, "RandomForestRegressor", "fitted again"):
+        explainer.explain(X[:3])
+    with refuses(DataError, "not those of fit", "Call fit again"):
+        pickle.loads(pickle.dumps(explainer)).explain(X[:3])
+
+
+def test_a_background_that_was_set_is_said_not_to_bind() -> None:
+    explainer = fitted(FOREST, background_size=10, background="sample")
+    assert_states(explainer.algorithm_reason_, "background='sample'", "background_size=10", "all rows")
+    assert explainer.explain(X[:2]).extras["algorithm_reason"] == explainer.algorithm_reason_
+    assert "background" not in fitted(FOREST).algorithm_reason_
+
+
+def test_metrics_of_margins_say_what_they_can_be_measured_with() -> None:
+    exp = fitted(BOOSTED, algorithm="tree").explain(X[:6])
+    with refuses(DataError, "margins", "GradientBoostingClassifier", "algorithm='kernel'"):
+        deletion(BOOSTED, X[:6], exp, masker=X)
+
+    def margins(rows):
+        return np.stack([-BOOSTED.decision_function(rows), BOOSTED.decision_function(rows)], axis=1)
+
+    predictor = as_predictor(margins, output_names=["False", "True"])
+    assert np.isfinite(deletion(predictor, X[:6], exp, masker=X).scores).all()

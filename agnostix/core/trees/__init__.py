@@ -3,7 +3,7 @@
 - `reading`: `read_trees`, which unfolds Pipelines and checks what it read; `libraries`: whose model it is.
 - `ensemble`: `TreeEnsemble`; `sklearn_trees`, `xgboost_trees`, `lightgbm_trees`: one reader a library.
 - `sources`: which columns of a table each column stems from that a fitted transformer makes; `matrices`:
-  tables as the numbers that a library makes of them.
+  tables as the numbers that a library makes of them; `mixing`: mixtures of rows, to see what steps mix.
 """
 
 from agnostix.core.trees.ensemble import Tree, TreeEnsemble

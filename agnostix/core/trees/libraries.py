@@ -44,6 +44,7 @@ class Library:
     ensemble: TreeEnsemble
     matrix: Callable[[Any], Numbers]
     sources: Sources | None = None  # of the matrix's columns, among those of the table; None for each its own
+    is_strict: bool = False  # whether the matrix of some tables is an error
     tolerance: float = _DOUBLE  # how far its predictions may be from the sums, relative to the largest
 
 
@@ -106,9 +107,9 @@ def _read_xgboost(model: Any, shown: Any) -> Library:
     levels = own_levels(shown) | read_levels(learner)
 
     def matrix(X: Any) -> Numbers:
-        values = as_coded_matrix(X, levels, absent=np.nan).astype(np.float32)  # a copy
+        values = as_coded_matrix(X, levels, absent=np.nan, strict=True).astype(np.float32)  # a copy
         if missing is not None and missing == missing:
             values[values == missing] = np.nan
         return values
 
-    return Library(read_xgboost(model, learner), matrix, tolerance=_SINGLE)
+    return Library(read_xgboost(model, learner), matrix, is_strict=bool(levels), tolerance=_SINGLE)

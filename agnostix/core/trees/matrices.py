@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy import sparse
 
-from agnostix.core.frames import column_at, is_frame, kind_of, to_array, to_floats
+from agnostix.core.frames import column_at, column_names, is_frame, kind_of, to_array, to_floats
 from agnostix.core.typing import Codes, Floats
+from agnostix.exceptions import DataError
 
 Levels = Mapping[int, Sequence[Any]]
 """Levels of a column of categories by its position, in the order of the codes that the model knows."""
@@ -22,19 +24,39 @@ def as_matrix(X: Any, absent: float = 0.0) -> Floats:
         matrix = np.full(X.shape, absent)
         matrix[stored.coords[0], stored.coords[1]] = stored.data
         return matrix
-    X = to_array(X) if is_frame(X) else np.asarray(X)
+    if is_frame(X):
+        try:
+            X = to_array(X)
+        except (TypeError, ValueError):  # of missing truth values, which are no numbers
+            return as_coded_matrix(X, {}, absent)
+    X = np.asarray(X)
+    if X.dtype == object and any(_is_missing(cell) for cell in X.ravel()):
+        X = np.array([np.nan if _is_missing(cell) else cell for cell in X.ravel()], dtype=float).reshape(
+            X.shape
+        )
     return X if X.dtype in (np.float32, np.float64) else X.astype(float)
 
 
-def as_coded_matrix(X: Any, levels: Levels, absent: float = 0.0) -> Floats:
-    """The same with columns of categories as their codes; missing and unknown ones are NaN."""
+def as_coded_matrix(X: Any, levels: Levels, absent: float = 0.0, strict: bool = False) -> Floats:
+    """The same with columns of categories as their codes; missing and unknown ones are NaN.
+
+    DataError for unknown ones where it is strict.
+    """
     if not is_frame(X):
         return as_matrix(X, absent)
     matrix = np.empty(X.shape)
     for place in range(X.shape[1]):
         column = column_at(X, place)
         if place in levels:
-            matrix[:, place] = _codes(column, levels[place])
+            known = {level: code for code, level in enumerate(levels[place])}
+            cells = [None if _is_missing(one) else one for one in column.to_list()]
+            new = [one for one in cells if one is not None and one not in known]
+            if strict and new:
+                raise DataError(
+                    f"The column {column_names(X)[place]} has the level {new[0]!r}, which the model has not "
+                    "been trained on, and what becomes of it is not known. Use algorithm='kernel'."
+                )
+            matrix[:, place] = [known.get(one, np.nan) for one in cells]
         elif kind_of(column) == "numeric":
             matrix[:, place] = to_floats(column)
         else:
@@ -42,13 +64,12 @@ def as_coded_matrix(X: Any, levels: Levels, absent: float = 0.0) -> Floats:
     return matrix
 
 
-def _codes(column: Any, levels: Sequence[Any]) -> Floats:
-    place = {level: code for code, level in enumerate(levels)}
-    return np.array([place.get(value, np.nan) for value in column.to_list()], dtype=float)
-
-
 def _truths(column: Any) -> Floats:
-    return np.array([np.nan if value is None else float(value) for value in column.to_list()])
+    return np.array([np.nan if _is_missing(one) else float(one) for one in column.to_list()])
+
+
+def _is_missing(cell: Any) -> bool:
+    return cell is None or cell is pd.NA or cell is pd.NaT or (isinstance(cell, float) and cell != cell)
 
 
 def own_levels(X: Any) -> dict[int, list[Any]]:

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from agnostix.core.frames import build_table, column_names, column_values, is_frame, take_rows, without_index
+from agnostix.core.frames import column_names, is_frame, take_rows
 from agnostix.core.masking import Features
 from agnostix.core.models import Predictor
 from agnostix.core.models.outputs import match_columns
 from agnostix.core.trees.ensemble import TreeEnsemble
 from agnostix.core.trees.libraries import Library, kind_of_trees, margins_of, read_library
-from agnostix.core.trees.sources import Sources, trace_steps
-from agnostix.core.typing import Bools, Codes, Floats, Numbers
+from agnostix.core.trees.mixing import find_mixing, mix_rows, moved_features, telling_rows
+from agnostix.core.trees.sources import Sources, are_on_trust, trace_steps
+from agnostix.core.typing import Codes, Floats, Numbers
 from agnostix.exceptions import DataError
 
 _MOST_PLACES = 2**17
 """Rows times trees that are passed down at once."""
+_AT_ONCE = 2**12
+"""Rows of which the matrix is tried at once."""
 _N_CHECKED = 64
 """Rows, and mixtures of rows, that both the model and its reading predict."""
+_N_TELLING, _MOST_TELLING = 2, 64
+"""The ends and rarest values of each column of which rows are added, and how many at most."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,8 @@ class TreeModel:
     name: str
     is_margin: bool = False  # whether the ensemble's sum is the model's margin, not its prediction
     rounding: float = 0.0  # by how much sums may differ from what the model returns
+    on_trust: tuple[Any, ...] = ()  # the steps before it if what they make of which column was tried out
+    n_model_rows: int = 0  # rows that the model predicted as a check
 
     def read(self, table: Any) -> Numbers:
         """Columns (n_columns, n_rows) that splits compare, of a table."""
@@ -47,6 +54,15 @@ class TreeModel:
         n_rows, step = int(table.shape[0]), max(1, _MOST_PLACES // (self.ensemble.n_trees + self.n_features))
         parts = (take_rows(table, slice(start, start + step)) for start in range(0, n_rows, step))
         return np.concatenate([self.ensemble.predict(self.read(part)) for part in parts])
+
+    def check_mixtures(self, table: Any, background: Any, features: Features, rows: Codes) -> None:
+        """DataError where rows make a step mix features that it does not mix in the background."""
+        if not self.on_trust:
+            return
+        others = np.random.default_rng(0).integers(0, int(background.shape[0]), rows.size)
+        moved = moved_features(self.read, self.owner, table, take_rows(background, others), features)
+        if moved.size:
+            raise _mixes(self.on_trust, moved, features, ", in the explained rows,")
 
     @property
     def n_leaves(self) -> int:
@@ -86,7 +102,37 @@ def read_trees(predictor: Predictor, table: Any, features: Features) -> TreeMode
 
     margins = margin_predictor(predictor)
     read = TreeModel(library.ensemble, owner, matrix, margins, n_features, name)
+    if library.is_strict:
+        for start in range(0, int(table.shape[0]), _AT_ONCE):
+            matrix(take_rows(table, slice(start, start + _AT_ONCE)))
+    if are_on_trust(steps):
+        read = replace(read, on_trust=tuple(steps))
+        moved, unproved = find_mixing(read.read, owner, table, features)
+        if moved.size:
+            raise _mixes(read.on_trust, moved, features, "")
+        if unproved.size:
+            raise DataError(
+                f"Whether the steps of {name} ({_shown(steps)}) make each column of one feature cannot be "
+                f"seen, since {_named(unproved, features)} has one value in the table. Fit on rows that "
+                "differ there, or use algorithm='kernel'."
+            )
     return _checked(read, library, predictor, table, features)
+
+
+def _shown(steps: Sequence[Any]) -> str:
+    return " > ".join(type(step).__name__ for step in steps if not isinstance(step, str | None))
+
+
+def _named(players: Sequence[int] | Codes, features: Features) -> str:
+    return ", ".join(features.names[one] for one in players[:5]) + (", ..." if len(players) > 5 else "")
+
+
+def _mixes(steps: Sequence[Any], moved: Codes, features: Features, where: str) -> DataError:
+    return DataError(
+        f"The steps {_shown(steps)}{where} make columns that belong to {_named(moved, features)} of other "
+        "features or rows too, so that a split is no condition of one feature. Let those that are mixed be "
+        "one with feature_groups={'group': [...]}, or use algorithm='kernel'."
+    )
 
 
 @dataclass(frozen=True)
@@ -151,7 +197,7 @@ def _unfold(model: Any) -> tuple[list[Any], Any]:
     steps: list[Any] = []
     while True:
         if getattr(model, "steps", None):
-            steps += [step for _, step in model.steps[:-1]]
+            steps += [step for _, step in model.steps[:-1] if not _is_sampler(step)]
             model = model.steps[-1][1]
             continue
         inner = model.best_estimator_ if hasattr(model, "best_estimator_") else None
@@ -164,9 +210,17 @@ def _unfold(model: Any) -> tuple[list[Any], Any]:
 
 def _transform(steps: list[Any], X: Any) -> Any:
     for step in steps:
-        if step is not None and not isinstance(step, str):
-            X = step.transform(X)
+        if step is None or isinstance(step, str):
+            continue
+        X = step.transform(X)
+        if isinstance(X, list | tuple):
+            X = np.asarray(X)
     return X
+
+
+def _is_sampler(step: Any) -> bool:
+    """Whether a step changes the rows of training alone."""
+    return hasattr(step, "fit_resample") and not hasattr(step, "transform")
 
 
 def _find_owner(ensemble: TreeEnsemble, sources: Sources, features: Features, steps: list[Any]) -> Codes:
@@ -176,10 +230,9 @@ def _find_owner(ensemble: TreeEnsemble, sources: Sources, features: Features, st
     for place, (feature, _) in enumerate(ensemble.columns):
         players = sorted({player[j] for j in sources[feature]})
         if len(players) > 1:
-            shown = ", ".join(features.names[one] for one in players[:5]) + (", ..." if players[5:] else "")
-            mixing = " > ".join(type(step).__name__ for step in steps if not isinstance(step, str | None))
             raise DataError(
-                f"The model splits on a column that its steps ({mixing}) make of several features ({shown}), "
+                f"The model splits on a column that its steps ({_shown(steps)}) make of several features "
+                f"({_named(players, features)}), "
                 "so that a split is no condition of one of them. Let them be one with "
                 "feature_groups={'group': [...]}, or use algorithm='kernel'."
             )
@@ -191,20 +244,27 @@ def _checked(
     read: TreeModel, library: Library, predictor: Predictor, table: Any, features: Features
 ) -> TreeModel:
     """The model as read, once it predicts rows of the table and mixtures of them as the library does."""
-    n_rows = int(table.shape[0])
-    rows = np.unique(np.linspace(0, n_rows - 1, min(n_rows, _N_CHECKED)).astype(np.intp))
-    rng = np.random.default_rng(0)
-    own = rng.random((_N_CHECKED, len(features.names))) < 0.5
-    one, other = rng.integers(0, n_rows, (2, _N_CHECKED))
-    tables = take_rows(table, rows), _mix(table, one, other, own, features)
-    first, second = read.read(take_rows(table, one)), read.read(take_rows(table, other))
-    mixed = np.where(own[:, read.owner].T, first, second)
+    n_rows, rng = int(table.shape[0]), np.random.default_rng(0)
+    telling = telling_rows(table, _N_TELLING)
+    telling = telling[
+        np.unique(np.linspace(0, telling.size - 1, min(telling.size, _MOST_TELLING)).astype(int))
+    ]
+    spread = np.linspace(0, n_rows - 1, min(n_rows, _N_CHECKED)).astype(np.intp)
+    rows = np.unique(np.concatenate([spread, telling]))
+    one, other = rng.integers(0, n_rows, (2, _N_CHECKED + telling.size))
+    other[_N_CHECKED:] = telling
+    own = rng.random((one.size, len(features.names))) < 0.5
+    first, second = take_rows(table, one), take_rows(table, other)
+    tables = take_rows(table, rows), mix_rows(first, second, own, features)
+    mixed = np.where(own[:, read.owner].T, read.read(first), read.read(second))
     sums = read.ensemble.predict(np.concatenate([read.read(tables[0]), mixed], axis=1))
+    n_tried = 0
     apart = []
     for is_margin in (False, True):
         if is_margin and sums.shape[1] == 1 and _has_two_classes(predictor):
             read = replace(read, ensemble=read.ensemble.mirrored())
             sums = np.concatenate([-sums, sums], axis=1)
+        n_tried += len(sums)
         made = _margins_of(read, tables) if is_margin else [predictor.predict(one) for one in tables]
         if made is None:
             continue
@@ -214,7 +274,7 @@ def _checked(
         apart.append(float(np.abs(theirs - sums).max()))
         rounding = library.tolerance * float(np.abs(theirs).max())
         if apart[-1] <= rounding:
-            return replace(read, is_margin=is_margin, rounding=rounding)
+            return replace(read, is_margin=is_margin, rounding=rounding, n_model_rows=n_tried)
     far = f" by up to {min(apart):.3g}" if apart else ""
     raise DataError(
         f"The trees read of {read.name} do not predict as it does: their sums differ{far} on {len(sums)} "
@@ -229,24 +289,3 @@ def _margins_of(read: TreeModel, tables: tuple[Any, Any]) -> list[Any] | None:
         return [read.margins.predict(one) for one in tables]
     except Exception:  # of any library, which a model without margins may raise
         return None
-
-
-def _mix(table: Any, one: Codes, other: Codes, own: Bools, features: Features) -> Any:
-    """Rows that have some features (n_rows, n_features) of one row, the others of another."""
-    first, second = take_rows(table, one), take_rows(table, other)
-    mixed = {}
-    for number, columns in enumerate(features.columns):
-        for j in columns:
-            values = column_values(first, j)
-            others = column_values(second, j)
-            places = np.where(own[:, number], np.arange(one.size), one.size + np.arange(one.size))
-            mixed[j] = _joined(values, others)[places]
-    return build_table(without_index(first), mixed)
-
-
-def _joined(values: Any, others: Any) -> Any:
-    if isinstance(values, np.ndarray):
-        return np.concatenate([values, others])
-    if hasattr(values, "_concat_same_type"):
-        return type(values)._concat_same_type([values, others])
-    return values.clone().append(others)

@@ -55,6 +55,24 @@ def trace_sources(transformer: Any, sources: Sources, n_columns: int | None) -> 
     return [frozenset().union(*sources)] * _count(transformer, n_columns)
 
 
+def are_on_trust(steps: Sequence[Any]) -> bool:
+    """Whether the sources of some step are a guess: a function's, or those of a class that is not known."""
+    for step in steps:
+        if step is None or isinstance(step, str):
+            continue
+        parts = [
+            part
+            for name in ("steps", "transformer_list", "transformers_")
+            for _, part, *_ in getattr(step, name, None) or ()
+        ]
+        is_known = type(step).__module__.startswith("sklearn.")
+        if type(step).__name__ == "FunctionTransformer" and step.func is not None:
+            is_known &= isinstance(step.func, np.ufunc) and step.func.nin == 1 and not step.kw_args
+        if not is_known or are_on_trust(parts):
+            return True
+    return False
+
+
 def _count(transformer: Any, n_columns: int | None) -> int:
     if n_columns is not None:
         return n_columns

@@ -102,3 +102,19 @@ def test_rows_of_double_precision_go_as_they_do_in_single_precision() -> None:
 @pytest.mark.filterwarnings("ignore")  # the library warns of it
 def test_linear_boosters_are_refused() -> None:
     refused(regressor(booster="gblinear").fit(X, Y), X, "gblinear")
+
+
+def test_levels_that_training_had_not_are_refused_by_name() -> None:
+    table, y = levels()
+    model = regressor(enable_categorical=True).fit(table, y)
+    table["k"] = table["k"].cat.add_categories(["new"])
+    check(model, table, tolerance=SINGLE)
+    table.loc[150, "k"] = "new"
+    refused(model, table, "k", "'new'")
+
+
+def test_truth_values_may_be_missing() -> None:
+    table, y = levels()
+    table["g"] = (table["g"] == "f").astype("boolean")
+    table.loc[::5, "g"] = None
+    check(regressor(enable_categorical=True).fit(table, y), table, tolerance=SINGLE)
