@@ -344,6 +344,17 @@ def sales(n_rows, every):
     return table, model.fit(table, reduced(table).price + table.other)
 
 
+def test_two_of_many_columns_that_are_mixed_are_found() -> None:
+    table = pd.DataFrame(RNG.normal(size=(60, 50))).add_prefix("c")
+    model = make_pipeline(
+        FunctionTransformer(lambda rows: rows.assign(c7=rows.c7 * rows.c31)), clone(FOREST)
+    ).fit(table, table.c7 * table.c31)
+    explainer = KernelShapExplainer(model, budget="auto", random_state=0)
+    assert explainer.fit(table).algorithm_ == "kernel"
+    assert_states(explainer.algorithm_reason_, "c7", "FunctionTransformer")
+    assert "c31" not in explainer.algorithm_reason_
+
+
 def test_columns_that_are_mixed_in_few_rows_are_found() -> None:
     table, model = sales(3000, 1500)
     explainer = KernelShapExplainer(model, random_state=0).fit(table)
@@ -359,6 +370,10 @@ def test_rows_that_make_a_step_mix_columns_are_refused() -> None:
     explainer.explain(table[:10])
     with refuses(DataError, "FunctionTransformer", "explained rows", "price", "algorithm='kernel'"):
         explainer.explain(table[:10].assign(sale=1))
+    many = pd.concat([table] * 8, ignore_index=True)
+    many.loc[1777, ["price", "rate", "sale"]] = [0.9, 0.1, 1]
+    with refuses(DataError, "FunctionTransformer", "explained rows", "price"):
+        explainer.explain(many)
 
 
 class Mixing(StandardScaler):

@@ -30,9 +30,9 @@ _N_OF_EACH = 8
 """Values of a column of which rows are looked for: its ends, what lies between, its rarest levels."""
 _MOST_TELLING = 512
 _MOST_FLIPPED, _AT_ONCE = 2**10, 2**12
-"""Rows in which one feature after the other is changed, and rows that are mixed at once."""
-_MOST_SINGLE = 32
-"""Features up to which one after the other is changed; of more, random halves."""
+"""Rows of the table that are mixed thoroughly, and rows that are mixed at once."""
+_MOST_SINGLE, _N_HALVES = 32, 16
+"""Features up to which one after the other is changed; of more, so many random halves are."""
 _SHIFTS = (1.0, -1.0, 7.5)
 """What is added to a column that does not vary."""
 
@@ -85,14 +85,16 @@ def _numbers_of(column: Any) -> Floats:
     return np.where(codes < 0, np.nan, codes)
 
 
-def moved_features(read: Reader, owner: Codes, first: Any, second: Any, features: Features) -> Codes:
+def moved_features(
+    read: Reader, owner: Codes, first: Any, second: Any, features: Features, is_thorough: bool = True
+) -> Codes:
     """Features whose columns (their `owner`) change with others, in mixtures of rows of two tables."""
     wrong: set[int] = set()
     for start in range(0, int(first.shape[0]), _AT_ONCE):
         part = slice(start, start + _AT_ONCE)
         ours, theirs = take_rows(first, part), take_rows(second, part)
         one, other = read(ours), read(theirs)
-        for own in _draws(int(ours.shape[0]), len(features.names)):
+        for own in _draws(int(ours.shape[0]), len(features.names), is_thorough):
             expected = np.where(own[:, owner].T, one, other)
             made = read(mix_rows(ours, theirs, own, features))
             wrong.update(owner[~_same(made, expected).all(axis=1)].tolist())
@@ -101,14 +103,16 @@ def moved_features(read: Reader, owner: Codes, first: Any, second: Any, features
     return np.array(sorted(wrong), dtype=np.intp)
 
 
-def _draws(n_rows: int, n_players: int) -> Iterator[Bools]:
+def _draws(n_rows: int, n_players: int, is_thorough: bool) -> Iterator[Bools]:
     """Which features are the first row's: all but one, or one, in turn; halves drawn at random."""
-    rng = np.random.default_rng(0)
-    if n_players <= _MOST_SINGLE and n_rows <= _MOST_FLIPPED:
+    rng, n_halves = np.random.default_rng(0), 1
+    if is_thorough and n_players <= _MOST_SINGLE:
         for one in np.eye(n_players, dtype=bool):
             yield np.tile(one, (n_rows, 1))
             yield np.tile(~one, (n_rows, 1))
-    for _ in range(1 if n_players <= _MOST_SINGLE else 16):
+    elif is_thorough:
+        n_halves = _N_HALVES
+    for _ in range(n_halves):
         half = rng.random((n_rows, n_players)) < 0.5
         yield half
         yield ~half
@@ -135,7 +139,8 @@ def find_mixing(read: Reader, owner: Codes, table: Any, features: Features) -> t
         base = take_rows(table, rows)
         moved = moved_features(read, owner, base, take_rows(table, others), features)
         if moved.size == 0 and n_rows > rows.size:
-            moved = moved_features(read, owner, table, take_rows(table, rng.permutation(n_rows)), features)
+            others = rng.permutation(n_rows)
+            moved = moved_features(read, owner, table, take_rows(table, others), features, is_thorough=False)
         shifted, unproved = _shift_constants(take_rows(table, slice(0, 1)), table, features)
         for other in shifted:
             if moved.size == 0:

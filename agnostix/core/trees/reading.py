@@ -278,8 +278,8 @@ def _checked(
     far = f" by up to {min(apart):.3g}" if apart else ""
     raise DataError(
         f"The trees read of {read.name} do not predict as it does: their sums differ{far} on {len(sums)} "
-        "rows and mixtures of rows. Its version may store something that is not known. Use "
-        "algorithm='kernel'."
+        "rows and mixtures of rows. Its version may store something that is not known, "
+        "or its predict may do more than sum trees. Use algorithm='kernel'."
     )
 
 
