@@ -55,6 +55,8 @@ _MOST_DOF, _PER_RESIDUAL = 4.0, 0.4
 """Degrees of freedom of the scale: at most, and of each residual."""
 _MISFIT = 1.1
 """What the kernel's form adds to the variance."""
+_ROUNDING = 1e-12
+"""Squared changes, relative to squared values, below which they are rounding, also in single precision."""
 _EPS = np.finfo(float).eps
 
 
@@ -142,7 +144,7 @@ class Inflation:
     """How far the values move without groups of pairs, in units of what their kernel expects."""
 
     ratios: Floats  # (n_games,), squared changes in units of the variance under noise of variance 1
-    shares: Floats  # (n_players, n_games), of these changes; even where there are none
+    shares: Floats  # (n_players, n_games), of these changes; even where they are rounding
     left_out: Floats  # (n_games,), noise variances by pairs that the others predict
     n_groups: int
     gain: float  # expected square of a residual of the regression under the kernel
@@ -164,7 +166,7 @@ class Inflation:
                 expected += float(kriging.variance_without(group).sum())
                 n_groups += 1
         total, even = changes.sum(0), np.full_like(changes, 1.0 / len(changes))
-        shares = np.divide(changes, total, out=even, where=total > 0.0)
+        shares = np.divide(changes, total, out=even, where=total > _ROUNDING * sums_of_squares(values))
         return cls(total / max(expected, _EPS), shares, kriging.cross_validated(data), n_groups, gain)
 
     def noise(self, spread: Spread, n_pairs: int, dof: float) -> Floats:
