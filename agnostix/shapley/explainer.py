@@ -138,7 +138,7 @@ class KernelShapExplainer(ExactTrees):
     on the number of features of each row. Values of features that a row does not
     have are NaN, and `transform` is refused.
 
-    ``extras`` of the result has the ``algorithm`` and ``algorithm_reason``, the two parts of the error
+    ``extras`` of the result has the ``algorithm``, the two parts of the error
     (``coalition_std_errors``, ``background_std_errors``), their
     ``degrees_of_freedom``, what rows share of them (``shared_errors``,
     ``design_errors``), ``base_value_std_errors`` and
@@ -444,7 +444,6 @@ class KernelShapExplainer(ExactTrees):
         errors = ErrorParts.from_result(result, self._errors, elsewhere, pick)
         details: dict[str, Any] = {
             "algorithm": self.algorithm_,
-            "algorithm_reason": self.algorithm_reason_,
             "evaluations": Detail(result.evaluations, ("row",)),
             "forecast": Detail(result.forecast, ("row",)),
             "kernel": self._used_kernel if self._masker.same_features else Detail(kernels, ("row",)),

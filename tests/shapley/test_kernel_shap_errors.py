@@ -93,7 +93,6 @@ def test_extras_shapes_and_row_selection():
     exp = fitted(curved, ROWS, budget=12, background_size=30).explain(ROWS[:4])
     assert shapes_of(exp) == {
         "algorithm": (),
-        "algorithm_reason": (),
         "background_size": (),
         "coalition_std_errors": (4, 5, 3),
         "background_std_errors": (4, 5, 3),
