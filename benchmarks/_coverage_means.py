@@ -27,6 +27,8 @@ FACTORS: tuple[Callable[[Any], Any], ...] = (
 )
 TERMS = ((1.0, (0,)), (0.5, (1,)), (1.0, (2,)), (2.0, (3,)), (1.0, (4,)), (1.0, (0, 5)), (0.5, (1, 2)))
 """Coefficient and columns of each product."""
+Explain = Callable[[int, np.ndarray, np.ndarray, np.ndarray], tuple[Any, np.ndarray]]
+"""From seed, table, rows and population to an explanation of the rows, and the truth of the population."""
 NAMES = ("normal", "lognormal", "30 %", "2 %", "90 % zeros", "sign")
 
 
@@ -94,7 +96,7 @@ def _cell(name: str, totals: list[Any], truths: Any, cost: float) -> Cell:
     )
 
 
-def _of_tables(name: str, make: Any, truth: Any, n_rows: int, seeds: range) -> Iterator[Cell]:
+def _of_tables(name: str, explain: Explain, n_rows: int, seeds: range) -> Iterator[Cell]:
     """Means of values and of sizes over rows, and differences of sizes; tables and rows are drawn anew."""
     totals: dict[str, list[Any]] = {"mean": [], "mean_abs": []}
     truths: dict[str, list[Any]] = {"mean": [], "mean_abs": []}
@@ -102,9 +104,8 @@ def _of_tables(name: str, make: Any, truth: Any, n_rows: int, seeds: range) -> I
     for seed in seeds:
         rng = np.random.default_rng(seed)
         table, rows, population = draw(rng, N_TABLE), draw(rng, n_rows), draw(rng, N_POPULATION)
-        explanation = make(seed).fit(table).explain(rows)
+        explanation, values = explain(seed, table, rows, population)
         cost += explanation.n_model_rows / n_rows / len(seeds)
-        values = truth(population, table)
         for how, own in (("mean", values), ("mean_abs", np.abs(values))):
             totals[how].append(explanation.aggregate(how=how))
             truths[how].append(own.mean(axis=0))
@@ -166,23 +167,11 @@ def _contributions(mimic: MimicTree, population: np.ndarray) -> np.ndarray:
     return values
 
 
-def _of_trees(name: str, n_rows: int, seeds: range) -> Iterator[Cell]:
-    """Rows of one leaf share the error of its mean; tables, trees and rows are drawn anew."""
-    totals: dict[str, list[Any]] = {"mean": [], "mean_abs": []}
-    truths: dict[str, list[Any]] = {"mean": [], "mean_abs": []}
-    apart, predictor = [], as_predictor(model, task="regression")
-    for seed in seeds:
-        rng = np.random.default_rng(seed)
-        table, rows, population = draw(rng, N_TABLE), draw(rng, n_rows), draw(rng, N_POPULATION)
-        mimic = MimicTree(predictor, synthetic="none", random_state=seed, verbose=0).fit(table)
-        explanation, values = mimic.explain(rows), _contributions(mimic, population)
-        for how, own in (("mean", values), ("mean_abs", np.abs(values))):
-            totals[how].append(explanation.aggregate(how=how))
-            truths[how].append(own.mean(axis=0))
-        apart.append([explanation.difference(i, i + 1, how="mean_abs") for i in range(len(FACTORS) - 1)])
-    for how, label in (("mean", "means"), ("mean_abs", "sizes")):
-        yield _cell(f"{name}, {label} over {n_rows} rows", totals[how], truths[how], n_rows)
-    yield _differences(f"{name}, differences of sizes, {n_rows} rows", apart, truths["mean_abs"], n_rows)
+def _of_tree(seed: int, table: np.ndarray, rows: np.ndarray, population: np.ndarray) -> tuple[Any, Any]:
+    """Rows of one leaf share the error of its mean."""
+    predictor = as_predictor(model, task="regression")
+    mimic = MimicTree(predictor, synthetic="none", random_state=seed, verbose=0).fit(table)
+    return mimic.explain(rows), _contributions(mimic, population)
 
 
 def cells(args: Any) -> Iterator[Cell]:
@@ -190,17 +179,18 @@ def cells(args: Any) -> Iterator[Cell]:
     seeds = seeds_of(args, 170, 8)
     many = 500 if args.quick else 1_000
 
-    def occlusion(seed: int) -> Any:
-        return OcclusionExplainer(model, random_state=seed)
+    def against_table(make: type, truth: Any) -> Explain:
+        return lambda seed, table, rows, population: (
+            make(model, random_state=seed).fit(table).explain(rows),
+            truth(population, table),
+        )
 
-    def shapley(seed: int) -> Any:
-        return KernelShapExplainer(model, random_state=seed)
-
-    yield from _of_tables("Occlusion", occlusion, effects, many, seeds)
+    occlusion = against_table(OcclusionExplainer, effects)
+    yield from _of_tables("Occlusion", occlusion, many, seeds)
     # Of fewer rows some have none of the rare level, which no interval can know.
-    yield from _of_tables("Occlusion", occlusion, effects, 200, seeds)
-    yield from _of_tables("KernelShap", shapley, shapley_values, many, seeds)
-    yield from _of_trees("MimicTree", many, seeds)
+    yield from _of_tables("Occlusion", occlusion, 200, seeds)
+    yield from _of_tables("KernelShap", against_table(KernelShapExplainer, shapley_values), many, seeds)
+    yield from _of_tables("MimicTree", _of_tree, many, seeds)
     yield from _of_idle_columns(seeds[:100])
     reference = (N_REFERENCE, 8_000) if args.quick else (N_REFERENCE, 20_000)
     yield from _of_lime(seeds, *reference)
