@@ -149,15 +149,13 @@ class ExactTrees(BackgroundExplainer):
 
     def _explain_trees(self, rows: MaskedRows) -> tuple[ShapleyResult, int]:
         """Values of all outputs, without an error, and model rows: each is predicted once, as a check."""
-        if self._trees is None:
-            self._trees = self._read_again()
         first, which = rows.distinct()
         result = ShapleyResult.zeros(rows.present[first], len(self.output_names_), 0)
         table = take_rows(rows.unmasked, first)
-        result.predictions[:] = result.outputs[:] = self._check_sums(rows.unmasked, table, first)
-        self._trees.check_mixtures(table, self.background_, self.features_, first)
+        trees, predictions = self._check_trees(rows.unmasked, table, first)
+        result.predictions[:] = result.outputs[:] = predictions
         result.values[:] = tree_values(
-            self._trees,
+            trees,
             table,
             self.background_,
             self._masker.weights,
@@ -166,6 +164,14 @@ class ExactTrees(BackgroundExplainer):
         )
         result.base_values[:] = self.base_values_
         return result.take(which), first.size
+
+    def _check_trees(self, whole: Any, table: Any, rows: Codes) -> tuple[TreeModel, Floats]:
+        """The trees, and their sums (n_rows, n_outputs) for rows of a table; DataError where they are wrong."""
+        if self._trees is None:
+            self._trees = self._read_again()
+        predictions = self._check_sums(whole, table, rows)
+        self._trees.check_mixtures(table, self.background_, self.features_, rows)
+        return self._trees, predictions
 
     def _read_again(self) -> TreeModel:
         """The trees of a model that was put to a stored explainer; DataError if they are not those of fit."""

@@ -26,7 +26,7 @@ from agnostix.shapley.coalitions import CoalitionPlan, Coalitions, count_pairs, 
 from agnostix.shapley.errors import ErrorParts
 from agnostix.shapley.estimation import Operator, ShapleyResult, Stage, build_operator, estimate_rows
 from agnostix.shapley.exact import ExactOperator
-from agnostix.shapley.exact_trees import ExactTrees
+from agnostix.shapley.interactions.explaining import Interactions
 from agnostix.shapley.kriging import MAX_LEARNING_DOF, KernelParams, learn_kernel
 
 MAX_EXACT_PLAYERS = 12
@@ -40,7 +40,7 @@ _FEWER = {True: "group columns with feature_groups", False: "use a masker with f
 """How to have fewer features, by whether they are columns of a table."""
 
 
-class KernelShapExplainer(ExactTrees):
+class KernelShapExplainer(Interactions):
     """Shapley values of any model, with a standard error for each.
 
     The Shapley value of a feature is its average marginal contribution to the
@@ -48,7 +48,7 @@ class KernelShapExplainer(ExactTrees):
     take their values from background rows, so this is the interventional
     (marginal) version: a feature that the model ignores gets 0, however
     correlated it is. The values of a row sum to its prediction minus the mean
-    prediction of the background.
+    prediction of the background. `explain_interactions` explains pairs of features.
 
     Parameters
     ----------
@@ -173,7 +173,7 @@ class KernelShapExplainer(ExactTrees):
 
     _doc_page = "shapley.md"
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **ExactTrees._parameter_constraints,
+        **Interactions._parameter_constraints,
         "algorithm": [StrOptions({"auto", "kernel", "tree"})],
         "budget": [StrOptions({"auto"}), Interval(Integral, 2, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="neither"), None],
