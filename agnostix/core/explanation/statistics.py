@@ -9,12 +9,12 @@ import numpy as np
 from agnostix.core.explanation.fields import (
     COMPLETENESS,
     DEGREES_OF_FREEDOM,
-    INTERACTION,
     INTERVAL_KIND,
     SKEWNESS,
     Detail,
     expand,
 )
+from agnostix.core.explanation.pairs import is_of_pairs
 from agnostix.core.intervals import check_level, interval_ends, skewed_half_widths
 from agnostix.core.typing import Floats
 
@@ -77,11 +77,11 @@ def largest_gap(explanation: Explanation, rtol: float) -> float:
 
 def _once(explanation: Explanation) -> Floats:
     """The values, with those of interactions, which are there twice, once."""
-    values, places = explanation.values, np.flatnonzero(np.array(explanation.dims) == "feature")
-    if explanation.quantity != INTERACTION or places.size != 2:
-        return values
-    upper = np.moveaxis(values, places, (-2, -1))
-    return np.moveaxis(np.triu(upper), (-2, -1), places)
+    if not is_of_pairs(explanation):
+        return explanation.values
+    places = [axis for axis, dim in enumerate(explanation.dims) if dim == "feature"]
+    upper = np.triu(np.moveaxis(explanation.values, places, (-2, -1)))
+    return np.moveaxis(upper, (-2, -1), places)
 
 
 def _ends(explanation: Explanation) -> tuple[Floats, Floats, str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from agnostix.core.explanation.fields import NAMED_DIMS, counted
+from agnostix.core.explanation.pairs import by_pairs
 from agnostix.core.explanation.words import by_words
 from agnostix.core.typing import Floats
 
@@ -35,7 +36,7 @@ def explanation_html(explanation: Explanation) -> str:
     """The features that matter most, with standard errors: of one row its values, else means over rows."""
     head = f"<p><b>{_text(explanation.method)}</b> ({explanation.quantity}): {describe_shape(explanation)}"
     head += f"; {explanation.n_model_rows:,} model rows</p>"
-    explanation = by_words(explanation)
+    explanation = by_pairs(by_words(explanation))
     dims = explanation.dims
     is_table = dims.count("feature") == 1 and set(dims) <= {"row", "feature", "output"}
     if not is_table or explanation.values.size == 0:

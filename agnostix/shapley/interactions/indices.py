@@ -30,6 +30,8 @@ from agnostix.shapley.trees.weights import Polynomial
 
 _ENDS = {"k-SII": (0.5, -0.5)}
 """Masses of single players at u = 0 and u = 1, beside a polynomial."""
+_ROUNDING = 1e-14
+"""Mass below which there is none."""
 
 
 def pair_places(n_players: int) -> tuple[Codes, Codes]:
@@ -81,14 +83,14 @@ class Measures:
 
         Complements turn u into 1 - u and the sign of a first difference round.
         """
-        players = 0.5 * (self.players - parity * self.players[::-1])
-        pairs = 0.5 * (self.pairs + parity * self.pairs[::-1])
-        kept = (np.abs(players) > _ROUNDING) | (np.abs(pairs) > _ROUNDING)
+        players = _without_rounding(self.players - parity * self.players[::-1]) / 2.0
+        pairs = _without_rounding(self.pairs + parity * self.pairs[::-1]) / 2.0
+        kept = (players != 0.0) | (pairs != 0.0)
         return Measures(self.lean[kept], players[kept], pairs[kept])
 
 
-_ROUNDING = 1e-14
-"""Mass below which a node is left out."""
+def _without_rounding(masses: Floats) -> Floats:
+    return np.where(np.abs(masses) > _ROUNDING, masses, 0.0)
 
 
 @lru_cache(maxsize=32)
