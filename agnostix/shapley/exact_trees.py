@@ -166,7 +166,7 @@ class ExactTrees(BackgroundExplainer):
         return result.take(which), first.size
 
     def _check_trees(self, whole: Any, table: Any, rows: Codes) -> tuple[TreeModel, Floats]:
-        """The trees, and their sums (n_rows, n_outputs) for rows of a table; DataError where they are wrong."""
+        """The trees, and their sums (n_rows, n_outputs) of a table; DataError where they are wrong."""
         if self._trees is None:
             self._trees = self._read_again()
         predictions = self._check_sums(whole, table, rows)

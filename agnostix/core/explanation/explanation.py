@@ -40,7 +40,8 @@ class Explanation(Summaries):
         Names of the axes, an open vocabulary: ("row", "y", "x", "output") for
         images explained pixel by pixel, ("feature", "output") for global
         results, ("feature", "feature") for interactions, symmetric, with each pair
-        counted once in sums, ("feature", "grid") for effects. "row", "feature" and "output" have names in fields of their own.
+        counted once in sums, ("feature", "grid") for effects. "row", "feature" and
+        "output" have names in fields of their own.
     std_errors : ndarray shaped as values, or None
         Standard errors: 0 where a value is exact, NaN where the error is unknown
         (a mean over a single row); None where nothing was sampled.

@@ -41,7 +41,7 @@ COMPLETENESS = ("outputs - base_values", "outputs", "surrogate")
 NAMED_DIMS = ("row", "feature", "output")
 """Dims whose entries have names in fields of their own; others may have coordinates."""
 INTERACTION = "interaction"
-"""Quantity of pairs of features: of dims that repeat "feature", symmetric, each pair once in sums and tables."""
+"""Quantity of pairs of features: symmetric in two dims "feature", each pair once in sums and tables."""
 NUMBER_COLUMNS = ("value", "std_error", "low", "high", "data_value")
 """Columns of `to_frame` besides the dims, which no dim can be called."""
 

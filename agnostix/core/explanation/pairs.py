@@ -61,7 +61,7 @@ def _listed(
 def _distinct(names: list[str]) -> tuple[str, ...]:
     """Names of which none is there twice, even where a feature is called as a pair is."""
     seen: set[str] = set()
-    for place, name in enumerate(names):
+    for place, _name in enumerate(names):
         while names[place] in seen:
             names[place] += "'"
         seen.add(names[place])

@@ -156,6 +156,14 @@ class PlotAccessor:
         """Rows by features, similar rows side by side, or pairs of features: `HeatmapDisplay`."""
         return self._draw("heatmap", options)
 
+    def interaction_heatmap(self, **options: Any) -> Any:
+        """Interactions as cells below a diagonal of features: `InteractionHeatmapDisplay`."""
+        return self._draw("interaction_heatmap", options)
+
+    def interaction_network(self, **options: Any) -> Any:
+        """Features as dots, interactions as lines between them: `InteractionNetworkDisplay`."""
+        return self._draw("interaction_network", options)
+
     def pixels(self, **options: Any) -> Any:
         """An image with a value for each pixel: `PixelsDisplay`."""
         return self._draw("pixels", options)

@@ -1,10 +1,10 @@
 """Covariances of random games that are even or odd under complements, and of their interactions.
 
-Coalitions S and T are signs x and y, 1 for members and -1 for others. The even part of a game, the mean of the
-values of a coalition and its complement, has interactions of two, four, ... players; the odd part, half their
-difference, has those of one, three, ... A random game of either kind has three independent terms: one of the
-lowest order, one of all orders, and one of each pair of coalitions' own. With a = sum_i c_i x_i y_i they covary
-as
+Coalitions S and T are signs x and y, 1 for members and -1 for others. The even part of a game, the mean of
+the values of a coalition and its complement, has interactions of two, four, ... players; the odd part, half
+their difference, has those of one, three, ... A random game of either kind has three independent terms: one
+of the lowest order, one of all orders, and one of each pair of coalitions' own. With a = sum_i c_i x_i y_i
+they covary as
 
     even:  lowest * (a**2 - sum c**2) / 2 + rest * cosh(a) + own * (S = T)
     odd:   lowest * x'y                   + rest * sinh(a) + own * (S = T)
@@ -171,7 +171,7 @@ def _weights_of(weights: SizeWeights, masks: Floats, targets: Targets) -> Floats
 
 
 def _sum_of_squares(weights: Floats, n_others: int, parity: int) -> float:
-    """Over pairs of complements but that of the empty and the full coalition, weights (n_own + 1, n_sizes)."""
+    """Over pairs of complements but that of the empty coalition, by weights (n_own + 1, n_sizes)."""
     every = np.square(weights + parity * weights[::-1, ::-1])
     counts = np.exp(log_binomials(n_others)) * np.exp(log_binomials(len(weights) - 1))[:, None]
     counts[0, 0] = counts[-1, -1] = 0.0

@@ -52,7 +52,9 @@ class GameProcess:
         return cls.from_kernel(GameKernel(parity, slopes, *_UNTOLD), signs, targets)
 
     @classmethod
-    def from_kernel(cls, kernel: GameKernel, signs: Floats, targets: Targets, n_learned: int = 0) -> GameProcess:
+    def from_kernel(
+        cls, kernel: GameKernel, signs: Floats, targets: Targets, n_learned: int = 0
+    ) -> GameProcess:
         """Condition on pairs with signs (n, n_players), everybody last."""
         whole = kernel.covariances(signs, signs)
         cross = kernel.target_covariances(signs, targets)

@@ -4,11 +4,12 @@ Let each player be in a coalition with probability u, independently of others, a
 value. An index gives a pair the mean of its second difference at u over a measure, and a player the mean of
 its first one (Owen's multilinear extension [1]_):
 
-    I_ij = int w2(u) E_u[v(S + i + j) - v(S + i) - v(S + j) + v(S)] du,  I_i = int w1(u) E_u[v(S + i) - v(S)] du
+    I_ij = int w2(u) E_u[v(S + i + j) - v(S + i) - v(S + j) + v(S)] du
+    I_i = int w1(u) E_u[v(S + i) - v(S)] du
 
-The derivative of a player's E_u with respect to u is the sum over all others j of its second differences with
-j, so that half the SII of all of a player's pairs, which k-SII takes off its Shapley value, is half of what it
-adds to all others less half of what it adds to nobody: masses of -1/2 at u = 1 and 1/2 at u = 0.
+The derivative of a player's E_u with respect to u is the sum over all others j of its second differences
+with j, so that half the SII of all of a player's pairs, which k-SII takes off its Shapley value, is half of
+what it adds to all others less half of what it adds to nobody: masses of -1/2 at u = 1 and 1/2 at u = 0.
 
 References
 ----------

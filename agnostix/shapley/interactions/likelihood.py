@@ -1,7 +1,7 @@
 """The most likely covariance of the even or the odd part of some games, by its slopes and variances.
 
-The games of a row share slopes and ratios of variances; each has a size of its own, which is profiled out. The
-minus log-likelihood is minimized over the logarithms by a quasi-Newton method, with its gradient
+The games of a row share slopes and ratios of variances; each has a size of its own, which is profiled out.
+The minus log-likelihood is minimized over the logarithms by a quasi-Newton method, with its gradient
 
     d/dp = tr(W dK/dp),   W = (m K^-1 - sum_o a_o a_o' n / y_o' a_o) / 2,   a_o = K^-1 y_o,
 

@@ -1,8 +1,8 @@
 """From the values of coalitions to interactions: all of them, or pairs of complements.
 
-Of pairs, the differences tell the Shapley values as ever (`estimation`), and their means, which are even games,
-all that SII, k-SII and FSII add to them. STII weights large coalitions less than small ones: it takes both
-parts of the game, each as a process.
+Of pairs, the differences tell the Shapley values as ever (`estimation`), and their means, which are even
+games, all that SII, k-SII and FSII add to them. STII weights large coalitions less than small ones: it takes
+both parts of the game, each as a process.
 """
 
 from __future__ import annotations
@@ -63,7 +63,11 @@ class ExactInteractions:
 
 def _weights(masks: Any, targets: Targets) -> Floats:
     """Weights (n_targets, n_masks) of coalitions by the definition of an index."""
-    weights, members, players = size_weights(targets.index, masks.shape[1]), masks.astype(float), targets.players
+    weights, members, players = (
+        size_weights(targets.index, masks.shape[1]),
+        masks.astype(float),
+        targets.players,
+    )
     of_pairs = weights.of_pairs(members, players[targets.first], players[targets.second])
     return np.ascontiguousarray(np.hstack([weights.of_players(members, players), of_pairs]).T)
 
