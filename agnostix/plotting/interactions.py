@@ -218,9 +218,9 @@ class InteractionNetworkDisplay(OfInteractions):
         is_own = numbers["feature"] == numbers["other"]
         most_own, most_pair = (_largest(numbers.loc[one, "value"]) for one in (is_own, ~is_own))
         lines = numbers[~is_own & numbers["value"].ne(0.0)]
-        for line in lines.iloc[np.argsort(lines["value"].abs(), kind="stable")].itertuples():
+        for line in _entries(lines.iloc[np.argsort(lines["value"].abs(), kind="stable")]):
             self._draw_line(line, places, abs(line.value) / most_pair)
-        for dot in numbers[is_own].itertuples():
+        for dot in _entries(numbers[is_own]):
             self._draw_dot(dot, places[dot.feature], abs(dot.value) / most_own)
         for name, angle in zip(names, angles, strict=True):
             self._write_name(name, angle)
@@ -229,10 +229,10 @@ class InteractionNetworkDisplay(OfInteractions):
         self.ax_.set_aspect("equal")
         self.ax_.set_axis_off()
         count = format_count(len(names), self.n_features or len(names))
-        dot, line = (text + suffix for text in format_numbers([most_own, most_pair]))
+        own, pair = (text + suffix for text in format_numbers([most_own, most_pair]))
         words = (
-            f"{'; '.join(filter(None, [self.quantity_label, count]))}. Largest dot {dot}, widest line "
-            f"{line}; hollow or dotted: 0 is in the interval"
+            f"{'; '.join(filter(None, [self.quantity_label, count]))}. Largest dot {own}, widest line "
+            f"{pair}; hollow or dotted: 0 is in the interval"
         )
         text = wrap_lines(words, 78, 3)
         self.ax_.text(0.0, -1.37, text, ha="center", va="top", color=MUTED, fontsize=9, parse_math=False)
@@ -347,7 +347,7 @@ class InteractionHeatmapDisplay(OfInteractions):
         palette = diverging() if has_signs else sequential()
         colors = color_scale(numbers.loc[~is_own, "value"], palette if cmap is None else cmap, has_signs)
         n = len(names)
-        for cell in numbers.itertuples():
+        for cell in _entries(numbers):
             x, y = place[cell.other], n - 1 - place[cell.feature]
             fill = FAINT if cell.feature == cell.other else _fill(colors, cell.value, cell.is_clear)
             self._draw_cell(x, y, fill, cell, suffix if n <= _MOST_WRITTEN else None)
@@ -374,6 +374,10 @@ class InteractionHeatmapDisplay(OfInteractions):
         color = color if cell.is_clear else MUTED
         look = {"ha": "center", "va": "center", "fontsize": 8, "parse_math": False}
         self.ax_.text(x, y, cell.text + suffix, color=color, **look)
+
+
+def _entries(table: pd.DataFrame) -> list[Any]:
+    return list(table.itertuples())
 
 
 def _largest(values: Any) -> float:

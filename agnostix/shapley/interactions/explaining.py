@@ -328,5 +328,7 @@ def _of_targets(elsewhere: Elsewhere, targets: Targets, chosen: Codes, values: F
             [typical, share * np.minimum(typical[first], typical[second]), elsewhere.typical[last]]
         ),
         np.concatenate([spread, spread[first], elsewhere.spread[last]]),
-        np.concatenate([is_exact, is_exact[first] | is_exact[second], elsewhere.is_exact[last]]),
+        np.concatenate(
+            [is_exact, np.logical_or(is_exact[first], is_exact[second]), elsewhere.is_exact[last]]
+        ),
     )
