@@ -212,11 +212,9 @@ class BackgroundExplainer(AttributionExplainer):
         is_exact = probed.is_exact | (probed.is_constant & ~rows.varying)
         is_exact = np.column_stack([is_exact, np.zeros(len(is_exact), dtype=bool)])
         kurtosis = np.broadcast_to(probed.kurtosis, shape)
-        typical, spread, kurtosis = (
-            selection.pick(part, predictions) for part in (typical, spread, kurtosis)
-        )
-        is_exact = np.broadcast_to(is_exact[:, :, None], typical.shape)
-        return Elsewhere(*(np.moveaxis(part, 0, 1) for part in (typical, spread, is_exact, kurtosis)))
+        parts: list[Any] = [selection.pick(part, predictions) for part in (typical, spread, kurtosis)]
+        parts.insert(2, np.broadcast_to(is_exact[:, :, None], parts[0].shape))
+        return Elsewhere(*(np.moveaxis(part, 0, 1) for part in parts))
 
     def _own_order(self, rows: MaskedRows) -> Codes:
         """Rows (n_rows,) of a table in an order that does not depend on where they are in it."""
