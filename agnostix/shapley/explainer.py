@@ -344,6 +344,10 @@ class KernelShapExplainer(ExactTrees):
             )
         return int(self.budget)
 
+    def _count_sampled_rows(self, n_rows: int) -> int:
+        n_background = n_rows if self.background == "all" else min(self.background_size, n_rows)
+        return self._choose_budget(len(self.features_.names)) * n_background
+
     def _sample(self, n_players: int) -> Coalitions | None:
         """Pairs for rows in which this many players vary; None for all coalitions."""
         budget = self.budget_ if self._masker.same_features else self._choose_budget(n_players)
