@@ -131,8 +131,8 @@ class Interactions(ExactTrees):
         if not self._masker.same_features:
             raise DataError(
                 "explain_interactions needs features that are the same in all rows, and the masker gives "
-                "each row features of its own. Use SegmentMasker('grid') or one label map for all pictures, or "
-                "explain(X) for single features."
+                "each row features of its own. Use SegmentMasker('grid') or one label map for all pictures, "
+                "or explain(X) for single features."
             )
         names = self.features_.names
         try:
@@ -315,20 +315,19 @@ def _in_square(detail: Any, square: Codes) -> Any:
 def _of_targets(elsewhere: Elsewhere, targets: Targets, chosen: Codes, values: Floats) -> Elsewhere:
     """What may be where no background row is: of pairs as much less as they are smaller here."""
     n, last = chosen.size, slice(-1, None)
-    typical, spread, is_exact = (
-        one[chosen] for one in (elsewhere.typical, elsewhere.spread, elsewhere.is_exact)
-    )
+    typical, spread = elsewhere.typical[chosen], elsewhere.spread[chosen]
+    is_exact, kurtosis = elsewhere.is_exact[chosen], elsewhere.kurtosis[chosen]
     first, second = targets.first, targets.second
     squares = [np.square(part).mean(axis=0) if len(part) else 0.0 for part in (values[:n], values[n:])]
-    share = np.minimum(
-        np.divide(squares[1], squares[0], out=np.zeros(values.shape[1:]), where=squares[0] > 0), 1.0
-    )
-    return Elsewhere(
-        np.concatenate(
-            [typical, share * np.minimum(typical[first], typical[second]), elsewhere.typical[last]]
-        ),
-        np.concatenate([spread, spread[first], elsewhere.spread[last]]),
-        np.concatenate(
-            [is_exact, np.logical_or(is_exact[first], is_exact[second]), elsewhere.is_exact[last]]
-        ),
-    )
+    share = np.divide(squares[1], squares[0], out=np.zeros(values.shape[1:]), where=squares[0] > 0)
+    of_pairs = {
+        "typical": np.minimum(share, 1.0) * np.minimum(typical[first], typical[second]),
+        "spread": spread[first],
+        "is_exact": np.logical_or(is_exact[first], is_exact[second]),
+        "kurtosis": np.maximum(kurtosis[first], kurtosis[second]),
+    }
+    parts = {
+        name: np.concatenate([getattr(elsewhere, name)[chosen], own, getattr(elsewhere, name)[last]])
+        for name, own in of_pairs.items()
+    }
+    return Elsewhere(**parts)

@@ -131,7 +131,8 @@ def test_trees_are_exact_in_the_users_columns(index):
     encoder = make_column_transformer((OneHotEncoder(), ["level"]), remainder="passthrough")
     model = make_pipeline(encoder, RandomForestClassifier(4, random_state=0)).fit(table, y)
     params = {"random_state": 0, "verbose": 0}
-    exp = KernelShapExplainer(model, **params).fit(table).explain_interactions(table[:3], index=index)
+    trees = KernelShapExplainer(model, algorithm="tree", **params).fit(table)
+    exp = trees.explain_interactions(table[:3], index=index)
     assert exp.extras["algorithm"] == "tree"
     kernel = KernelShapExplainer(model, algorithm="kernel", background="all", **params).fit(table)
     other = kernel.explain_interactions(table[:3], index=index)
