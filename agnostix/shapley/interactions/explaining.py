@@ -85,7 +85,7 @@ class Interactions(ExactTrees):
         -----
         Coalitions are those of `budget`; `tol` stops no row. Where not all are
         evaluated, each row has a Gaussian process of its own, whose posterior
-        variance is the error; see docs/interactions.md. It takes up to 4,096 pairs
+        variance is the error; see docs/interactions.md. It takes up to 2,048 pairs
         of coalitions.
 
         References

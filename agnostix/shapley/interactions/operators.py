@@ -23,7 +23,7 @@ from agnostix.shapley.interactions.game_kernel import EVEN, ODD, Targets
 from agnostix.shapley.interactions.game_process import GameProcess
 from agnostix.shapley.interactions.indices import size_weights
 
-MAX_PAIRS = 4096
+MAX_PAIRS = 2048
 """Pairs of coalitions that a process takes in; further ones serve the Shapley values alone."""
 _ROUNDING = 1e-12
 """Size of a part of a game, relative to the game, below which it is rounding."""
