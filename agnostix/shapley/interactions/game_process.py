@@ -24,8 +24,6 @@ from agnostix.shapley.interactions.likelihood import most_likely_kernel, without
 
 _FLOOR = 1e-13
 """Posterior variance, relative to the prior's, below which it is rounding."""
-_MISFIT = 1.25
-"""What the kernel's form, and that it was learned, add to the variance."""
 _UNTOLD = 1.0, 1e-2, 1e-3
 """Variances of the kernel's terms where a part of a game is 0, so that nothing tells them."""
 
@@ -87,7 +85,7 @@ class GameProcess:
         off = multiply(np.ascontiguousarray(inverse.T), white) / np.sqrt(diagonal)[:, None]
         left_out = sums_of_squares(off) / len(data)
         likely = sums_of_squares(white) / max(1, len(data) - self.n_learned)
-        return _MISFIT * np.sqrt(left_out * np.maximum(left_out, likely))
+        return np.sqrt(left_out * np.maximum(left_out, likely))
 
 
 def _factorize(covariance: Floats) -> Floats:
