@@ -29,7 +29,7 @@ _ROUNDING = 1e-12
 """Size of a part of a game, relative to the game, below which it is rounding."""
 _HIDDEN = 0.025
 """Mean square that one more pair might show of a part that is 0, relative to that of the game."""
-_MOST_DOF, _PER_PAIR = 10.0, 0.1
+_MOST_DOF, _PER_PAIR = 20.0, 0.1
 """Degrees of freedom of a game's variance: at most, and of each pair."""
 _BLOCK = 4096
 """Coalitions whose weights are held at once."""
