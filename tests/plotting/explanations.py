@@ -57,6 +57,21 @@ def people(n_rows: int = 60, **given: Any) -> Explanation:
     return make(np.stack([-values, values], axis=2), **(known | given))
 
 
+def interacting() -> Explanation:
+    """A row's features and pairs of features, one of them not known from 0."""
+    values = np.array([[0.4, 0.2, -0.1], [0.2, -0.3, 0.02], [-0.1, 0.02, 0.05]])[None, :, :, None]
+    return make(
+        values,
+        std_errors=np.full(values.shape, 0.03),
+        dims=("row", "feature", "feature", "output"),
+        feature_names=("age", "hours", WILD),
+        base_values=None,
+        outputs=None,
+        completeness=None,
+        quantity="interaction",
+    )
+
+
 def surrogate(r2: float = 0.9, r2_error: float = 0.02, n_rows: int = 2, **given: Any) -> Explanation:
     """Rows of `people` with a surrogate: conditions, its predictions beside the model's, R²."""
     exp = people(n_rows)

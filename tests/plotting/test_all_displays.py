@@ -30,6 +30,8 @@ from agnostix.plotting import (
     FairnessStressDisplay,
     GapDisplay,
     GroupMeasuresDisplay,
+    InteractionHeatmapDisplay,
+    InteractionNetworkDisplay,
     LeavesDisplay,
     LoveDisplay,
     MetricCurveDisplay,
@@ -48,7 +50,7 @@ from agnostix.plotting import (
     WhatIfMapDisplay,
     WhatIfRankingDisplay,
 )
-from tests.plotting.explanations import fitted_mimic, layered, picture, pixels, text
+from tests.plotting.explanations import fitted_mimic, interacting, layered, picture, pixels, text
 from tests.plotting.test_attribution_displays import DISPLAYS
 
 WILD = "a_b^2 $x$ <script>"
@@ -69,6 +71,8 @@ MAKERS: dict[str, Maker] = {
     "PixelsGridDisplay": lambda p: PixelsGridDisplay.from_explanation(layered()),
     "TextDisplay": lambda p: TextDisplay.from_explanation(text()),
     "TreeDisplay": lambda p: TreeDisplay.from_estimator(fitted_mimic()),
+    "InteractionHeatmapDisplay": lambda p: InteractionHeatmapDisplay.from_explanation(interacting()),
+    "InteractionNetworkDisplay": lambda p: InteractionNetworkDisplay.from_explanation(interacting()),
     "GapDisplay": lambda p: GapDisplay.from_explanation(_gap(p)),
     "GroupMeasuresDisplay": lambda p: GroupMeasuresDisplay.from_explanation(_groups(p)),
     "FairnessStressDisplay": lambda p: FairnessStressDisplay.from_explanation(_stress(p)),
