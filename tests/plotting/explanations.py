@@ -65,6 +65,7 @@ def interacting() -> Explanation:
         std_errors=np.full(values.shape, 0.03),
         dims=("row", "feature", "feature", "output"),
         feature_names=("age", "hours", WILD),
+        output_names=("out_$put$",),
         base_values=None,
         outputs=None,
         completeness=None,
