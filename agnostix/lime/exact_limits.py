@@ -90,7 +90,8 @@ def explain_exactly(explainer: Any, X: Any, additive: bool = False, outputs: Any
         n_model_rows += n_more + _add_unseen_effects(fits, model, rows, unseen)
     else:
         _check_seen(unseen, explainer.features_.names)
-        moments = tree_moments(explainer.model_, sampler, bins, r)
+        moments, n_more = tree_moments(explainer._predictor, explainer.features_, sampler, bins, r)
+        n_model_rows += n_more
         fits = _fit_limits(explainer, neighborhood, bins, r, moments, predictions)
     attribution = to_attribution(explainer, rows, fits, neighborhood.details(bins), n_model_rows, selection)
     exp = explainer._make_explanation(rows, selection, attribution)

@@ -15,7 +15,7 @@ bin that no sample has.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import NamedTuple
@@ -99,31 +99,6 @@ class Boxes:
     sides: list[Floats]
     factors: Codes
     values: Floats
-
-    @classmethod
-    def from_bounds(
-        cls,
-        lower: Floats,
-        upper: Floats,
-        values: Floats,
-        probability: Callable[[int, Floats, Floats], Floats],
-    ) -> Boxes:
-        """Boxes lower < x <= upper, (n_boxes, n_columns), infinite on both ends in unused columns.
-
-        `probability(column, lower, upper)` maps the ends (n_sides,) of a used column's sides to the
-        probability of each within each bin, (n_sides, n_bins).
-        """
-        used = np.isfinite(lower) | np.isfinite(upper)
-        numbers = np.full(lower.shape, -1)
-        sides, n_sides = [], 0
-        for j, boxes in enumerate(used.T):
-            ends, which = np.unique(np.c_[lower[boxes, j], upper[boxes, j]], axis=0, return_inverse=True)
-            numbers[boxes, j] = n_sides + which.ravel()
-            n_sides += len(ends)
-            sides.append(probability(j, *ends.T) if len(ends) else np.empty((0, 0)))
-        order = np.argsort(numbers < 0, axis=1, kind="stable")  # used sides first, to cut to the longest box
-        width = int((numbers >= 0).sum(axis=1).max(initial=0))
-        return cls(sides, np.take_along_axis(numbers, order, axis=1)[:, :width], values)
 
     @property
     def column_of_side(self) -> Codes:

@@ -252,8 +252,9 @@ default="auto"
     def explain_exact(self, X: Any, additive: bool = False, *, outputs: Any = None) -> Explanation:
         """Explain rows of a table in closed form: the limit of `explain` for infinitely many samples.
 
-        For additive models (sums of functions of single features) and scikit-learn's
-        trees and forests (sums of boxes). The ridge penalty is that of the explainer's
+        For additive models (sums of functions of single features) and sums of trees
+        (of boxes): trees, forests and boosted regressions of scikit-learn, XGBoost and
+        LightGBM, alone, in a Pipeline, in bagging or in voting. The ridge penalty is that of the explainer's
         own number of samples, so `explain` differs by its standard errors alone.
 
         Parameters
@@ -263,7 +264,7 @@ default="auto"
         additive : bool, default=False
             Whether the model is additive. It is then evaluated on the values of one
             feature at a time, and that the parts sum to its predictions is checked on
-            rows seen in `fit`. False reads the leaves of a tree or forest.
+            rows seen in `fit`. False reads the leaves of trees.
         outputs : None, "predicted", name, index or list of these, default=None
             Outputs to explain, in place of the parameter of the constructor.
 
@@ -271,12 +272,12 @@ default="auto"
         -------
         Explanation
             In model output units; all standard errors are 0. ``fidelity`` is None for
-            forests, whose R2 has no short closed form.
+            several trees, whose R2 has no short closed form.
 
         Raises
         ------
         ValueError
-            If the model is not additive or no tree or forest, or the explainer has no
+            If the model is not additive or no sum of trees, or the explainer has no
             closed form: with a masker, numbers without bins, ``surrogate`` other than
             "ridge" or "klasso", or `max_features`.
 

@@ -10,9 +10,12 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.compose import make_column_transformer
 from sklearn.ensemble import (
     ExtraTreesClassifier,
     ExtraTreesRegressor,
+    GradientBoostingRegressor,
+    HistGradientBoostingClassifier,
     HistGradientBoostingRegressor,
     RandomForestClassifier,
     RandomForestRegressor,
@@ -20,11 +23,12 @@ from sklearn.ensemble import (
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeRegressor
 
 from agnostix import Explanation, LimeExplainer
 from agnostix.core.masking import SegmentMasker
+from agnostix.core.models import as_predictor
 from agnostix.exceptions import DataError
 from agnostix.lime import KernelSampling
 from agnostix.lime.exact_limits import exact_ridge
@@ -35,6 +39,10 @@ from tests.messages import assert_states, refuses
 from tests.reference import lime as ref
 
 PARTS = [np.sin, lambda x: 0.2 * x**2, lambda x: np.exp(x / 3.0), lambda x: 0.5 * (x - 2.0) ** 2]
+
+
+SINGLE = 1e-6
+"""Trees compare in single precision, and the reference does in double."""
 
 
 def table(n=240):
@@ -86,7 +94,7 @@ def tree_moments(model, columns, row_bins, r, output):
     return contrasts / n, mean / n, square if n == 1 else None
 
 
-def check(exp, explainer, columns, bins, moments):
+def check(exp, explainer, columns, bins, moments, atol=1e-8):
     """Every number of each row is the reference's."""
     r = ref.flip_weight(len(columns), explainer.kernel_width_)
     penalty = 1.0 if explainer.surrogate == "ridge" else 0.0
@@ -98,11 +106,11 @@ def check(exp, explainer, columns, bins, moments):
             contrasts, mean, square = moments(row_bins, r, k)
             args = (columns, row_bins, n, mean, contrasts, square or 0.0, exp.outputs[i, k], penalty)
             fit = ref.binned_ridge(*args, explainer.kernel_width_, counted=False)
-            np.testing.assert_allclose(exp.values[i, :, k], fit.coefficients, atol=1e-8)
-            np.testing.assert_allclose(exp.base_values[i, k], fit.intercept, atol=1e-8)
-            np.testing.assert_allclose(exp.extras["surrogate_outputs"].array[i, k], fit.prediction, atol=1e-8)
+            np.testing.assert_allclose(exp.values[i, :, k], fit.coefficients, atol=atol)
+            np.testing.assert_allclose(exp.base_values[i, k], fit.intercept, atol=atol)
+            np.testing.assert_allclose(exp.extras["surrogate_outputs"].array[i, k], fit.prediction, atol=atol)
             if square is not None:
-                np.testing.assert_allclose(exp.fidelity["r2"][i, k], fit.r2, atol=1e-8)
+                np.testing.assert_allclose(exp.fidelity["r2"][i, k], fit.r2, atol=atol)
     for name in ("std_errors", "surrogate_std_errors", "r2_std_errors"):
         assert not (exp.std_errors if name == "std_errors" else exp.extras[name].array).any()
 
@@ -217,8 +225,9 @@ def test_explain_exact_tree_matches_sum_over_leaves(how, kind):
         COLUMNS,
         [bins_of(row) for row in ROWS],
         lambda b, r, k: tree_moments(model, COLUMNS, b, r, k),
+        atol=SINGLE,
     )
-    assert exp.n_model_rows == 5
+    assert exp.n_model_rows > 5  # with those that the trees were checked by
 
 
 @pytest.mark.parametrize(
@@ -235,6 +244,7 @@ def test_explain_exact_forest_matches_mean_over_trees(kind):
         COLUMNS,
         [bins_of(row) for row in ROWS],
         lambda b, r, k: tree_moments(model, COLUMNS, b, r, k),
+        atol=SINGLE,
     )
     assert exp.fidelity is None
 
@@ -649,40 +659,85 @@ class Doubled(DecisionTreeRegressor):
         return 2.0 * super().predict(X, check_input)
 
 
-def test_explain_exact_refuses_model_that_is_no_tree():
-    scaled = make_pipeline(StandardScaler(), DecisionTreeRegressor()).fit(X, Y)
+def test_explain_exact_refuses_model_that_is_no_sum_of_trees():
     doubled = Doubled(max_depth=2).fit(X, Y)
-    for model, name in ((scaled, "Pipeline"), (additive, "function"), (doubled, "Doubled")):
-        facts = ["decision trees, random forests and extra trees", f"got {name}", "additive=True"]
-        refused([*facts, "LimeExplainer.explain"], LimeExplainer(model, random_state=0).fit(X), ROWS)
+    bent = make_pipeline(FunctionTransformer(np.cbrt), DecisionTreeRegressor(random_state=0)).fit(X, Y)
+    for model, facts in (
+        (additive, ["cannot read additive", "function"]),
+        (doubled, ["cannot read Doubled", "do not predict as it does"]),
+    ):
+        facts = ["sums of trees", *facts, "additive=True", "LimeExplainer.explain"]
+        refused(facts, LimeExplainer(model, random_state=0).fit(X), ROWS)
+    refused(["scaling", "column", "LimeExplainer.explain"], LimeExplainer(bent, random_state=0).fit(X), ROWS)
+    boosted = HistGradientBoostingClassifier(max_iter=3).fit(X, CLASSES > 0)
+    facts = ["margins", "HistGradientBoostingClassifier", "predict_proba", "output='decision_function'"]
+    refused(facts, LimeExplainer(boosted, random_state=0).fit(X), ROWS)
+    margins = as_predictor(boosted, output="decision_function")
+    assert np.isfinite(LimeExplainer(margins, random_state=0).fit(X).explain_exact(ROWS).values).all()
 
 
-def test_explain_exact_refuses_groups_missing_values_and_many_targets():
-    t = pd.DataFrame(X, columns=list("abcd"))
-    tree = DecisionTreeRegressor(max_leaf_nodes=20, random_state=0)
-    fitted = tree.fit(t, Y)
-    refused(
-        ["explain_exact", "single columns", "feature_groups", "LimeExplainer.explain"],
-        LimeExplainer(fitted, feature_groups={"both": ["a", "b"]}, random_state=0).fit(t),
-        t.head(3),
-    )
+def test_explain_exact_refuses_values_that_were_not_seen():
     missing = DecisionTreeRegressor(max_leaf_nodes=20, random_state=0).fit(gappy(), Y)
-    refused(
-        ["Column 'x0'", "missing values", "explain_exact", "LimeExplainer.explain"],
-        LimeExplainer(missing, random_state=0).fit(gappy()),
-        ROWS,
-    )
     refused(
         ["Row 2", "'x0'", "not seen in fit", "explain_exact", "LimeExplainer.explain"],
         LimeExplainer(missing, random_state=0).fit(X),
         np.array([X[0], X[1], [np.nan, 1.0, 1.0, 1.0]]),
     )
-    twice = DecisionTreeRegressor(max_depth=2, random_state=0).fit(X, np.c_[Y, -Y])
-    refused(
-        ["explain_exact", "one target", "several"],
-        LimeExplainer(twice, random_state=0).fit(X),
-        ROWS,
-    )
+
+
+def exact_beside_sampled(model, table, **params):
+    """How many standard errors coefficients of samples are from their limits, and the limits."""
+    explainer = LimeExplainer(model, random_state=0, n_samples=4000, **params).fit(table)
+    rows = table.head(15) if isinstance(table, pd.DataFrame) else table[:15]
+    exact, sampled = explainer.explain_exact(rows), explainer.explain(rows)
+    return (sampled.values - exact.values) / np.maximum(sampled.std_errors, 1e-9), exact
+
+
+def levels():
+    """A table with a column of text that matters."""
+    table = pd.DataFrame(X, columns=list("abcd"))
+    return table.assign(level=np.where(table.a > 0, "high", np.where(table.b > 0, "mid", "low")))
+
+
+ENCODER = make_column_transformer(
+    (OneHotEncoder(), ["level"]), (StandardScaler(), ["a", "b"]), remainder="passthrough"
+)
+
+
+@pytest.mark.parametrize(
+    ("model", "table", "params"),
+    [
+        (make_pipeline(StandardScaler(), RandomForestRegressor(3, max_depth=4, random_state=0)), X, {}),
+        (make_pipeline(ENCODER, GradientBoostingRegressor(n_estimators=10, random_state=0)), levels(), {}),
+        (HistGradientBoostingRegressor(max_iter=10), gappy(), {}),
+        (DecisionTreeRegressor(max_leaf_nodes=20, random_state=0), gappy(), {}),
+        (
+            DecisionTreeRegressor(max_leaf_nodes=20, random_state=0),
+            pd.DataFrame(X, columns=list("abcd")),
+            {"feature_groups": {"both": ["a", "b"]}},
+        ),
+        (
+            HistGradientBoostingRegressor(max_iter=10, categorical_features="from_dtype"),
+            levels().astype({"level": "category"}),
+            {},
+        ),
+    ],
+    ids=["scaled", "one-hot", "missing", "missing in a tree", "groups", "categories"],
+)
+def test_explain_exact_reads_sums_of_trees(model, table, params):
+    off, exact = exact_beside_sampled(model.fit(table, Y), table, **params)
+    assert np.abs(off).max() < 6.0
+    assert np.sqrt(np.square(off).mean()) < 2.0
+    assert (exact.std_errors == 0.0).all()
+    assert np.abs(exact.values).max() > 0.1
+
+
+def test_explain_exact_reads_several_targets():
+    twice = RandomForestRegressor(3, max_depth=4, random_state=0).fit(X, np.c_[Y, -Y])
+    once = RandomForestRegressor(3, max_depth=4, random_state=0).fit(X, Y)
+    both, one = (LimeExplainer(model, random_state=0).fit(X).explain_exact(ROWS) for model in (twice, once))
+    np.testing.assert_allclose(both.values[:, :, :1], one.values, atol=1e-10)
+    np.testing.assert_allclose(both.values[:, :, 1:], -one.values, atol=1e-10)
 
 
 # ---------------------------------------------------------------- the regression alone

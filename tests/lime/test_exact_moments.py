@@ -29,6 +29,25 @@ def a_case(seed, d, n_rows=1):
     return rng, p, np.stack(bins, axis=1)
 
 
+def boxes_of_bounds(lower, upper, values, probability):
+    """Boxes lower < x <= upper, (n_boxes, n_columns), infinite on both ends in unused columns.
+
+    `probability(column, lower, upper)` maps the ends (n_sides,) of a used column's sides to the
+    probability of each within each bin, (n_sides, n_bins).
+    """
+    used = np.isfinite(lower) | np.isfinite(upper)
+    numbers = np.full(lower.shape, -1)
+    sides, n_sides = [], 0
+    for j, boxes in enumerate(used.T):
+        ends, which = np.unique(np.c_[lower[boxes, j], upper[boxes, j]], axis=0, return_inverse=True)
+        numbers[boxes, j] = n_sides + which.ravel()
+        n_sides += len(ends)
+        sides.append(probability(j, *ends.T) if len(ends) else np.empty((0, 0)))
+    order = np.argsort(numbers < 0, axis=1, kind="stable")  # used sides first, to cut to the longest box
+    width = int((numbers >= 0).sum(axis=1).max(initial=0))
+    return Boxes(sides, np.take_along_axis(numbers, order, axis=1)[:, :width], values)
+
+
 def columns_of(p):
     return [[ref.Bin(float(share), 0.0, 0.0, 0.0, 0.0) for share in frequencies] for frequencies in p]
 
@@ -182,7 +201,7 @@ def test_box_moments_of_tree_on_quartile_bins():
     y = np.c_[table[:, 0] * table[:, 2] + (table[:, 1] > 1.0), np.sin(table[:, 0] * table[:, 1])]
     leaves = ref.tree_boxes(DecisionTreeRegressor(max_leaf_nodes=12, random_state=0).fit(table, y).tree_)
     values, r = np.array([value for _, value in leaves]), ref.flip_weight(4)
-    boxes = Boxes.from_bounds(*ends_of(leaves, 4), values, side_probabilities(columns))
+    boxes = boxes_of_bounds(*ends_of(leaves, 4), values, side_probabilities(columns))
     moments = box_moments(boxes, p, bins, r, disjoint=True)
     alpha, _ = tilt(row_frequencies(p, bins), r)
     for (i, row_bins), k in product(enumerate(bins), range(2)):
@@ -277,7 +296,7 @@ def side_probability(j, lower, upper):
 def test_boxes_share_equal_sides():
     lower = np.array([[-INF, -INF, -INF], [0.5, -INF, -INF], [0.5, -INF, 2.5], [-INF, -INF, 2.5]])
     upper = np.array([[0.5, INF, INF], [INF, INF, 2.5], [INF, INF, INF], [0.5, INF, INF]])
-    boxes = Boxes.from_bounds(lower, upper, np.ones((4, 1)), side_probability)
+    boxes = boxes_of_bounds(lower, upper, np.ones((4, 1)), side_probability)
     assert [len(side) for side in boxes.sides] == [2, 0, 2]
     assert boxes.column_of_side.tolist() == [0, 0, 2, 2]
     assert boxes.sides[0].tolist() == [[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]]
@@ -285,7 +304,7 @@ def test_boxes_share_equal_sides():
 
 
 def test_boxes_unbounded_have_no_factors():
-    boxes = Boxes.from_bounds(np.full((1, 2), -INF), np.full((1, 2), INF), np.ones((1, 3)), side_probability)
+    boxes = boxes_of_bounds(np.full((1, 2), -INF), np.full((1, 2), INF), np.ones((1, 3)), side_probability)
     assert boxes.factors.shape == (1, 0)
     assert boxes.column_of_side.size == 0
 
@@ -295,7 +314,7 @@ def test_boxes_factors_match_interval_membership(seed):
     rng = np.random.default_rng(seed)
     ends = np.sort(rng.integers(-1, 6, size=(2, 7, 3)) - 0.5, axis=0)
     lower, upper = np.where(rng.random(ends.shape) < 0.4, np.array([-INF, INF])[:, None, None], ends)
-    boxes = Boxes.from_bounds(lower, upper, rng.normal(size=(7, 1)), side_probability)
+    boxes = boxes_of_bounds(lower, upper, rng.normal(size=(7, 1)), side_probability)
     for cell in np.ndindex(3, 3, 3):
         x = np.array(cell) + np.arange(3)
         inside = np.append(
