@@ -94,7 +94,7 @@ class Interval:
 
 
 Side = tuple[tuple[int, Interval], ...]
-"""Columns that stem from one feature, and what is asked of each."""
+"""Columns that stem from one feature, and the interval of each."""
 
 
 class LeafSides:
@@ -108,25 +108,25 @@ class LeafSides:
         start: dict[int, Interval] = {}
         stack = [(int(root), start) for root in ensemble.roots]
         while stack:
-            node, asked = stack.pop()
+            node, box = stack.pop()
             if ensemble.left[node] < 0:
                 self._leaves.append(node)
-                self._boxes.append(self._number(asked))
+                self._boxes.append(self._number(box))
                 continue
             column, threshold = int(ensemble.column[node]), ensemble.threshold[node]
-            known = asked.get(column, Interval())
+            known = box.get(column, Interval())
             for child, goes_left in ((ensemble.left[node], True), (ensemble.right[node], False)):
                 if ensemble.subset[node] >= 0:
                     more = Interval(known.low, known.high, (*known.codes, (node, goes_left)))
                 else:
                     more = known.narrowed(threshold, goes_left)
-                stack.append((int(child), asked | {column: more}))
+                stack.append((int(child), box | {column: more}))
 
-    def _number(self, asked: dict[int, Interval]) -> list[tuple[int, int]]:
+    def _number(self, box: dict[int, Interval]) -> list[tuple[int, int]]:
         """Feature and number of each side of a box."""
         by_feature: dict[int, list[tuple[int, Interval]]] = {}
-        for column in sorted(asked):
-            by_feature.setdefault(int(self._model.owner[column]), []).append((column, asked[column]))
+        for column in sorted(box):
+            by_feature.setdefault(int(self._model.owner[column]), []).append((column, box[column]))
         numbered = []
         for feature, parts in by_feature.items():
             sides = self.of_feature[feature]
@@ -178,7 +178,7 @@ def _read_values(model: TreeModel, sampler: TabularSampler, feature: Any, column
 
 
 def _is_on(model: TreeModel, side: Side, read: Numbers) -> Bools:
-    parts = [asked.is_met(model, read[column], read) for column, asked in side]
+    parts = [interval.is_met(model, read[column], read) for column, interval in side]
     return np.logical_and.reduce(parts)
 
 
@@ -215,13 +215,14 @@ class _Lines:
     def ends(self, side: Side) -> tuple[float, float]:
         """Ends of the numbers that are on a side."""
         low, high = -np.inf, np.inf
-        for column, asked in side:
+        for column, interval in side:
             slope, level = self._line(column)
-            ends = [None if end is None else (float(end) - level) / slope for end in (asked.low, asked.high)]
+            known = (interval.low, interval.high)
+            ends = [None if end is None else (float(end) - level) / slope for end in known]
             start, stop = ends if slope > 0.0 else ends[::-1]
             low = low if start is None else max(low, start)
             high = high if stop is None else min(high, stop)
-            if asked.codes:
+            if interval.codes:
                 raise self._refusal()
         return low, high
 

@@ -808,7 +808,7 @@ LIME = {
     "exact, of a function": Case(
         lime_exact,
         {},
-        ("explain_exact reads decision trees", "got function"),
+        ("explain_exact reads sums of trees", "is a function"),
         "additive=True",
     ),
     "exact, no sum": Case(
@@ -816,12 +816,6 @@ LIME = {
         {"how": lambda: lime_exact(model=lambda X: X[:, 0] * X[:, 1], additive=True)},
         ("additive=True", "not a sum", "LimeExplainer.explain"),
         then={"how": lambda: lime(model=lambda X: X[:, 0] * X[:, 1])},
-    ),
-    "exact, groups of a tree": Case(
-        lambda how: how(model=TREE, feature_groups={"ab": ["x0", "x1"]}),
-        {"how": lime_exact},
-        ("feature_groups joins some", "LimeExplainer.explain"),
-        then={"how": lime},
     ),
     "exact without bins": Case(
         lime_exact, {"model": TREE, "sampling": "local"}, ("numbers without bins",), "sampling='kernel'"

@@ -122,7 +122,7 @@ def test_plot_refuses_unknown_style() -> None:
 def test_display_names_are_unique() -> None:
     public = [getattr(plotting, name) for name in plotting.__all__]
     own = [cls for cls in public if issubclass(cls, ExplanationDisplay) and cls is not ExplanationDisplay]
-    assert len({cls.name for cls in own}) == len(own) == 9
+    assert len({cls.name for cls in own}) == len(own) == 11
     assert not issubclass(ShiftDisplay, ExplanationDisplay)
 
 
