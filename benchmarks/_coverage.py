@@ -52,7 +52,7 @@ class Cell:
         given = ~np.isnan(self.low)
         covered = (self.low - tiny <= truths) & (truths <= self.high + tiny)
         by_design, n_given = np.where(given, covered, 0).sum(axis=1), given.sum(axis=1)
-        pooled = by_design.sum() / max(n_given.sum(), 1)
+        pooled = by_design.sum() / n_given.sum() if n_given.any() else np.nan
         spread = by_design - pooled * n_given
         monte_carlo = np.sqrt(np.square(spread).sum()) / max(n_given.sum(), 1)
         n_by_value = given.sum(axis=0)
@@ -84,7 +84,7 @@ class Cell:
         """Names of the requirements that the cell misses."""
         one = self.measures()
         holds = (
-            one["pooled"] >= POOLED - 2 * one["monte_carlo"],
+            not one["pooled"] < POOLED - 2 * one["monte_carlo"],
             not one["worst"] < WORST,
             not one["stated_to_made"] > WIDTH,
             not one["smallest"] < SMALLEST,
