@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from agnostix.core.background import BACKGROUND_SIZE, Background
-from agnostix.core.base import BackgroundExplainer
 from agnostix.core.frames import take_rows
 from agnostix.core.masking import MaskedRows
 from agnostix.core.models import Predictor
@@ -16,6 +15,7 @@ from agnostix.core.trees import TreeModel, margin_predictor, read_trees
 from agnostix.core.typing import Codes, Floats
 from agnostix.exceptions import DataError
 from agnostix.shapley.estimation import ShapleyResult
+from agnostix.shapley.explained_values import ExplainedValues
 from agnostix.shapley.trees import forecast_seconds, tree_values
 
 MOST_SECONDS = 30.0
@@ -27,7 +27,7 @@ _ROUNDING = 1e-5
 """By how much sums of trees may differ from predictions larger than those that were known in `fit`."""
 
 
-class ExactTrees(BackgroundExplainer):
+class ExactTrees(ExplainedValues):
     """What KernelShapExplainer does with trees: the whole table is the background, and nothing is sampled.
 
     A subclass has the parameters `algorithm`, `budget`, `tol`, `kernel` and `link`.

@@ -7,7 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from agnostix.core.features import Features, as_series, first_of_each, joined_values, keys_of, table_codes, value_codes
+from agnostix.core.features import (
+    Features,
+    as_series,
+    first_of_each,
+    joined_values,
+    keys_of,
+    table_codes,
+    value_codes,
+)
 from agnostix.core.frames import build_table, is_frame
 from agnostix.core.masking.masker import MaskBlock
 from agnostix.core.typing import Bools, Codes
@@ -15,7 +23,7 @@ from agnostix.core.typing import Bools, Codes
 _WATCHED = 16
 """Cells that are looked at again after the model has seen them."""
 _FEW_ROWS = 8
-"""Rows below which all cells of a block are written at once, and not feature by feature where masks differ."""
+"""Rows below which all cells of a block are written at once, and not feature by feature."""
 
 
 def hidden_columns(features: Features) -> tuple[Codes, Codes]:
@@ -127,10 +135,7 @@ class FrameBuilder:
         draw, row = np.divmod(cells, self._n_rows)
         mask = np.repeat(np.arange(len(block.draws)), np.diff(block.starts))[draw]
         other = self._n_rows + block.rows[draw]
-        if is_frame(self._like):
-            taken = {position: column[row] for position, column in enumerate(self._both)}
-        else:
-            taken = self._both[:, row]
+        taken: Any = self._both[:, row] if not is_frame(self._like) else [one[row] for one in self._both]
         for feature, positions in enumerate(self._columns):
             own = block.masks[:, feature]
             if own.all():
@@ -138,7 +143,9 @@ class FrameBuilder:
             index = np.where(own[mask], row, other)
             for position in positions:
                 taken[position] = self._both[position][index]
-        return build_table(self._like, taken, copy=False) if is_frame(self._like) else taken.T
+        return (
+            build_table(self._like, dict(enumerate(taken)), copy=False) if is_frame(self._like) else taken.T
+        )
 
     def is_whole(self, table: Any) -> bool:
         """True: nothing else holds the table, which the model may write to."""

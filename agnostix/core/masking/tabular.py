@@ -36,6 +36,7 @@ MOST_DIFFERENT = 32.0
 _ROUNDING = 1e-8
 """How far from 1 the sum of weights may be."""
 
+
 @dataclass(frozen=True)
 class TabularMasker(PandasState):
     """Replaces columns of a table by those of weighted background rows (n_background, n_columns)."""
@@ -58,7 +59,7 @@ class TabularMasker(PandasState):
                 f"The 'weights' of TabularMasker must be one number for each of the {n_rows} background rows"
                 f", 0 or more, that add up to 1; got shape {weights.shape} and a sum of {weights.sum():.6g}."
             )
-        places = sorted(place for positions in self.features.columns for place in positions)
+        places = np.sort(hidden_columns(self.features)[0]).tolist()
         if places != list(range(n_columns)):
             raise DataError(
                 f"The 'features' of TabularMasker must have each of the background's {n_columns} columns "
@@ -76,6 +77,10 @@ class TabularMasker(PandasState):
         )
         return replace(self, features=own, whole=self.whole or self)
 
+    def single(self, place: int) -> TabularMasker:
+        """A masker with one of the background rows alone."""
+        return TabularMasker(take_rows(self.background, [place]), np.ones(1), self.features)
+
     def draws(self, masks: Bools) -> list[BackgroundSubset]:
         """For each mask (n_masks, n_features), background rows merged where they agree in all it hides."""
         n_rows = self.weights.size
@@ -84,15 +89,14 @@ class TabularMasker(PandasState):
         whole = BackgroundSubset(nothing[:1], np.ones(1), nothing)
         every = BackgroundSubset(places, self.weights, places)
         hidden = ~masks[:, self._hidden[1]]
-        apart = (hidden & self._all_differ).any(axis=1)
+        apart = np.logical_or.reduce(hidden & self._all_differ, axis=1)
         kinds = np.zeros((len(masks), n_rows), dtype=np.uint64)
         kinds[~apart] = hidden[~apart].astype(np.uint64) @ self._keys.T
         ordered = np.sort(kinds, axis=1)
         apart |= (ordered[:, 1:] != ordered[:, :-1]).all(axis=1)
         is_whole = ~hidden.any(axis=1)
         return [
-            whole if is_whole[j] else every if apart[j] else self._merged(kinds[j])
-            for j in range(len(masks))
+            whole if is_whole[j] else every if apart[j] else self._merged(kinds[j]) for j in range(len(masks))
         ]
 
     @cached_property
@@ -102,7 +106,7 @@ class TabularMasker(PandasState):
         if n_rows < 2 or n_columns == 0:
             return False
         agreement = float((_count_pairs(self._codes) / (n_rows * (n_rows - 1))).mean())
-        return AGREEMENT <= agreement and (1.0 - agreement) * n_columns <= MOST_DIFFERENT
+        return agreement >= AGREEMENT and (1.0 - agreement) * n_columns <= MOST_DIFFERENT
 
     @cached_property
     def background_codes(self) -> Codes:
@@ -178,6 +182,29 @@ class MaskedTable:
             return differs[:, order]
         by_feature = [differs[:, list(positions)].any(axis=1) for positions in self.features.columns]
         return np.stack(by_feature, axis=1)
+
+    def behind(self, place: int) -> MaskedTable:
+        """The rows before one of the background rows alone."""
+        return MaskedTable(self.table, self.masker.single(place))
+
+    @property
+    def differing(self) -> Bools:
+        """Features in which each row differs from each background row, (n_rows, n_background, n_features)."""
+        own, background = numeric_array(self.table), numeric_array(self.masker.background)
+        if own is None or background is None:
+            pairs = (
+                value_codes(as_series(joined_values(self.table, self.masker.background, column)))
+                for column in range(self.table.shape[1])
+            )
+            codes = np.column_stack(list(pairs))
+            own, background = codes[: len(self)], codes[len(self) :]
+        common = np.result_type(own.dtype, background.dtype)
+        own, background = (comparable(part.astype(common, copy=False)) for part in (own, background))
+        positions, owners = hidden_columns(self.features)
+        apart = own[:, None, positions] != background[None][:, :, positions]
+        if positions.size == len(self.features.names):
+            return apart
+        return np.logical_or.reduceat(apart, np.searchsorted(owners, np.arange(owners[-1] + 1)), axis=2)
 
     @property
     def _differing(self) -> Bools:
