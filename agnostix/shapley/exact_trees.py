@@ -11,6 +11,7 @@ from agnostix.core.frames import take_rows
 from agnostix.core.masking import MaskedRows
 from agnostix.core.models import Predictor
 from agnostix.core.row_sources import TableRows
+from agnostix.core.sparse_rows import is_sparse
 from agnostix.core.trees import TreeModel, margin_predictor, read_trees
 from agnostix.core.typing import Codes, Floats
 from agnostix.exceptions import DataError
@@ -79,6 +80,12 @@ class ExactTrees(ExplainedValues):
         if self.algorithm == "kernel":
             return None
         if self.algorithm == "auto" and (reason := self._reason_to_sample()):
+            self.algorithm_reason_ = reason
+            return None
+        if is_sparse(table):
+            reason = "Trees are read with rows of an array or a frame: pass X.toarray()."
+            if self.algorithm == "tree":
+                raise DataError(f"{reason} Or use algorithm='kernel'.")
             self.algorithm_reason_ = reason
             return None
         try:

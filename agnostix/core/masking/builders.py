@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -28,8 +29,8 @@ _FEW_ROWS = 8
 
 def hidden_columns(features: Features) -> tuple[Codes, Codes]:
     """Positions (n_positions,) of the columns that features have, and the feature of each."""
-    sizes = [len(positions) for positions in features.columns]
-    positions = np.fromiter((one for own in features.columns for one in own), np.intp, sum(sizes))
+    sizes = list(map(len, features.columns))
+    positions = np.array(list(chain.from_iterable(features.columns)), dtype=np.intp)
     return positions, np.repeat(np.arange(len(sizes)), sizes)
 
 

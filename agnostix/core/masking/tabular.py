@@ -59,11 +59,11 @@ class TabularMasker(PandasState):
                 f"The 'weights' of TabularMasker must be one number for each of the {n_rows} background rows"
                 f", 0 or more, that add up to 1; got shape {weights.shape} and a sum of {weights.sum():.6g}."
             )
-        places = np.sort(hidden_columns(self.features)[0]).tolist()
-        if places != list(range(n_columns)):
+        places = np.sort(hidden_columns(self.features)[0])
+        if not np.array_equal(places, np.arange(n_columns)):
             raise DataError(
                 f"The 'features' of TabularMasker must have each of the background's {n_columns} columns "
-                f"once, got the places {places}. Features.from_names makes them from the columns' names."
+                f"once, got the places {places.tolist()}. Features.from_names makes them from the columns' names."
             )
 
     def read(self, X: Any) -> MaskedTable:
@@ -89,7 +89,7 @@ class TabularMasker(PandasState):
         whole = BackgroundSubset(nothing[:1], np.ones(1), nothing)
         every = BackgroundSubset(places, self.weights, places)
         hidden = ~masks[:, self._hidden[1]]
-        apart = np.logical_or.reduce(hidden & self._all_differ, axis=1)
+        apart: Any = (hidden & self._all_differ).any(axis=1)
         kinds = np.zeros((len(masks), n_rows), dtype=np.uint64)
         kinds[~apart] = hidden[~apart].astype(np.uint64) @ self._keys.T
         ordered = np.sort(kinds, axis=1)
@@ -176,12 +176,7 @@ class MaskedTable:
     @property
     def varying(self) -> Bools:
         """False where the row and all background rows agree in all of the feature's columns."""
-        differs = self._differing
-        if len(self.features.names) == differs.shape[1] and self.masker.whole is None:
-            order = [position for (position,) in self.features.columns]
-            return differs[:, order]
-        by_feature = [differs[:, list(positions)].any(axis=1) for positions in self.features.columns]
-        return np.stack(by_feature, axis=1)
+        return by_feature(self.features, self._differing)
 
     def behind(self, place: int) -> MaskedTable:
         """The rows before one of the background rows alone."""
@@ -200,11 +195,7 @@ class MaskedTable:
             own, background = codes[: len(self)], codes[len(self) :]
         common = np.result_type(own.dtype, background.dtype)
         own, background = (comparable(part.astype(common, copy=False)) for part in (own, background))
-        positions, owners = hidden_columns(self.features)
-        apart = own[:, None, positions] != background[None][:, :, positions]
-        if positions.size == len(self.features.names):
-            return apart
-        return np.logical_or.reduceat(apart, np.searchsorted(owners, np.arange(owners[-1] + 1)), axis=2)
+        return by_feature(self.features, own[:, None] != background[None])
 
     @property
     def _differing(self) -> Bools:
@@ -265,3 +256,12 @@ class MaskedTable:
         for feature, positions in enumerate(self.features.columns):
             labels[list(positions)] = feature
         return MaskingInputs(table[rows], background[None], labels[None])
+
+
+def by_feature(features: Features, by_column: Bools) -> Bools:
+    """Whether something holds in a column of each feature, (..., n_features), from (..., n_columns)."""
+    positions, owners = hidden_columns(features)
+    if positions.size == len(features.names):
+        return by_column[..., positions]
+    starts = np.searchsorted(owners, np.arange(len(features.names)))
+    return np.asarray(np.logical_or.reduceat(by_column[..., positions], starts, axis=-1))
