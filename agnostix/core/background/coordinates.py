@@ -72,9 +72,9 @@ def _read_numbers(table: Any) -> list[ColumnValues]:
         has_more = np.isinf(numbers).any(axis=0)
     else:
         has_more = (np.abs(numbers) >= MOST_EXACT).any(axis=0)
-    exact = {j: _exact(pd.Series(table[:, j]), numbers[:, j]) for j in np.flatnonzero(has_more)}
+    exact = {j: _exact(pd.Series(table[:, j]), numbers[:, j]) for j in np.flatnonzero(has_more).tolist()}
     numbers[~np.isfinite(numbers)] = np.nan
-    return [ColumnValues(numbers[:, j], None, exact.get(np.intp(j))) for j in range(numbers.shape[1])]
+    return [ColumnValues(numbers[:, j], None, exact.get(j)) for j in range(numbers.shape[1])]
 
 
 def _exact(column: Any, numbers: Floats) -> Codes | None:

@@ -40,6 +40,12 @@ class Probes:
     is_constant: Bools  # (n_features,), whether all rows have the same value
     is_complete: Bools  # (n_features,), whether the background has all values of the table
 
+    def of_all(self, values: Floats) -> Floats:
+        """Numbers (n_features, ...) of all features, from those of the probed ones; of others their mean."""
+        every = np.tile(values.mean(axis=0), (self.is_constant.size, *[1] * (values.ndim - 1)))
+        every[self.probed] = values
+        return every
+
     @classmethod
     def draw(
         cls,
@@ -91,3 +97,11 @@ def _read_keys(table: Any) -> tuple[Codes, Callable[[int], Any]]:
         return own_order(keys), keys.__getitem__
     by_column = table.tocsc()
     return np.argsort(row_keys(table), kind="stable"), lambda j: by_column[:, [j]].toarray().ravel()
+
+
+def weighted_kurtosis(values: Floats, weights: Floats) -> Floats:
+    """Kurtosis about 0 (n_values,) of rows (n_rows, n_values) with weights of sum 1; 1 if all are 0."""
+    largest = np.abs(values).max(axis=0)
+    scaled = values / np.where(largest > 0.0, largest, 1.0)
+    two, four = weights @ np.square(scaled), weights @ np.square(np.square(scaled))
+    return np.asarray(np.divide(four, np.square(two), out=np.ones_like(two), where=two > 0.0))

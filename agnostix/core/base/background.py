@@ -16,6 +16,7 @@ from agnostix.core.background import (
     Probes,
     choose_background,
     read_columns,
+    weighted_kurtosis,
 )
 from agnostix.core.base.attribution import AttributionExplainer
 from agnostix.core.base.explainer import OutputSelection
@@ -45,6 +46,7 @@ class Probed:
     spread: Floats  # (n_outputs,), standard deviation of all predictions
     is_exact: Bools  # (n_features,), whether the background rows have all that matters of a feature
     is_constant: Bools  # (n_features,), whether all rows of the table have one value
+    kurtosis: Floats  # (n_features + 1, n_outputs), of what single rows contribute
 
 
 class BackgroundExplainer(AttributionExplainer):
@@ -171,19 +173,28 @@ class BackgroundExplainer(AttributionExplainer):
         first = _as_rows(table, probes.rows)
         before = self._predict(first)
         typical: list[Floats] = []
+        kurtosis: list[Floats] = []
         seen: list[Floats] = [before, of_background]
         for feature, others, weights in zip(probes.probed, probes.others, probes.weights, strict=True):
             after = self._predict(_mixed(first, _as_rows(table, others), self.features_.columns[feature]))
-            typical.append(0.5 * weights @ np.square(after - before))
+            changes = after - before
+            typical.append(0.5 * weights @ np.square(changes))
+            # Changes are differences of two rows' contributions, whose excess kurtosis is half that of one.
+            kurtosis.append(2.0 * weighted_kurtosis(changes, weights) - 3.0)
             seen.append(after)
         self._n_trial_rows += len(before) * (1 + len(typical))
-        of_features = np.tile(np.mean(typical, axis=0), (len(probes.is_constant), 1))  # unless probed
-        of_features[probes.probed] = typical
-        of_all = (before - before[:1]).var(axis=0)  # of the mean prediction, with everything hidden
+        # Of the mean prediction, with everything hidden.
+        equal = np.full(len(before), 1.0 / len(before))
+        centered = before - before[:1]
+        of_all = centered.var(axis=0), weighted_kurtosis(centered - equal @ centered, equal)
         whole: Floats = np.concatenate(seen)
         spread = (whole - whole[:1]).std(axis=0)
         is_exact = probes.is_complete if self._depends_alone else np.zeros_like(probes.is_constant)
-        return Probed(np.vstack([of_features, of_all]), spread, is_exact, probes.is_constant)
+        parts = (
+            np.vstack([probes.of_all(np.array(of_probed)), whole_row])
+            for of_probed, whole_row in zip((typical, kurtosis), of_all, strict=True)
+        )
+        return Probed(next(parts), spread, is_exact, probes.is_constant, next(parts))
 
     @property
     def _slope(self) -> Any:
@@ -204,8 +215,9 @@ class BackgroundExplainer(AttributionExplainer):
         spread = np.broadcast_to(apart[:, None], shape)
         is_exact = probed.is_exact | (probed.is_constant & ~rows.varying)
         is_exact = np.column_stack([is_exact, np.zeros(len(is_exact), dtype=bool)])
-        parts = [selection.pick(part, predictions) for part in (typical, spread)]
-        parts.append(np.broadcast_to(is_exact[:, :, None], parts[0].shape))
+        kurtosis = np.broadcast_to(probed.kurtosis, shape)
+        parts: list[Any] = [selection.pick(part, predictions) for part in (typical, spread, kurtosis)]
+        parts.insert(2, np.broadcast_to(is_exact[:, :, None], parts[0].shape))
         return Elsewhere(*(np.moveaxis(part, 0, 1) for part in parts))
 
     def _own_order(self, rows: MaskedRows) -> Codes:
