@@ -189,6 +189,7 @@ class OcclusionExplainer(BackgroundExplainer):
 
     _doc_page = "occlusion.md"
     _depends_alone = True
+    _takes_sparse = True
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BackgroundExplainer._parameter_constraints,
         "masker": [None, SlidingWindow, MaskerConstraint()],

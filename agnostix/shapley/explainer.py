@@ -178,6 +178,7 @@ class KernelShapExplainer(GamesByBackground):
     """
 
     _doc_page = "shapley.md"
+    _takes_sparse = True
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **GamesByBackground._parameter_constraints,
         "algorithm": [StrOptions({"auto", "kernel", "tree"})],

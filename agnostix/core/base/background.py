@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from sklearn.utils import Tags
 
 from agnostix.core.background import (
     BACKGROUND_SIZE,
@@ -69,6 +70,8 @@ class BackgroundExplainer(AttributionExplainer):
     background: str = "representative"
     background_size: int = BACKGROUND_SIZE
     """How rows of a table are chosen, where a method has no parameters for it."""
+    _takes_sparse: ClassVar[bool] = False
+    """Whether sparse rows are taken as they are."""
     _depends_alone: ClassVar[bool] = False
     """Whether the effect of a feature rests on the background's values of this feature alone."""
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -117,6 +120,11 @@ class BackgroundExplainer(AttributionExplainer):
         self._learn_background(X, y, sample_weight)
         return self
 
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = self._takes_sparse and self.masker is None
+        return tags
+
     def _choose_background(self, table: Any, sample_weight: Any) -> Background:
         """Background rows of a table, by `background` and `background_size` where a method has them."""
         return choose_background(self.background, table, self.background_size, self._seed, sample_weight)
@@ -134,7 +142,7 @@ class BackgroundExplainer(AttributionExplainer):
         check_row_order(X, y=None if is_fitted(self.model) else y, sample_weight=sample_weight)
         masker = self._choose_masker(X, sample_weight)
         if masker is None:
-            table = as_sparse(X) if is_sparse(X) else as_table(X)
+            table = as_sparse(X) if self._takes_sparse and is_sparse(X) else as_table(X)
             predictor = self._fit_predictor(table, y, sample_weight)
             self._learn_columns(table, self.feature_groups)
             background = self._choose_background(table, sample_weight)

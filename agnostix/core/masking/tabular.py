@@ -63,7 +63,8 @@ class TabularMasker(PandasState):
         if not np.array_equal(places, np.arange(n_columns)):
             raise DataError(
                 f"The 'features' of TabularMasker must have each of the background's {n_columns} columns "
-                f"once, got the places {places.tolist()}. Features.from_names makes them from the columns' names."
+                f"once, got the places {places.tolist()}. Features.from_names makes them from the columns' "
+                "names."
             )
 
     def read(self, X: Any) -> MaskedTable:
@@ -93,10 +94,11 @@ class TabularMasker(PandasState):
         kinds = np.zeros((len(masks), n_rows), dtype=np.uint64)
         kinds[~apart] = hidden[~apart].astype(np.uint64) @ self._keys.T
         ordered = np.sort(kinds, axis=1)
-        apart |= (ordered[:, 1:] != ordered[:, :-1]).all(axis=1)
+        apart = apart | (ordered[:, 1:] != ordered[:, :-1]).all(axis=1)
         is_whole = ~hidden.any(axis=1)
         return [
-            whole if is_whole[j] else every if apart[j] else self._merged(kinds[j]) for j in range(len(masks))
+            whole if is_whole[j] else every if is_apart else self._merged(kinds[j])
+            for j, is_apart in enumerate(apart)
         ]
 
     @cached_property
@@ -142,7 +144,7 @@ def _count_pairs(codes: Codes) -> Codes:
     """Ordered pairs of rows that agree in each column, (n_columns,), by codes (n_rows, n_columns) from -1."""
     n_rows, n_columns = codes.shape
     numbers = codes + 1 + np.arange(n_columns) * (n_rows + 2)
-    counts = np.bincount(numbers.ravel(), minlength=n_columns * (n_rows + 2)).reshape(n_columns, -1)
+    counts = np.bincount(numbers.ravel(), minlength=n_columns * (n_rows + 2)).reshape(n_columns, n_rows + 2)
     return np.square(counts).sum(axis=1) - n_rows
 
 

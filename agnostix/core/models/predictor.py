@@ -449,9 +449,9 @@ class Predictor:
             others = outputs
         if self.response == "callable" and differ(outputs, others, 0.0).any():
             raise DataError(
-                f"The model {self.name} predicts something else of sparse rows ({type(rows).__name__}) than of "
-                "the same rows as an array. Pass X.toarray(), or a function that makes of its rows what the "
-                "model takes: lambda X: model(scipy.sparse.csr_array(X))."
+                f"The model {self.name} predicts something else of sparse rows ({type(rows).__name__}) than "
+                "of the same rows as an array. Pass X.toarray(), or a function that makes of its rows what "
+                "the model takes: lambda X: model(scipy.sparse.csr_array(X))."
             )
         return replace(self, sparse=type(rows))
 
