@@ -117,8 +117,10 @@ class Discretizer:
             return None
         is_own = np.array([len(one.positions) == 1 and self._is_sparse[one.positions[0]] for one in features])
         places = np.flatnonzero(is_own)
-        own = tuple(features[place] for place in places)
-        return SparseColumns(places, own) if places.size else None  # type: ignore[arg-type]
+        own = tuple(
+            one for one, flag in zip(features, is_own, strict=True) if flag and isinstance(one, BinnedFeature)
+        )
+        return SparseColumns(places, own) if own else None
 
     @cached_property
     def _is_sparse(self) -> Bools:
@@ -135,7 +137,9 @@ class Discretizer:
         learned = {}
         for number, place in enumerate(places):
             part = slice(cells.indptr[number], cells.indptr[number + 1])
-            learned[place] = self._mostly_zero(features.columns[place][0], cells.data[part], cells.indices[part])
+            learned[place] = self._mostly_zero(
+                features.columns[place][0], cells.data[part], cells.indices[part]
+            )
         return learned
 
     def _mostly_zero(self, position: int, stored: Numbers, rows: Codes) -> BinnedFeature:

@@ -305,7 +305,9 @@ default="auto"
         return "surrogate" if self.values == "coef_x" else None
 
     def _attribute(self, rows: Any, selection: OutputSelection) -> Attribution:
-        return to_attribution(self, rows, self._neighborhood.fit(self._evaluate, self._spec(), rows, selection))
+        return to_attribution(
+            self, rows, self._neighborhood.fit(self._evaluate, self._spec(), rows, selection)
+        )
 
     def _count_model_rows(self, rows: Any) -> int:
         return self._neighborhood.cost(rows)

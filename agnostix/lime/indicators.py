@@ -1,7 +1,7 @@
 """Designs of many features as zeros and ones: whether a sample is in the row's own bin, or keeps a word.
 
-As numbers a design of 5,000 features and 50,000 samples is 2 GB. Here it is half a byte a cell, or what differs
-from the usual bin alone, and is multiplied chunk by chunk.
+As numbers, a design of 5,000 features and 50,000 samples is 2 GB. Here it is half a byte a cell, or the cells
+out of the usual bin alone, and is multiplied chunk by chunk.
 """
 
 from __future__ import annotations
@@ -173,15 +173,15 @@ class PackedCodes:
 
     def equal(self, part: slice, own: Codes) -> Floats:
         """1 where the codes of some samples are the row's own (n_features,), else 0."""
-        own = np.where(own < 0, _NONE if self.is_packed else -1, own)
-        out = np.empty((len(self.cells[part]), self.n_features))
+        own, cells = np.where(own < 0, _NONE if self.is_packed else -1, own), self.cells[part]
+        out = np.empty((len(cells), self.n_features), dtype=bool)
         if not self.is_packed:
-            return np.equal(self.cells[part], own, out=out, casting="unsafe")
-        half, cells = self.cells.shape[1], self.cells[part]
-        own = own.astype(np.uint8)
-        np.equal(cells & 15, own[:half], out=out[:, :half], casting="unsafe")
-        np.equal((cells >> 4)[:, : self.n_features - half], own[half:], out=out[:, half:], casting="unsafe")
-        return out
+            np.equal(cells, own, out=out)
+            return out.astype(float)
+        half, own = cells.shape[1], own.astype(np.uint8)
+        np.equal(cells & 15, own[:half], out=out[:, :half])
+        np.equal((cells >> 4)[:, : self.n_features - half], own[half:], out=out[:, half:])
+        return out.astype(float)
 
 
 @dataclass(frozen=True)
@@ -240,8 +240,9 @@ class SideBySide(Indicators):
         for number, places in enumerate(self.places):
             where[:, places] = np.stack([np.full(places.size, number), np.arange(places.size)])
         of, place = where[:, features]
-        (one, other), places = self.parts, (np.flatnonzero(of == 0), np.flatnonzero(of == 1))
-        return SideBySide((one.features(place[places[0]]), other.features(place[places[1]])), places)
+        one, other = self.parts
+        first, second = np.flatnonzero(of == 0), np.flatnonzero(of == 1)
+        return SideBySide((one.features(place[first]), other.features(place[second])), (first, second))
 
     def to_numbers(self) -> Floats:
         out = np.empty(self.shape[::-1])
@@ -277,7 +278,7 @@ class IndicatorDesign:
         return IndicatorDesign(self.indicators.features(features), self.is_flipped[features])
 
     def product(self, v: Floats) -> Floats:
-        """z' v, (n_samples, n_columns), of v (n_features, n_columns)."""
+        """Z' v, (n_samples, n_columns), of v (n_features, n_columns)."""
         return self.indicators.product(self.signs[:, None] * v) + self.is_flipped @ v
 
     def means(self, weights: Floats) -> Floats:

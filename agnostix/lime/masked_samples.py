@@ -96,7 +96,7 @@ class MaskSamples:
 
 
 def _points_of_sizes(n_features: int, n_samples: int, seed: int) -> Design:
-    """Points of a size and an order of the features; an array of many would have to be larger than they are."""
+    """Points of a size and an order of the features; of many they are independent."""
     make = Design.from_n_points if n_features <= MOST_DENSE else Design.independent
     return make(n_features + 1, n_samples, seed)
 
@@ -239,7 +239,9 @@ def _weigh(spec: SurrogateSpec, samples: MaskSamples, row: int) -> Floats:
     occurs = samples.weights > 0
     log_weights = np.log(samples.weights, where=occurs, out=np.full(occurs.size, -np.inf))
     is_narrow = samples.masks.shape[1] <= MOST_DENSE
-    spec.kernel.check(squares, log_weights, samples.masks.T.astype(float) if is_narrow else samples.design, row)
+    spec.kernel.check(
+        squares, log_weights, samples.masks.T.astype(float) if is_narrow else samples.design, row
+    )
     return spec.kernel.weights(squares, log_weights)
 
 
@@ -260,7 +262,7 @@ class _FitReducer:
         return predictions[:, None]
 
     @one_blas_thread
-    def finalize(self, blocks: Floats) -> tuple[Floats, ...]:
+    def finalize(self, blocks: Floats) -> tuple[Any, ...]:
         """Predictions of rows and their fits, from predictions (n_masks, 1, n_rows, n_outputs)."""
         row_predictions, predictions = blocks[0, 0], blocks[1:, 0]
         outputs, sizes = self.selection.indices(row_predictions), self.seen.sizes(row_predictions)
@@ -268,7 +270,6 @@ class _FitReducer:
         fits = []
         for row, own in enumerate(outputs):
             targets = predictions[:, row]
-            # A product of few columns of many is not that of all to the bit, so that all are taken as they are.
             if own.size < targets.shape[1]:
                 targets = targets[:, own]
             regression = make(np.ascontiguousarray(targets), row_predictions[row, own], sizes[row, own])

@@ -28,7 +28,6 @@ from agnostix.core.row_sources import RowSource, TableRows
 from agnostix.core.typing import Bools, Codes, Floats, Numbers
 from agnostix.exceptions import DataError
 from agnostix.lime.features import BinnedFeature
-from agnostix.lime.indicators import IndicatorDesign
 from agnostix.lime.local_fits import LocalFits
 from agnostix.lime.output_ranges import UNKNOWN, OutputRanges
 from agnostix.lime.sampling import AMPLE_VARIATION, MIN_VARIATION, Kernel
@@ -174,16 +173,14 @@ class SurrogateSpec:
     ) -> LocalFits:
         """The fit near one of the rows, to predictions (n_samples, n_outputs) of samples."""
         center, is_fitted = rows.encoded[row], rows.is_fitted[row]
-        design, row_design, squares = samples.design(center)
-        weights = samples.weigh(self.kernel, squares)
-        # A product of few columns of many is not that of all to the bit, so that all are taken as they are.
         if rows.outputs.shape[1] < predictions.shape[1]:
             predictions = predictions[:, rows.outputs[row]]
-        if isinstance(design, IndicatorDesign):
-            regression = self._regress_on_bins(samples, design, weights, squares, predictions, rows, row, points)
-            return fit_surrogate(
-                self.surrogate, regression, self.max_features, self.with_margin
-            ).insert_features(is_fitted)
+        if isinstance(samples, BinSamples):
+            regression = self._regress_on_bins(samples, predictions, rows, row, points)
+            fit = fit_surrogate(self.surrogate, regression, self.max_features, self.with_margin)
+            return fit.insert_features(is_fitted)
+        design, row_design, squares = samples.design(center)
+        weights = samples.weigh(self.kernel, squares)
         scale = np.where(samples.is_binned, 1.0, self.radius or 1.0)
         origin = np.zeros_like(row_design)
         if self.radius is not None:
@@ -215,9 +212,6 @@ class SurrogateSpec:
     def _regress_on_bins(
         self,
         samples: BinSamples,
-        design: IndicatorDesign,
-        weights: Floats,
-        squares: Floats,
         predictions: Floats,
         rows: EncodedRows,
         row: int,
@@ -225,11 +219,15 @@ class SurrogateSpec:
     ) -> WeightedRegression:
         """The regression on many features, all binned."""
         is_fitted = np.flatnonzero(rows.is_fitted[row])
+        design, _, squares = samples.design(rows.encoded[row])
+        weights = samples.weigh(self.kernel, squares)
         if is_fitted.size < design.shape[0]:
             design = design.features(is_fitted)
         if self.kernel is not None:
             number = int(rows.row_indices[row])
-            self.kernel.check(squares, samples.log_weights, design, number, np.ones(is_fitted.size, dtype=bool))
+            self.kernel.check(
+                squares, samples.log_weights, design, number, np.ones(is_fitted.size, dtype=bool)
+            )
         regression = WideRegression(
             design,
             weights,
@@ -456,7 +454,7 @@ class TabularNeighborhood:
         outputs: Codes,
         row_indices: Codes,
     ) -> tuple[LocalFits, int]:
-        """Fits near distinct rows of their outputs (n_rows, n_selected), and the model rows that they took."""
+        """Fits near distinct rows, of the outputs (n_rows, n_selected), and the model rows that they took."""
         contrasted = self.is_contrasted(encoded)
         levels = UnseenLevelEffects.from_flags(
             spec.kernel, self.sampler, self.row_sampler, X, encoded, contrasted, row_indices
@@ -468,7 +466,9 @@ class TabularNeighborhood:
             in_rows[row] += effect.value
         is_fitted = self.sampler.varies & ~contrasted
         weights = self._row_weights(encoded, is_fitted)
-        of_outputs = (np.take_along_axis(part, outputs, 1) for part in (predictions, self.seen.sizes(predictions)))
+        of_outputs = (
+            np.take_along_axis(part, outputs, 1) for part in (predictions, self.seen.sizes(predictions))
+        )
         own, sizes = of_outputs
         rows = EncodedRows(encoded, own, outputs, is_fitted, row_indices, weights, in_rows, sizes)
         if self.row_sampler is None:

@@ -40,9 +40,7 @@ def to_attribution(explainer: LimeExplainer, rows: Any, found: NeighborhoodFits)
     )
 
 
-def _describe_fits(
-    explainer: LimeExplainer, fits: LocalFits, details: dict[str, Any]
-) -> dict[str, Any]:
+def _describe_fits(explainer: LimeExplainer, fits: LocalFits, details: dict[str, Any]) -> dict[str, Any]:
     by_output: dict[str, Numbers] = {
         "surrogate_outputs": fits.surrogate_outputs,
         "surrogate_std_errors": fits.surrogate_std_errors,

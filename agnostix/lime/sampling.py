@@ -267,7 +267,9 @@ class Kernel:
         tilted = self.width
         if is_binned is not None:
             shares = np.exp(log_weights) / np.exp(log_weights).sum()
-            tilted = max(tilted, _least_tilted_width(_means(design, shares)[is_binned], squared_distances.size))
+            tilted = max(
+                tilted, _least_tilted_width(_means(design, shares)[is_binned], squared_distances.size)
+            )
         raise DataError(
             f"The 'width' of {self.owner} is {self.width:.3g}, which leaves an effective sample size of "
             f"{n_effective:.3g} of {squared_distances.size} samples around row {row}, {problem}. {remedy} "

@@ -45,11 +45,11 @@ def forward_selection(
         selected.append(best)
         free[best] = False
         if usable[best]:  # sweep the feature out of the moments: no refit for any candidate
-            column = regression.gram_column(best)
+            column = regression.gram_column(best).copy()
             row = column.copy()
-            for share, before in swept:
-                row -= share[best] * before
-                column -= share * before[best]
+            for share, earlier in swept:
+                row -= share[best] * earlier
+                column -= share * earlier[best]
             share = column / column[best]
             swept.append((share, row))
             cross = cross - share * cross[best]

@@ -68,8 +68,8 @@ class SparseColumns:
         codes = np.zeros(columns.size, dtype=np.int32)
         for edges in self._edges.T:
             codes += ~(cells.data <= edges[columns])
-        codes = np.where(np.isnan(cells.data), self._n_codes[columns] - 1, codes) - self.usual[columns]
-        coded = csc_array((codes, cells.indices, cells.indptr), shape=cells.shape)
+        changes = np.where(np.isnan(cells.data), self._n_codes[columns] - 1, codes) - self.usual[columns]
+        coded = csc_array((changes, cells.indices, cells.indptr), shape=cells.shape)
         coded.eliminate_zeros()
         return coded
 
@@ -126,7 +126,9 @@ class SparseColumns:
 
     @cached_property
     def _stored(self) -> _Stored:
-        parts = [_other_numbers(one, edges) for one, edges in zip(self.features, self._all_edges, strict=True)]
+        parts = [
+            _other_numbers(one, edges) for one, edges in zip(self.features, self._all_edges, strict=True)
+        ]
         totals = np.array([shares.sum() for _, _, shares in parts])
         ends = [
             number + np.cumsum(shares) / max(total, 1e-300)
@@ -157,7 +159,7 @@ def sparse_cells(table: Any, positions: Codes) -> csc_array:
 
 
 def build_mixed(like: Any, columns: dict[int, Any], positions: Any = None, cells: Any = None) -> Any:
-    """A table as `build_table` makes it, of columns and of sparse cells (n, n_positions) at some positions."""
+    """A table as `build_table` makes it, of columns and of sparse cells (n, n_positions)."""
     if positions is None and not issparse(like):
         return build_table(like, columns)
     if is_frame(like):

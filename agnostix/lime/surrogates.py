@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 from agnostix.core.row_sources import working_memory
+from agnostix.core.typing import Bools
 from agnostix.exceptions import DataError
 from agnostix.lime.local_fits import LocalFits, OpenFit
 from agnostix.lime.regressor_surrogate import RegressorSurrogate
@@ -70,7 +71,7 @@ def fit_surrogate(
     selected, margin, one = select_features(surrogate.selection, regression, max_features, with_margin)
     if not isinstance(one, WideRegression):
         return surrogate.fit(OpenFit(one, selected, margin, regression))
-    used = selected.any(axis=1)
+    used: Bools = np.asarray(selected.any(axis=1))
     if not used.any():
         used[0] = True  # a regression has a feature, of coefficient 0
     if not isinstance(surrogate, LinearSurrogate) and used.sum() > MOST_DENSE:
@@ -85,11 +86,13 @@ def _check_memory(surrogate: Surrogate, n_features: int, n_samples: int) -> None
     """DataError if a surrogate needs a design as numbers, and these exceed the working memory."""
     size = _COPIES * 8 * n_features * n_samples
     if size > working_memory():
-        name = "tree" if isinstance(surrogate, TreeSurrogate) else type(surrogate.regressor).__name__  # type: ignore[attr-defined]
+        name = "tree"
+        if isinstance(surrogate, RegressorSurrogate):
+            name = type(surrogate.regressor).__name__
         raise DataError(
-            f"The 'surrogate' of LimeExplainer, {name}, needs the {n_samples} samples of all {n_features} features "
-            f"as numbers, {size / 2**20:.0f} MB, and the working memory is {working_memory() / 2**20:.0f} MB. Set "
-            "max_features, or use surrogate='ridge', or raise sklearn's working_memory."
+            f"The 'surrogate' of LimeExplainer, {name}, needs {n_samples} samples of {n_features} features "
+            f"as numbers, {size / 2**20:.0f} MB, and the working memory is {working_memory() / 2**20:.0f} MB. "
+            "Set max_features, or use surrogate='ridge', or raise sklearn's working_memory."
         )
 
 

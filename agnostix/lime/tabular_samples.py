@@ -34,7 +34,7 @@ from agnostix.lime.sparse_columns import SparseColumns, build_mixed
 from agnostix.lime.wide_regression import MOST_DENSE
 
 CHUNK_NUMBERS = 2**20
-"""Cells of shared samples that are built and held at once; of a wide table at least what is drawn together."""
+"""Cells of shared samples that are built and held at once, if as many are drawn together."""
 CELL_BYTES = 20
 """Bytes of a cell of samples that are held as points, values and bins or standardized numbers."""
 CACHE_BYTES = 64 * 2**20
@@ -152,7 +152,7 @@ class BinSamples:
         return np.ones(self.n_samples) if kernel is None else kernel.weights(squares, self.log_weights)
 
     def _indicators(self, own: Codes) -> tuple[Indicators, Bools]:
-        """Whether samples are in the row's bins, or out of them where these are the usual ones (n_features,)."""
+        """Whether samples are in the row's bins, or out of those that are usual (n_features,)."""
         is_usual = np.zeros(own.size, dtype=bool)
         kept = np.arange(self.dense_places.size)
         dense = CodeIndicators(self.codes, own[self.dense_places], kept, 0, self.n_samples)
@@ -172,7 +172,7 @@ class BinSamples:
 
 @dataclass(frozen=True)
 class Drawn:
-    """Samples of all features: those of each dense one, and values and bins of the sparse columns together."""
+    """Samples of each feature; of sparse columns together, their values and bins."""
 
     dense: Sequence[FeatureSamples]
     sparse: tuple[csc_array, csc_array] | None = None
@@ -206,7 +206,9 @@ class TabularSampler(PandasState):
     @property
     def is_wide(self) -> bool:
         """Whether samples are kept as bins alone, since there are many."""
-        return len(self.features) > MOST_DENSE and all(isinstance(one, BinnedFeature) for one in self.features)
+        return len(self.features) > MOST_DENSE and all(
+            isinstance(one, BinnedFeature) for one in self.features
+        )
 
     def check_memory(self, sampling: Sampling) -> None:
         """DataError if samples that are held as numbers exceed the working memory."""
@@ -219,8 +221,8 @@ class TabularSampler(PandasState):
         raise DataError(
             f"The 'sampling' of LimeExplainer, {sampling!r}, holds {self.points.n_points} samples of "
             f"{len(self.features)} features as numbers, {size / 2**20:.0f} MB, and the working memory is "
-            f"{working_memory() / 2**20:.0f} MB. {remedy}, or fewer features (feature_groups), or raise sklearn's "
-            "working_memory."
+            f"{working_memory() / 2**20:.0f} MB. {remedy}, or fewer features (feature_groups), or raise "
+            "sklearn's working_memory."
         )
 
     @cached_property
@@ -293,7 +295,9 @@ class TabularSampler(PandasState):
         for place, one in zip(self.dense_places, drawn.dense, strict=True):
             for position, column in zip(self.features[place].positions, one.columns, strict=True):
                 columns[position] = column
-        sparse = () if self.sparse is None or drawn.sparse is None else (self.sparse.positions, drawn.sparse[0])
+        sparse = (
+            () if self.sparse is None or drawn.sparse is None else (self.sparse.positions, drawn.sparse[0])
+        )
         return build_mixed(self.template, columns, *sparse)
 
 
@@ -346,7 +350,9 @@ class SharedSamples(TableRows):
         sampler, n = self._sampler, self._n_samples
         places, sparse = sampler.dense_places, sampler.sparse
         dense = [sampler.features[place] for place in places]
-        codes = PackedCodes.empty(n, [one.frequencies.size for one in dense if isinstance(one, BinnedFeature)])
+        codes = PackedCodes.empty(
+            n, [one.frequencies.size for one in dense if isinstance(one, BinnedFeature)]
+        )
         log_weights = np.zeros(n)
         cells = []
         for span in self._chunks():

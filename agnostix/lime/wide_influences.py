@@ -1,9 +1,10 @@
 """How much each sample moves a fit to many features: `LinearInfluences` without a number for each pair.
 
-The influences A^-1 x_i w_i of 50,000 samples on 5,000 coefficients are not computed one by one. Where features
-are next to independent, A without sample i says nothing about x_i, and with kappa_j the diagonal of A^-1,
+The influences A^-1 x_i w_i of 50,000 samples on 5,000 coefficients are not computed one by one. Where
+features are next to independent, A without sample i says nothing about x_i, and with kappa_j = (A^-1)_jj
 
-    s_i = sum_j kappa_j x_ij^2,   h_i = w_i s_i / (1 + w_i s_i),   1 / kappa_j = ridge + sum_i w_i (1 - h_i) x_ij^2
+    s_i = sum_j kappa_j x_ij^2,   h_i = w_i s_i / (1 + w_i s_i),
+    1 / kappa_j = ridge + sum_i w_i (1 - h_i) x_ij^2
 
 is a fixed point for the leverages h_i (a deterministic equivalent: Silverstein and Bai, 1995,
 https://doi.org/10.1006/jmva.1995.1051). The influence of sample i on coefficient j is
@@ -54,14 +55,18 @@ class WideInfluences:
     def __init__(self, regression: WideRegression, ridge: float) -> None:
         self._regression, self._ridge = regression, ridge
         one = regression
-        self._common = one.centered_product(np.full((one.design.shape[0], 1), 1.0 / one.design.shape[0]))[:, 0]
+        self._common = one.centered_product(np.full((one.design.shape[0], 1), 1.0 / one.design.shape[0]))[
+            :, 0
+        ]
         if not one.are_exchangeable:
             self._common[:] = 0.0
         inside = one.weights / one.total_weight
         self.inverse = 1.0 / np.maximum(one.gram_diagonal + ridge, _TINY)
         kept = np.full(one.n_samples, 1.0 - min(one.design.shape[0] / one.n_samples, 0.5))
         for _ in range(_MOST_STEPS):
-            self.inverse = 1.0 / np.maximum(ridge + self._powers(one.weights[:, None] * kept[:, None], 2)[:, 0], _TINY)
+            self.inverse = 1.0 / np.maximum(
+                ridge + self._powers(one.weights[:, None] * kept[:, None], 2)[:, 0], _TINY
+            )
             self._lengths = self._squared_lengths()
             before, kept = kept, 1.0 / (1.0 + one.weights * self._lengths)
             if np.abs(kept - before).max() <= _CONVERGED:
@@ -130,7 +135,9 @@ class WideInfluences:
         out = np.zeros((one.design.shape[0], n))
         for k in range(power + 1):
             part = slice(k * n, (k + 1) * n)
-            sums = own ** (power - k) * inside[:, part] + other ** (power - k) * (total[part] - inside[:, part])
+            sums = own ** (power - k) * inside[:, part] + other ** (power - k) * (
+                total[part] - inside[:, part]
+            )
             out += comb(power, k) * (-1.0) ** k * sums
         return out
 

@@ -7,6 +7,7 @@ factor of four of that, so that some 25 products with the design are enough, wha
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ _MORE_STEPS = 1000
 
 
 class WideRegression(WeightedRegression):
-    """A regression on an `IndicatorDesign`; `are_exchangeable` if it is of masks, whose sizes features share."""
+    """A regression on an `IndicatorDesign`; `are_exchangeable` if it is of masks, which have a size."""
 
     design: Any
 
@@ -48,7 +49,7 @@ class WideRegression(WeightedRegression):
     ) -> None:
         self.are_exchangeable = are_exchangeable
         super().__init__(
-            design,
+            design,  # type: ignore[arg-type]
             weights,
             predictions,
             row_design,
@@ -81,8 +82,8 @@ class WideRegression(WeightedRegression):
         d = self.design.shape[0]
         if d > MOST_GRAM:
             raise DataError(
-                f"The lasso's path of LimeExplainer needs the correlations of all {d} features with each other, "
-                f"and takes {MOST_GRAM} features at most. Use feature_selection='highest_weights' or "
+                f"The lasso's path of LimeExplainer needs the correlations of all {d} features, and "
+                f"takes {MOST_GRAM} features at most. Use feature_selection='highest_weights' or "
                 "'forward_selection' with surrogate='ridge', or fewer features (feature_groups, or coarser "
                 "segments of the masker)."
             )
@@ -90,7 +91,7 @@ class WideRegression(WeightedRegression):
         return np.concatenate([self.times_gram(np.eye(d)[:, start : start + 256]) for start in steps], axis=1)
 
     def centered_product(self, v: Floats) -> Floats:
-        """x' v, (n_samples, n_columns), of v (n_features, n_columns)."""
+        """X' v, (n_samples, n_columns), of v (n_features, n_columns)."""
         signed = self.signs[:, None] * v
         return self.design.indicators.product(signed) - self.shares @ signed
 
@@ -103,7 +104,7 @@ class WideRegression(WeightedRegression):
         """`centered_adjoint` of equal blocks of samples one by one, (n_blocks, n_features, n_columns)."""
         ends = np.arange(n_blocks + 1) * self.n_samples // n_blocks
         parts = []
-        for start, end in zip(ends, ends[1:], strict=False):
+        for start, end in pairwise(ends.tolist()):
             part, block = u[start:end], self.design.indicators.samples(slice(start, end))
             parts.append(block.adjoint(part) - self.shares[:, None] * part.sum(axis=0))
         return np.stack(parts) * self.signs[:, None]
@@ -143,13 +144,15 @@ class WideRegression(WeightedRegression):
         points = self.points
         if points is None or not points.is_cut:
             return self.block_adjoints(weighted_residuals, self.n_blocks)
-        parts = np.sqrt(points.inflation) * self.block_adjoints(self.unbalanced(weighted_residuals), self.n_blocks)
+        parts = np.sqrt(points.inflation) * self.block_adjoints(
+            self.unbalanced(weighted_residuals), self.n_blocks
+        )
         if not points.n_arrays:
             return parts
         return np.concatenate([parts, self.block_adjoints(weighted_residuals, points.n_arrays)])
 
     def unbalanced(self, u: Floats) -> Floats:
-        """u (n_samples, n_columns) less the additive function of the points' levels nearest to it."""
+        """U (n_samples, n_columns) less the additive function of the points' levels nearest to it."""
         assert self.points is not None
         if self.dims is None or self.dims.size < self.points.n_dims:
             return super().unbalanced(u)
@@ -228,9 +231,11 @@ def conjugate_gradients(product: Any, diagonal: Floats, right: Floats, tolerance
         residual -= step * moved
         preconditioned = residual / scale
         before, size = size, np.einsum("nc,nc->c", residual, preconditioned)
-        direction = preconditioned + np.divide(size, before, out=np.zeros_like(size), where=before > 0) * direction
+        direction = (
+            preconditioned + np.divide(size, before, out=np.zeros_like(size), where=before > 0) * direction
+        )
     raise DataError(
-        f"The surrogate of LimeExplainer with {right.shape[0]} features cannot be fitted: its samples are too "
-        "nearly dependent. Raise n_samples, or use fewer features (feature_groups, or coarser segments of the "
-        "masker)."
+        f"The surrogate of LimeExplainer with {right.shape[0]} features cannot be fitted: they are too "
+        "nearly dependent in its samples. Raise n_samples, or use fewer features (feature_groups, or coarser "
+        "segments of the masker)."
     )
