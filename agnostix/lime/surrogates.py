@@ -91,7 +91,7 @@ def _check_memory(surrogate: Surrogate, n_features: int, n_samples: int) -> None
             name = type(surrogate.regressor).__name__
         raise DataError(
             f"The 'surrogate' of LimeExplainer, {name}, needs {n_samples} samples of {n_features} features "
-            f"as numbers, {size / 2**20:.0f} MB, and the working memory is {working_memory() / 2**20:.0f} MB. "
+            f"as numbers, {size / 2**20:.0f} MB, and the working memory {working_memory() / 2**20:.0f} MB. "
             "Set max_features, or use surrogate='ridge', or raise sklearn's working_memory."
         )
 
