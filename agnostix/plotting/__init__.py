@@ -9,6 +9,7 @@ from agnostix.plotting.display import Display, ExplanationDisplay
 from agnostix.plotting.fairness import FairnessStressDisplay, GroupMeasuresDisplay
 from agnostix.plotting.gap import GapDisplay
 from agnostix.plotting.heatmap import HeatmapDisplay
+from agnostix.plotting.interactions import InteractionHeatmapDisplay, InteractionNetworkDisplay
 from agnostix.plotting.joint_map import WhatIfMapDisplay
 from agnostix.plotting.leaves import LeavesDisplay
 from agnostix.plotting.love import LoveDisplay
@@ -36,6 +37,8 @@ __all__ = [
     "GapDisplay",
     "GroupMeasuresDisplay",
     "HeatmapDisplay",
+    "InteractionHeatmapDisplay",
+    "InteractionNetworkDisplay",
     "LeavesDisplay",
     "LoveDisplay",
     "MetricCurveDisplay",

@@ -15,6 +15,7 @@ from agnostix.core.files import one_line
 _QUANTITIES = {
     "contribution": "contribution to {}",
     "effect": "effect on {}",
+    "interaction": "interaction for {}",
     "coefficient": "coefficient for {}",
     "mask": "mask for {}",
     "relevance": "relevance for {}",

@@ -17,6 +17,7 @@ Standard error   Coalitions: the variance of kriging, in units of a noise varian
                  squares under an `exchangeable_kernel`. Background: linear components of its error
                  (`coalition_values.LinkedValues.components`).
 Background       Rows chosen in `fit`: `core.background`; with a masker its fill.
+Interactions     Of pairs, from the same coalitions: `interactions`.
 Stopping         A row stops once its errors are within `tol`: `estimation.estimate_rows`.
 """
 

@@ -26,7 +26,7 @@ from agnostix.shapley.coalitions import CoalitionPlan, Coalitions, count_pairs, 
 from agnostix.shapley.errors import ErrorParts
 from agnostix.shapley.estimation import Operator, ShapleyResult, Stage, build_operator, estimate_rows
 from agnostix.shapley.exact import ExactOperator
-from agnostix.shapley.exact_trees import ExactTrees
+from agnostix.shapley.interactions.explaining import Interactions
 from agnostix.shapley.kriging import MAX_LEARNING_DOF, KernelParams, learn_kernel
 
 MAX_EXACT_PLAYERS = 12
@@ -40,7 +40,7 @@ _FEWER = {True: "group columns with feature_groups", False: "use a masker with f
 """How to have fewer features, by whether they are columns of a table."""
 
 
-class KernelShapExplainer(ExactTrees):
+class KernelShapExplainer(Interactions):
     """Shapley values of any model, with a standard error for each.
 
     The Shapley value of a feature is its average marginal contribution to the
@@ -48,7 +48,7 @@ class KernelShapExplainer(ExactTrees):
     take their values from background rows, so this is the interventional
     (marginal) version: a feature that the model ignores gets 0, however
     correlated it is. The values of a row sum to its prediction minus the mean
-    prediction of the background.
+    prediction of the background. `explain_interactions` explains pairs of features.
 
     Parameters
     ----------
@@ -56,10 +56,12 @@ class KernelShapExplainer(ExactTrees):
         The model to explain. An unfitted estimator is cloned and fitted on (X, y).
     algorithm : {"auto", "kernel", "tree"}, default="auto"
         "kernel" samples coalitions, of any model. "tree": exact values of trees, forests
-        and gradient boosting of scikit-learn, XGBoost and LightGBM, alone or in a
-        Pipeline, over all rows seen in `fit`; of boosted classifiers those of margins.
-        "auto": "tree" for predictions that are sums of trees, if that is a matter of
-        seconds and `budget`, `tol`, `kernel` and `link` are not set.
+        and gradient boosting of scikit-learn, XGBoost and LightGBM, alone, in a
+        Pipeline, in bagging or soft voting, over all rows seen in `fit` (1,000,000 at
+        most); of boosted classifiers those of margins. "auto": "tree" for predictions
+        that are sums of trees, if a forecast says that it takes no more than
+        coalitions or a matter of seconds, and `budget`, `tol`, `kernel` and `link` are
+        not set.
     budget : "auto" or int, default="auto"
         Number of coalitions to evaluate per row, including the empty and the full
         one; an int is never exceeded. Each takes one model row per background row.
@@ -96,7 +98,7 @@ class KernelShapExplainer(ExactTrees):
     outputs : None, "predicted", name, index or list of these, default=None
         Outputs to explain. None: all up to 20, else the predicted one.
     n_jobs : int, default=None
-        Number of workers that call the model, as in joblib.
+        Number of workers that call the model or share its trees, as in joblib.
     random_state : int, RandomState, Generator or None, default=None
         Seed of background and coalitions. None draws a seed once, in `fit`.
     verbose : int, default=1
@@ -112,7 +114,7 @@ class KernelShapExplainer(ExactTrees):
         Mean prediction of the background, in model output units; None for images
         and texts.
     algorithm_, algorithm_reason_ : str
-        "kernel" or "tree", and why, with what the other would give.
+        "kernel" or "tree", and why, with a forecast of what both take.
     budget_ : int
         Coalitions per row, for rows in which all features vary; 0 for trees.
     kernel_ : str
@@ -173,7 +175,7 @@ class KernelShapExplainer(ExactTrees):
 
     _doc_page = "shapley.md"
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **ExactTrees._parameter_constraints,
+        **Interactions._parameter_constraints,
         "algorithm": [StrOptions({"auto", "kernel", "tree"})],
         "budget": [StrOptions({"auto"}), Interval(Integral, 2, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="neither"), None],
@@ -343,6 +345,10 @@ class KernelShapExplainer(ExactTrees):
                 f"increase budget, or {_FEWER[self.masker is None]}."
             )
         return int(self.budget)
+
+    def _count_sampled_rows(self, n_rows: int) -> int:
+        n_background = n_rows if self.background == "all" else min(self.background_size, n_rows)
+        return self._choose_budget(len(self.features_.names)) * n_background
 
     def _sample(self, n_players: int) -> Coalitions | None:
         """Pairs for rows in which this many players vary; None for all coalitions."""

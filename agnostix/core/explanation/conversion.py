@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from agnostix.core.explanation.fields import Detail
+from agnostix.core.explanation.pairs import is_of_pairs
 from agnostix.core.explanation.selection import object_array
 from agnostix.core.explanation.words import by_words, word_labels
 from agnostix.core.frames import column_at, column_names, columns, is_frame, kind_of, to_codes, to_floats
@@ -24,7 +25,10 @@ MISSING = "missing"
 
 
 def long_frame(explanation: Explanation, level: float | None = None) -> pd.DataFrame:
-    """Columns: dims, value, std_error, ends at a level, by row and feature data_value; texts by word."""
+    """Columns: dims, value, std_error, ends at a level, by row and feature data_value; texts by word.
+
+    Pairs of interactions are there once.
+    """
     values, errors, dims = explanation.values, explanation.std_errors, explanation.dims
     places: tuple[np.ndarray, ...] = np.indices(values.shape, sparse=True)
     named = {}
@@ -36,6 +40,10 @@ def long_frame(explanation: Explanation, level: float | None = None) -> pd.DataF
         low, high = explanation.interval(level)
         measured |= {"low": low.ravel(), "high": high.ravel()}
     frame = pd.DataFrame(named | measured, index=range(values.size))
+    if is_of_pairs(explanation):
+        axes = [axis for axis, dim in enumerate(dims) if dim == "feature"]
+        is_upper = np.broadcast_to(places[axes[0]] <= places[axes[1]], values.shape).ravel()
+        return frame[is_upper].reset_index(drop=True)
     if "row" in dims and dims.count("feature") == 1:
         row, feature = (
             np.broadcast_to(places[dims.index(dim)], values.shape).ravel() for dim in ("row", "feature")

@@ -20,7 +20,7 @@ from agnostix.core.explanation.summaries import Summaries
 from agnostix.core.explanation.views import PlotAccessor, describe_shape, explanation_html
 from agnostix.core.typing import Floats
 
-QUANTITIES = ("contribution", "effect", "sensitivity", "relevance", "coefficient", "mask")
+QUANTITIES = ("contribution", "effect", "sensitivity", "relevance", "coefficient", "mask", "interaction")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -39,8 +39,9 @@ class Explanation(Summaries):
     dims : tuple of str, default=("row", "feature", "output")
         Names of the axes, an open vocabulary: ("row", "y", "x", "output") for
         images explained pixel by pixel, ("feature", "output") for global
-        results, ("feature", "feature") for interactions, ("feature", "grid")
-        for effects. "row", "feature" and "output" have names in fields of their own.
+        results, ("feature", "feature") for interactions, symmetric, with each pair
+        counted once in sums, ("feature", "grid") for effects. "row", "feature" and
+        "output" have names in fields of their own.
     std_errors : ndarray shaped as values, or None
         Standard errors: 0 where a value is exact, NaN where the error is unknown
         (a mean over a single row); None where nothing was sampled.
@@ -56,10 +57,11 @@ class Explanation(Summaries):
         Labels of the rows.
     coords : dict of str to ndarray
         Coordinates of other dims, such as ``{"grid": values}``.
-    quantity : {"contribution", "effect", "sensitivity", "relevance", "coefficient", "mask"}
+    quantity : {"contribution", "effect", "sensitivity", "relevance", "coefficient", "mask", "interaction"}
         What a value is: a part of a sum, the effect of hiding a feature, a
-        gradient, relevance propagated back, a regression coefficient, or how
-        visible a learned mask leaves a feature.
+        gradient, relevance propagated back, a regression coefficient, how
+        visible a learned mask leaves a feature, or an interaction of two features,
+        with those by themselves on the diagonal.
     completeness : {None, "outputs - base_values", "outputs", "surrogate"}
         What the values of a row and output sum to; "surrogate" is the output of
         a surrogate model minus the base value. None where they need not sum to anything.
@@ -204,6 +206,8 @@ class Explanation(Summaries):
     def __repr__(self) -> str:
         names = ", ".join(self.output_names[:4]) + (", ..." if len(self.output_names) > 4 else "")
         sampled = "" if self.std_errors is None else ", with standard errors"
+        if self.std_errors is not None and not np.any(self.std_errors):
+            sampled = ", exact"
         shape = describe_shape(self) + (f" ({names})" if names else "")
         return f"Explanation({self.method!r}, {self.quantity}: {shape}{sampled})"
 

@@ -40,6 +40,8 @@ COMPLETENESS = ("outputs - base_values", "outputs", "surrogate")
 """What values may sum to."""
 NAMED_DIMS = ("row", "feature", "output")
 """Dims whose entries have names in fields of their own; others may have coordinates."""
+INTERACTION = "interaction"
+"""Quantity of pairs of features: symmetric in two dims "feature", each pair once in sums and tables."""
 NUMBER_COLUMNS = ("value", "std_error", "low", "high", "data_value")
 """Columns of `to_frame` besides the dims, which no dim can be called."""
 

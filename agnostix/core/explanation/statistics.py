@@ -14,6 +14,7 @@ from agnostix.core.explanation.fields import (
     Detail,
     expand,
 )
+from agnostix.core.explanation.pairs import is_of_pairs
 from agnostix.core.intervals import check_level, interval_ends, skewed_half_widths
 from agnostix.core.typing import Floats
 
@@ -55,7 +56,7 @@ def largest_gap(explanation: Explanation, rtol: float) -> float:
         return 0.0
     ends, dims = explanation.end_dims, explanation.dims
     axes = tuple(axis for axis, dim in enumerate(dims) if dim not in ends)
-    sums = np.nansum(explanation.values, axis=axes)
+    sums = np.nansum(_once(explanation), axis=axes)
     total = start + (sums.T if ends != tuple(dim for dim in dims if dim in ends) else sums)
     if explanation.completeness_gap is not None:
         total = total + explanation.completeness_gap
@@ -72,6 +73,15 @@ def largest_gap(explanation: Explanation, rtol: float) -> float:
             "(Features left out with sel are missing from the sum.)"
         )
     return float(gap.max())
+
+
+def _once(explanation: Explanation) -> Floats:
+    """The values, with those of interactions, which are there twice, once."""
+    if not is_of_pairs(explanation):
+        return explanation.values
+    places = [axis for axis, dim in enumerate(explanation.dims) if dim == "feature"]
+    upper = np.triu(np.moveaxis(explanation.values, places, (-2, -1)))
+    return np.moveaxis(upper, (-2, -1), places)
 
 
 def _ends(explanation: Explanation) -> tuple[Floats, Floats, str]:

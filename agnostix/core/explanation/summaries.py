@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from agnostix.core.explanation.differences import difference_fields
+from agnostix.core.explanation.pairs import by_pairs
 from agnostix.core.explanation.row_means import aggregated_fields
 from agnostix.core.explanation.statistics import interval_of
 from agnostix.core.typing import Floats
@@ -111,6 +112,30 @@ class Summaries:
         """
         explanation = cast("Explanation", self)
         return replace(explanation, **difference_fields(explanation, one, other, dim, how))
+
+    def pairs_as_features(self) -> Explanation:
+        """List interactions: single features, then pairs, each as a feature of its own.
+
+        All Displays of features draw the result, such as
+        ``exp.pairs_as_features().plot.waterfall(row=0)``.
+
+        Returns
+        -------
+        Explanation
+            With one dim "feature", of which pairs are named "age × hours"; itself
+            if it is not of quantity "interaction" with two dims "feature".
+
+        Examples
+        --------
+        >>> from agnostix import Explanation
+        >>> exp = Explanation(
+        ...     values=[[0.5, 0.2], [0.2, -0.1]], dims=("feature", "feature"), feature_names=("age", "hours"),
+        ...     quantity="interaction", method="by hand",
+        ... )
+        >>> exp.pairs_as_features().to_frame()["feature"].tolist()
+        ['age', 'hours', 'age × hours']
+        """
+        return by_pairs(cast("Explanation", self))
 
     def interval(self, level: float = 0.95) -> tuple[Floats, Floats]:
         """Confidence intervals, each value by itself.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from agnostix.core.explanation.fields import NAMED_DIMS, counted
+from agnostix.core.explanation.pairs import by_pairs
 from agnostix.core.explanation.words import by_words
 from agnostix.core.typing import Floats
 
@@ -35,7 +36,7 @@ def explanation_html(explanation: Explanation) -> str:
     """The features that matter most, with standard errors: of one row its values, else means over rows."""
     head = f"<p><b>{_text(explanation.method)}</b> ({explanation.quantity}): {describe_shape(explanation)}"
     head += f"; {explanation.n_model_rows:,} model rows</p>"
-    explanation = by_words(explanation)
+    explanation = by_pairs(by_words(explanation))
     dims = explanation.dims
     is_table = dims.count("feature") == 1 and set(dims) <= {"row", "feature", "output"}
     if not is_table or explanation.values.size == 0:
@@ -103,14 +104,17 @@ def _number(value: float, error: float) -> str:
         return "–"
     if np.isinf(error):
         return "not determined"
-    return f"{value:.4g}" if np.isnan(error) else f"{value:.4g} ± {error:.2g}"
+    is_alone = np.isnan(error) or error == 0.0
+    return f"{value:.4g}" if is_alone else f"{value:.4g} ± {error:.2g}"
 
 
 def _caption(explanation: Explanation) -> str:
     many = _has_many_rows(explanation)
     parts = ["Mean absolute value over the rows" if many else "Value"]
-    if many or explanation.std_errors is not None:
-        parts.append("± standard error" + (" of the mean over rows" if many else ""))
+    if many:
+        parts.append("± standard error of the mean over rows")
+    elif explanation.std_errors is not None:
+        parts.append("± standard error" if np.any(explanation.std_errors) else "exact")
     for n, most, noun in (
         (len(explanation.feature_names), MOST_FEATURES, "features"),
         (len(explanation.output_names), MOST_OUTPUTS, "outputs"),
@@ -154,6 +158,14 @@ class PlotAccessor:
     def heatmap(self, **options: Any) -> Any:
         """Rows by features, similar rows side by side, or pairs of features: `HeatmapDisplay`."""
         return self._draw("heatmap", options)
+
+    def interaction_heatmap(self, **options: Any) -> Any:
+        """Interactions as cells below a diagonal of features: `InteractionHeatmapDisplay`."""
+        return self._draw("interaction_heatmap", options)
+
+    def interaction_network(self, **options: Any) -> Any:
+        """Features as dots, interactions as lines between them: `InteractionNetworkDisplay`."""
+        return self._draw("interaction_network", options)
 
     def pixels(self, **options: Any) -> Any:
         """An image with a value for each pixel: `PixelsDisplay`."""

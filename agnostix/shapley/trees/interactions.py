@@ -15,19 +15,21 @@ from agnostix.core.typing import Floats
 from agnostix.shapley.trees.values import tree_values
 from agnostix.shapley.trees.weights import ONE, PairGains, PlayerGains, Polynomial, pairs_of
 
-_PAIRS = {
+OF_PAIRS = {
     "SII": ONE,
     "k-SII": ONE,
     "STII": Polynomial(((2.0, 0, 1),)),
     "FSII": Polynomial(((6.0, 1, 1),)),
 }
-_PLAYERS = {
+"""Weights of pairs by index."""
+OF_PLAYERS = {
     "SII": ONE,
     "k-SII": ONE,
     "STII": Polynomial(None),
     "FSII": Polynomial(((4.0, 0, 1), (-2.0, 1, 0))),
 }
-INDICES = tuple(_PAIRS)
+"""Weights of single players; for "k-SII" less half of their pairs."""
+INDICES = tuple(OF_PAIRS)
 """Shapley interaction index (Grabisch and Roubens, 1999, doi 10.1007/s001820050125); the same with first
 orders that make it add up to the prediction (Bord and von Luxburg, 2023, doi 10.48550/arXiv.2209.04012);
 Shapley-Taylor (Sundararajan et al., 2020, doi 10.48550/arXiv.1902.05622); Faith-Shap (Tsai et al., 2023, doi
@@ -49,8 +51,8 @@ def tree_interactions(
     diagonal has the Shapley values.
     """
     explained = model, table, background, weights, n_players, verbose
-    by_player = tree_values(*explained, PlayerGains(_PLAYERS[index]))
-    by_pair = tree_values(*explained, PairGains(_PAIRS[index]))
+    by_player = tree_values(*explained, PlayerGains(OF_PLAYERS[index]))
+    by_pair = tree_values(*explained, PairGains(OF_PAIRS[index]))
     n_rows, _, n_outputs = by_player.shape
     found = np.zeros((n_rows, n_players, n_players, n_outputs))
     p, q = pairs_of(n_players)
