@@ -367,7 +367,8 @@ def test_regressor_surrogate_coefficients_of_0_in_all_fits_have_the_rule_of_thre
     fit = fit_surrogate(RegressorSurrogate(Lasso(5.0), forward_selection), one, None, False)
     assert not fit.coefficients.any()
     assert fit.is_unused.all()
-    expected = LinearSurrogate(0.0, forward_selection).fit(
+    expected = fit_surrogate(
+        LinearSurrogate(0.0, forward_selection),
         WeightedRegression(one.design, one.weights, one.predictions, np.ones(4), one.row_predictions, 16),
         None,
         False,
