@@ -141,11 +141,11 @@ def encoded_forest(args: Namespace, n_trees: int) -> tuple[Any, Any, Any, Any]:
 
 def forests(args: Namespace) -> None:
     """Forests grown to the end."""
-    n_trees = 2 if args.quick else 10
+    n_trees = 2 if args.quick else args.trees
     model, forest, table, encoder = encoded_forest(args, n_trees)
     leaves = np.mean([tree.get_n_leaves() for tree in forest.estimators_])
     rows = []
-    for n_background, n_theirs in ((100, 50), (1_000, 5), (10_000, 1)):
+    for n_background, n_theirs in ((100, 20), (10_000, 1)):
         background = table[20_000 : 20_000 + n_background]
         own, values = cpu_seconds(lambda background=background: ours(model, table[:1_000], background))
         inner = encoder.transform(background), encoder.transform(table[:n_theirs])
@@ -237,6 +237,7 @@ def main() -> None:
     add_adult_argument(parser)
     parser.add_argument("--only", choices=_TABLES, action="append", help="leave out the other tables")
     parser.add_argument("--columns", type=int, action="append", help="of boosters (default: 8, 20 and 50)")
+    parser.add_argument("--trees", type=int, default=100, help="of forests (default: 100)")
     parser.add_argument("--quick", action="store_true", help="a trial: few trees")
     args = parser.parse_args()
     warnings.simplefilter("ignore")

@@ -324,7 +324,7 @@ class OcclusionExplainer(BackgroundExplainer):
         is_exact = np.zeros(shape, dtype=bool)
         if self._windows is not None and self._fixed is not None:
             is_exact[(self._windows.masks | self._fixed).all(axis=1)] = True
-        return Elsewhere(np.zeros(shape), spread, is_exact)
+        return Elsewhere(np.zeros(shape), spread, is_exact, np.ones(shape))
 
     def _known_base(self, predictions: Floats, selection: OutputSelection) -> Floats:
         """Mean and components (n_rows, n_kept, n_selected) of the predictions of the background itself."""

@@ -300,6 +300,7 @@ def explanation_note(view: ExplanationView) -> str:
         [
             _MEANINGS[view.kind].format("a small decision tree" if is_tree else "a weighted sum of features"),
             *_layer_note(explanation),
+            *_exact_note(explanation),
             f"Cost: {count(n)} model row{'' if n == 1 else 's'}{together}{_evaluated(view)}, by "
             f"{explanation.method}.",
         ]
@@ -313,18 +314,31 @@ def _layer_note(explanation: Explanation) -> list[str]:
     )
 
 
+def _exact_note(explanation: Explanation) -> list[str]:
+    """Over what values are exact that are read from a model's own trees."""
+    extras = explanation.extras
+    if extras.get("algorithm") != "tree":
+        return []
+    size = int(extras["background_size"])
+    table = f"the whole table of {count(size)} rows" if size > 1 else "the only row of the table"
+    return [
+        f"They are exact over {table}: read from the model's own trees, checked against its prediction, "
+        "without sampling."
+    ]
+
+
 def _evaluated(view: ExplanationView) -> str:
     """Background rows, coalitions and samples that the values rest on."""
     extras = view.explanation.extras
+    if extras.get("algorithm") == "tree":
+        return ""
     size, evaluations, samples = (
         extras.get(name) for name in ("background_size", "evaluations", "n_samples")
     )
     parts = []
     if size is not None:
         parts.append(f"{count(size)} background row{'' if size == 1 else 's'}")
-    if extras.get("algorithm") == "tree":
-        parts.append("the model's own trees")
-    elif evaluations is not None:
+    if evaluations is not None:
         parts.append(f"{count(np.max(evaluations.array))} coalitions of this row's features")
     if samples is not None:
         # Samples that all rows share are evaluated once, before any row is explained.

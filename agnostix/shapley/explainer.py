@@ -62,10 +62,12 @@ class KernelShapExplainer(ExactTrees):
         The model to explain. An unfitted estimator is cloned and fitted on (X, y).
     algorithm : {"auto", "kernel", "tree"}, default="auto"
         "kernel" samples coalitions, of any model. "tree": exact values of trees, forests
-        and gradient boosting of scikit-learn, XGBoost and LightGBM, alone or in a
-        Pipeline, over all rows seen in `fit`; of boosted classifiers those of margins.
-        "auto": "tree" for predictions that are sums of trees, if that is a matter of
-        seconds and `budget`, `tol`, `kernel` and `link` are not set.
+        and gradient boosting of scikit-learn, XGBoost and LightGBM, alone, in a
+        Pipeline, in bagging or soft voting, over all rows seen in `fit` (1,000,000 at
+        most); of boosted classifiers those of margins. "auto": "tree" for predictions
+        that are sums of trees, if a forecast says that it takes no more than
+        coalitions or a matter of seconds, and `budget`, `tol`, `kernel` and `link` are
+        not set.
     budget : "auto" or int, default="auto"
         Number of coalitions to evaluate per row, including the empty and the full
         one; an int is never exceeded. Each takes one model row per background row.
@@ -103,7 +105,7 @@ class KernelShapExplainer(ExactTrees):
     outputs : None, "predicted", name, index or list of these, default=None
         Outputs to explain. None: all up to 20, else the predicted one.
     n_jobs : int, default=None
-        Number of workers that call the model, as in joblib.
+        Number of workers that call the model or share its trees, as in joblib.
     random_state : int, RandomState, Generator or None, default=None
         Seed of background and coalitions. None draws a seed once, in `fit`.
     verbose : int, default=1
@@ -119,7 +121,7 @@ class KernelShapExplainer(ExactTrees):
         Mean prediction of the background, in model output units; None for images
         and texts.
     algorithm_, algorithm_reason_ : str
-        "kernel" or "tree", and why, with what the other would give.
+        "kernel" or "tree", and why, with a forecast of what both take.
     budget_ : int
         Coalitions per row at most, for rows in which all features vary; 0 for trees.
     expected_evaluations_ : float
@@ -362,6 +364,10 @@ class KernelShapExplainer(ExactTrees):
                 f"increase budget, or {_FEWER[self.masker is None]}."
             )
         return int(self.budget)
+
+    def _count_sampled_rows(self, n_rows: int) -> int:
+        n_background = n_rows if self.background == "all" else min(self.background_size, n_rows)
+        return self._choose_budget(len(self.features_.names)) * n_background
 
     def _sample(self, n_players: int) -> Coalitions | None:
         """Pairs for rows in which this many players vary; None for all coalitions."""

@@ -258,7 +258,9 @@ def test_exact_values_of_trees_rest_on_the_trees() -> None:
     model = DecisionTreeRegressor(max_depth=3, random_state=0).fit(X, y)
     report = WhatIfReport(model, X, y, rows=[17], explainers=[KernelShapExplainer(model)])
     note = report.summary["rows"][0]["explanations"][0]["note"]
-    assert f"1 model row, with {len(X)} background rows and the model's own trees, by" in note
+    assert_states(note, f"exact over the whole table of {len(X)} rows", "the model's own trees")
+    assert "Cost: 1 model row, by" in note
+    assert "±" not in report.summary["rows"][0]["explanations"][0]["sentences"][0]
 
 
 def test_cost_leaves_out_earlier_fit(binary: WhatIfReport) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import sklearn
 from sklearn.base import BaseEstimator, clone
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import (
@@ -23,7 +24,7 @@ from sklearn.pipeline import Pipeline, make_pipeline, make_union
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder, StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 
-from agnostix import KernelShapExplainer
+from agnostix import Explanation, KernelShapExplainer
 from agnostix.core.models import as_predictor
 from agnostix.exceptions import DataError, EngineError
 from agnostix.maskers import TextMasker
@@ -34,6 +35,7 @@ RNG = np.random.default_rng(0)
 X = pd.DataFrame(RNG.normal(size=(120, 5)), columns=list("abcde"))
 Y = (X.a * X.b + np.where(X.c > 0, X.d, X.e)).to_numpy()
 FOREST = RandomForestRegressor(5, random_state=0).fit(X, Y)
+GRADIENT = GradientBoostingRegressor(n_estimators=5, random_state=0).fit(X, Y)
 BOOSTED = GradientBoostingClassifier(n_estimators=5, random_state=0).fit(X, Y > 0)
 
 
@@ -120,12 +122,72 @@ def test_maskers_say_that_trees_are_of_tables() -> None:
     assert_states(explainer.fit(["a b", "c"]).algorithm_reason_, "tables", "masker")
 
 
-def test_long_work_is_not_started_by_itself(monkeypatch) -> None:
-    monkeypatch.setattr("agnostix.shapley.exact_trees.MOST_SECONDS", 1e-6)
+@pytest.mark.parametrize("limit", ["MOST_SECONDS", "MOST_SECONDS_PER_CALL"])
+def test_long_work_is_not_started_by_itself(monkeypatch, limit) -> None:
+    model = FOREST if limit == "MOST_SECONDS_PER_CALL" else GRADIENT
+    if limit == "MOST_SECONDS_PER_CALL":  # as of trees that are too large to be kept
+        monkeypatch.setattr("agnostix.shapley.trees.prepared.WHOLE_LEAVES", 1)
+        monkeypatch.setattr(
+            "agnostix.shapley.explainer.KernelShapExplainer._count_sampled_rows", lambda *_: 1
+        )
+    monkeypatch.setattr(f"agnostix.shapley.exact_trees.{limit}", 1e-6)
+    explainer = fitted(model)
+    assert explainer.algorithm_ == "kernel"
+    assert_states(explainer.algorithm_reason_, "algorithm='tree'", "predictions", "CPU seconds", "coalitions")
+    assert fitted(model, algorithm="tree").algorithm_ == "tree"
+
+
+def test_the_cheaper_way_does_not_depend_on_the_rows_that_are_explained(monkeypatch) -> None:
+    monkeypatch.setattr("agnostix.shapley.exact_trees.MOST_SECONDS_PER_CALL", 0.1)
+    rng = np.random.default_rng(0)
+    table, y = rng.normal(size=(4000, 6)), rng.normal(size=4000)
+    grown = RandomForestRegressor(10, min_samples_leaf=2, random_state=0).fit(table, y)
+    short = RandomForestRegressor(10, max_depth=4, random_state=0).fit(table, y)
+    assert KernelShapExplainer(short).fit(table).algorithm_ == "tree"
+    explainer = KernelShapExplainer(grown, random_state=0).fit(table)
+    assert explainer.algorithm_ == "kernel"
+    assert_states(explainer.algorithm_reason_, "4,000", "for the first row", "coalitions take about")
+    few, many = explainer.explain(table[:1]), explainer.explain(table[:5])
+    assert {few.extras["algorithm"], many.extras["algorithm"]} == {"kernel"}
+
+
+def test_tables_of_more_rows_than_trees_take(monkeypatch) -> None:
+    monkeypatch.setattr("agnostix.shapley.exact_trees.MOST_ROWS", 100)
     explainer = fitted(FOREST)
     assert explainer.algorithm_ == "kernel"
-    assert_states(explainer.algorithm_reason_, "algorithm='tree'", "predictions", "CPU seconds")
-    assert fitted(FOREST, algorithm="tree").algorithm_ == "tree"
+    assert_states(explainer.algorithm_reason_, "100", "120", "Fit on a sample")
+    with refuses(DataError, "120", "Fit on a sample", "algorithm='kernel'"):
+        fitted(FOREST, algorithm="tree")
+    weights = np.where(np.arange(len(X)) < 90, 1.0, 0.0)
+    weighted = KernelShapExplainer(FOREST, algorithm="tree").fit(X, sample_weight=weights)
+    assert len(weighted.background_) == 90
+
+
+def test_exact_values_are_called_exact() -> None:
+    exp = fitted(FOREST).explain(X[:2])
+    assert repr(exp).endswith(", exact)")
+    assert "± standard error of the mean over rows" in exp._repr_html_()
+    assert "±" not in exp[:1]._repr_html_()
+    assert "Value; exact" in exp[:1]._repr_html_()
+    sampled = fitted(FOREST, algorithm="kernel", background_size=10).explain(X[:2])
+    assert repr(sampled).endswith(", with standard errors)")
+    assert set(exp.extras) <= set(sampled.extras)
+    for name in ("coalition_std_errors", "background_std_errors", "design_errors"):
+        np.testing.assert_array_equal(exp.extras[name].array, 0.0)
+
+
+def test_exact_values_are_stored_drawn_and_averaged(tmp_path) -> None:
+    exp = fitted(FOREST).explain(X[:6])
+    exp.save(tmp_path / "exact")
+    loaded = Explanation.load(tmp_path / "exact")
+    np.testing.assert_array_equal(loaded.values, exp.values)
+    np.testing.assert_array_equal(loaded.std_errors, 0.0)
+    mean = exp.aggregate()
+    assert (mean.std_errors > 0.0).all()  # since other rows have other values
+    for display in (exp.plot.waterfall(row=0), exp.plot.bar(), exp.plot.beeswarm()):
+        assert display.ax_ is not None
+    low, high = exp.interval()
+    np.testing.assert_array_equal(low, high)
 
 
 def test_trees_are_refused_with_maskers_and_links() -> None:
@@ -449,6 +511,36 @@ def test_a_model_that_was_fitted_again_is_refused() -> None:
         explainer.explain(X[:3])
     with refuses(DataError, "not those of fit", "Call fit again"):
         pickle.loads(pickle.dumps(explainer)).explain(X[:3])
+
+
+def test_models_and_tables_that_do_not_belong_together() -> None:
+    other = X.rename(columns={"a": "z"})
+    for algorithm in ("auto", "tree"):
+        with refuses(DataError, "RandomForestRegressor", "a"):
+            KernelShapExplainer(FOREST, algorithm=algorithm).fit(other)
+        with pytest.raises(ValueError, match=r"(?i)weight"):
+            KernelShapExplainer(FOREST, algorithm=algorithm).fit(X, sample_weight=np.zeros(len(X)))
+
+
+def test_a_table_of_one_row_and_levels_that_it_lacks() -> None:
+    levels = X.assign(level=np.where(X.a > 0, "high", np.where(X.b > 0, "mid", "low")))
+    steps = make_column_transformer((OneHotEncoder(), ["level"]), remainder="passthrough")
+    model = make_pipeline(steps, RandomForestRegressor(4, random_state=0)).fit(levels, Y)
+    for table in (levels[3:4], levels[levels.level != "mid"]):
+        exp, expected = (
+            KernelShapExplainer(model, algorithm=algorithm, background="all").fit(table).explain(levels[:5])
+            for algorithm in ("tree", "kernel")
+        )
+        np.testing.assert_allclose(exp.values, expected.values, atol=1e-12)
+
+
+def test_versions_that_store_something_else_are_named(monkeypatch) -> None:
+    monkeypatch.setattr("agnostix.core.trees.libraries.read_forest", lambda *_, **__: {}["nodes"])
+    explainer = fitted(FOREST)
+    assert explainer.algorithm_ == "kernel"
+    assert_states(
+        explainer.algorithm_reason_, "RandomForestRegressor", "sklearn", sklearn.__version__, "nodes"
+    )
 
 
 def test_a_background_that_was_set_is_said_not_to_bind() -> None:

@@ -16,7 +16,7 @@ from agnostix.core.background.chosen import ChosenRows, choose_rows
 from agnostix.core.background.coordinates import read_columns
 from agnostix.core.background.error_map import BackgroundError, Elsewhere, ErrorMap, sum_of_squares
 from agnostix.core.background.functionals import BackgroundMeans, compact, few
-from agnostix.core.background.probes import Probes
+from agnostix.core.background.probes import Probes, weighted_kurtosis
 from agnostix.core.background.representative import RepresentativeSample, representative_sample
 
 __all__ = [
@@ -38,4 +38,5 @@ __all__ = [
     "read_columns",
     "representative_sample",
     "sum_of_squares",
+    "weighted_kurtosis",
 ]

@@ -21,6 +21,10 @@ from agnostix.core.typing import Bools, Codes, Floats
 
 UNSEEN_DOF = 2.0
 """Degrees of freedom of components that are all 0, which tell little of what was not seen."""
+LEAST_DOF = 2.0
+"""Degrees of freedom that the kurtosis of contributions leaves to a value at least."""
+KNOWN_BETTER = 3.0
+"""Degrees of freedom of a variance by kriging where kurtosis is large, beside one of independent rows."""
 N_GROUPS = 20
 """Groups of the jackknife, if there are so many background rows."""
 
@@ -53,11 +57,12 @@ class Elsewhere:
     typical: Floats  # variance of what single rows contribute to the feature's values anywhere in the table
     spread: Floats  # standard deviation of the predictions that were seen
     is_exact: Bools  # whether the background rows have all values of the table that matter
+    kurtosis: Floats  # of what single rows contribute, 3 for normal contributions
 
     def take(self, features: slice, rows: slice = slice(None)) -> Elsewhere:
         """Of some features and rows."""
         some = (features, rows)
-        return Elsewhere(self.typical[some], self.spread[some], self.is_exact[some])
+        return Elsewhere(self.typical[some], self.spread[some], self.is_exact[some], self.kurtosis[some])
 
 
 @dataclass(frozen=True)
@@ -141,21 +146,37 @@ def with_elsewhere(
     of the feature's column; unless it leans `always`, only where all components are 0. Where nothing made a
     difference anywhere, the rule of three bounds what one of n rows may have hidden (Hanley and
     Lippman-Hand, 1983, https://doi.org/10.1001/jama.1983.03330370053031).
+
+    Where few rows of the table make most of the variance, those that were seen may all be others: no value
+    has more degrees of freedom than the kurtosis of what rows contribute leaves to so many rows, and the
+    fewer these are, the more it leans on what is typical.
     """
     components, dof, typical = error.components, error.degrees_of_freedom, elsewhere.typical
     none = (components == 0.0).all(axis=1)
     is_exact = none & elsewhere.is_exact
     unseen = none & (typical == 0.0) & ~is_exact & (elsewhere.spread > 0.0)
     dof = np.where(none, np.minimum(dof, UNSEEN_DOF), dof)
-    share = np.where(none | always, 1.0 / (dof + 1.0), 0.0)
+    most = _dof_of_kurtosis(elsewhere.kurtosis, n_seen)
+    share = np.where(none | always, 1.0 / (np.minimum(dof, KNOWN_BETTER * most) + 1.0), 0.0)
     of_column = np.maximum(leaning.reliance - share, 0.0)
     variance = typical * (share * leaning.relative + of_column * leaning.left_open)
     floor = np.where(unseen, elsewhere.spread / n_seen, np.sqrt(variance))
     floor = np.where(is_exact, 0.0, floor)
     share = share + of_column
     joined = np.concatenate([components * np.sqrt(1.0 - share)[:, None], floor[:, None]], axis=1)
-    dof = np.where(none & (floor == 0.0), np.inf, dof + (none | always))
+    dof = np.where(none & (floor == 0.0), np.inf, np.minimum(dof + (none | always), most))
     return BackgroundError(joined, dof, unseen)
+
+
+def _dof_of_kurtosis(kurtosis: Floats, n_rows: float) -> Floats:
+    """Degrees of freedom of a variance of n rows, by the kurtosis of what they contribute.
+
+    The squared coefficient of variation of a sample variance is (kurtosis - 1) / n, that of a chi-squared
+    variance 2 / dof (Satterthwaite, 1946, https://doi.org/10.2307/3002019).
+    """
+    apart = np.maximum(kurtosis - 1.0, 0.0)
+    most = np.divide(2.0 * n_rows, apart, out=np.full(apart.shape, np.inf), where=apart > 0.0)
+    return np.maximum(most, LEAST_DOF)
 
 
 def effective_number(weights: Floats) -> float:

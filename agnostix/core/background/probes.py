@@ -71,3 +71,11 @@ class Probes:
         own, kinds = np.array(weights), np.array(n_kinds)
         own = own / own.sum(axis=1, keepdims=True)
         return cls(rows, np.array(others), own, kinds == 1, kinds == np.array(n_there))
+
+
+def weighted_kurtosis(values: Floats, weights: Floats) -> Floats:
+    """Kurtosis about 0 (n_values,) of rows (n_rows, n_values) with weights of sum 1; 1 if all are 0."""
+    largest = np.abs(values).max(axis=0)
+    scaled = values / np.where(largest > 0.0, largest, 1.0)
+    two, four = weights @ np.square(scaled), weights @ np.square(np.square(scaled))
+    return np.asarray(np.divide(four, np.square(two), out=np.ones_like(two), where=two > 0.0))

@@ -15,6 +15,7 @@ from agnostix.core.background import (
     Probes,
     choose_background,
     read_columns,
+    weighted_kurtosis,
 )
 from agnostix.core.base.attribution import AttributionExplainer
 from agnostix.core.base.explainer import OutputSelection
@@ -43,6 +44,7 @@ class Probed:
     spread: Floats  # (n_outputs,), standard deviation of all predictions
     is_exact: Bools  # (n_features,), whether the background rows have all that matters of a feature
     is_constant: Bools  # (n_features,), whether all rows of the table have one value
+    kurtosis: Floats  # (n_features + 1, n_outputs), of what single rows contribute
 
 
 class BackgroundExplainer(AttributionExplainer):
@@ -163,6 +165,7 @@ class BackgroundExplainer(AttributionExplainer):
         first = take_rows(table, probes.rows)
         before = self._predict(first)
         typical: list[Floats] = []
+        kurtosis: list[Floats] = []
         seen: list[Floats] = [before, of_background]
         for positions, others, weights in zip(
             self.features_.columns, probes.others, probes.weights, strict=True
@@ -173,14 +176,21 @@ class BackgroundExplainer(AttributionExplainer):
                 for place in range(table.shape[1])
             }
             after = self._predict(build_table(without_index(first), mixed))
-            typical.append(0.5 * weights @ np.square(after - before))
+            changes = after - before
+            typical.append(0.5 * weights @ np.square(changes))
+            # Changes are differences of two rows' contributions, whose excess kurtosis is half that of one.
+            kurtosis.append(2.0 * weighted_kurtosis(changes, weights) - 3.0)
             seen.append(after)
         self._n_trial_rows += len(before) * (1 + len(typical))
-        typical.append((before - before[:1]).var(axis=0))  # of the mean prediction, with everything hidden
+        # Of the mean prediction, with everything hidden.
+        equal = np.full(len(before), 1.0 / len(before))
+        centered = before - before[:1]
+        typical.append(centered.var(axis=0))
+        kurtosis.append(weighted_kurtosis(centered - equal @ centered, equal))
         whole: Floats = np.concatenate(seen)
         spread = (whole - whole[:1]).std(axis=0)
         is_exact = probes.is_complete if self._depends_alone else np.zeros_like(probes.is_constant)
-        return Probed(np.stack(typical), spread, is_exact, probes.is_constant)
+        return Probed(np.stack(typical), spread, is_exact, probes.is_constant, np.stack(kurtosis))
 
     @property
     def _slope(self) -> Any:
@@ -201,8 +211,9 @@ class BackgroundExplainer(AttributionExplainer):
         spread = np.broadcast_to(apart[:, None], shape)
         is_exact = probed.is_exact | (probed.is_constant & ~rows.varying)
         is_exact = np.column_stack([is_exact, np.zeros(len(is_exact), dtype=bool)])
-        parts = [selection.pick(part, predictions) for part in (typical, spread)]
-        parts.append(np.broadcast_to(is_exact[:, :, None], parts[0].shape))
+        kurtosis = np.broadcast_to(probed.kurtosis, shape)
+        parts: list[Any] = [selection.pick(part, predictions) for part in (typical, spread, kurtosis)]
+        parts.insert(2, np.broadcast_to(is_exact[:, :, None], parts[0].shape))
         return Elsewhere(*(np.moveaxis(part, 0, 1) for part in parts))
 
     def _own_order(self, rows: MaskedRows) -> Codes:

@@ -204,6 +204,8 @@ class Explanation(Summaries):
     def __repr__(self) -> str:
         names = ", ".join(self.output_names[:4]) + (", ..." if len(self.output_names) > 4 else "")
         sampled = "" if self.std_errors is None else ", with standard errors"
+        if self.std_errors is not None and not np.any(self.std_errors):
+            sampled = ", exact"
         shape = describe_shape(self) + (f" ({names})" if names else "")
         return f"Explanation({self.method!r}, {self.quantity}: {shape}{sampled})"
 

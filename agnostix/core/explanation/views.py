@@ -103,14 +103,17 @@ def _number(value: float, error: float) -> str:
         return "–"
     if np.isinf(error):
         return "not determined"
-    return f"{value:.4g}" if np.isnan(error) else f"{value:.4g} ± {error:.2g}"
+    is_alone = np.isnan(error) or error == 0.0
+    return f"{value:.4g}" if is_alone else f"{value:.4g} ± {error:.2g}"
 
 
 def _caption(explanation: Explanation) -> str:
     many = _has_many_rows(explanation)
     parts = ["Mean absolute value over the rows" if many else "Value"]
-    if many or explanation.std_errors is not None:
-        parts.append("± standard error" + (" of the mean over rows" if many else ""))
+    if many:
+        parts.append("± standard error of the mean over rows")
+    elif explanation.std_errors is not None:
+        parts.append("± standard error" if np.any(explanation.std_errors) else "exact")
     for n, most, noun in (
         (len(explanation.feature_names), MOST_FEATURES, "features"),
         (len(explanation.output_names), MOST_OUTPUTS, "outputs"),

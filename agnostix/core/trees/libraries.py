@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from agnostix.core.trees.averages import AVERAGES, Average, check_averages, members_of
 from agnostix.core.trees.ensemble import TreeEnsemble
 from agnostix.core.trees.lightgbm_trees import read_lightgbm
 from agnostix.core.trees.matrices import as_coded_matrix, as_matrix, own_levels
@@ -29,12 +30,15 @@ _KINDS = {
             *("GradientBoosting", "HistGradientBoosting"),
         )
         for kind in ("Classifier", "Regressor")
-    ),
+    )
+    + AVERAGES,
     "xgboost": ("XGBModel",),
     "lightgbm": ("LGBMModel",),
 }
 """Classes whose trees are read, by package."""
-_READABLE = "scikit-learn's trees, forests and gradient boosting, XGBoost and LightGBM"
+_READABLE = (
+    "scikit-learn's trees, forests and gradient boosting, XGBoost and LightGBM, also in bagging and voting"
+)
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,7 @@ class Library:
     sources: Sources | None = None  # of the matrix's columns, among those of the table; None for each its own
     is_strict: bool = False  # whether the matrix of some tables is an error
     tolerance: float = _DOUBLE  # how far its predictions may be from the sums, relative to the largest
+    steps: tuple[Any, ...] = ()  # that stand before models whose mean it is
 
 
 def kind_of_trees(model: Any) -> tuple[str, str]:
@@ -68,11 +73,33 @@ def read_library(model: Any, shown: Any) -> Library:
     if package == "lightgbm":
         known = dict(zip(sorted(own_levels(shown)), model.booster_.pandas_categorical or [], strict=False))
         return Library(read_lightgbm(model)[0], partial(as_coded_matrix, levels=known))
+    if name in AVERAGES:
+        return _read_average(model, name, shown)
     if name.startswith("Hist"):
         return _read_hist(model, shown)
     if name.startswith("Gradient"):
         return Library(read_gradient_boosting(model), as_matrix)
     return Library(read_forest(model, is_classifier=name.endswith("Classifier")), as_matrix)
+
+
+def _read_average(model: Any, name: str, shown: Any) -> Library:
+    members, n_outputs = members_of(model, name)
+    average = Average(shown.shape[1])
+
+    def read(member: Any, row: Any) -> Library:
+        check_averages(model, member, kind_of_trees(member)[1])
+        return read_library(member, row)
+
+    for one in members:
+        average.add(one, shown, read)
+    return Library(
+        average.ensemble(n_outputs),
+        average.matrix,
+        average.sources,
+        average.is_strict,
+        average.tolerance,
+        tuple(average.steps),
+    )
 
 
 def margins_of(model: Any, X: Any) -> Any:

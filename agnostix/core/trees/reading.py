@@ -17,6 +17,7 @@ from agnostix.core.trees.ensemble import TreeEnsemble
 from agnostix.core.trees.libraries import Library, kind_of_trees, margins_of, read_library
 from agnostix.core.trees.mixing import find_mixing, mix_rows, moved_features, telling_rows
 from agnostix.core.trees.sources import Sources, are_on_trust, trace_steps
+from agnostix.core.trees.steps import shown_steps, transform, unfold
 from agnostix.core.typing import Codes, Floats, Numbers
 from agnostix.exceptions import DataError
 
@@ -79,16 +80,15 @@ def read_trees(predictor: Predictor, table: Any, features: Features) -> TreeMode
             "itself."
         )
     positions, present = _own_columns(predictor, table)
-    steps, last = _unfold(model)
+    steps, last = unfold(model)
     kind_of_trees(last)  # or an error, before anything costs
-    shown = _transform(steps, present(take_rows(table, slice(0, 1))))
+    shown = transform(steps, present(take_rows(table, slice(0, 1))))
     library = _read(last, shown)
 
-    def transformed(rows: Any) -> Any:
-        return _transform(steps, present(rows))
+    before = tuple(steps)
 
     def matrix(rows: Any) -> Numbers:
-        return library.matrix(transformed(rows))
+        return library.matrix(transform(before, present(rows)))
 
     n_features = int(matrix(take_rows(table, slice(0, 1))).shape[1])
     at_model = trace_steps(steps, [frozenset([j]) for j in positions], shown.shape[1])
@@ -98,6 +98,7 @@ def read_trees(predictor: Predictor, table: Any, features: Features) -> TreeMode
         raise DataError(
             f"The steps of {name} make {n_features} columns, and {len(sources)} could be traced to the table."
         )
+    steps += library.steps  # of the models that it averages
     owner = _find_owner(library.ensemble, sources, features, steps)
 
     margins = margin_predictor(predictor)
@@ -112,15 +113,11 @@ def read_trees(predictor: Predictor, table: Any, features: Features) -> TreeMode
             raise _mixes(read.on_trust, moved, features, "")
         if unproved.size:
             raise DataError(
-                f"Whether the steps of {name} ({_shown(steps)}) make each column of one feature cannot be "
-                f"seen, since {_named(unproved, features)} has one value in the table. Fit on rows that "
+                f"Whether the steps of {name} ({shown_steps(steps)}) make each column of one feature cannot "
+                f"be seen, since {_named(unproved, features)} has one value in the table. Fit on rows that "
                 "differ there, or use algorithm='kernel'."
             )
     return _checked(read, library, predictor, table, features)
-
-
-def _shown(steps: Sequence[Any]) -> str:
-    return " > ".join(type(step).__name__ for step in steps if not isinstance(step, str | None))
 
 
 def _named(players: Sequence[int] | Codes, features: Features) -> str:
@@ -129,9 +126,9 @@ def _named(players: Sequence[int] | Codes, features: Features) -> str:
 
 def _mixes(steps: Sequence[Any], moved: Codes, features: Features, where: str) -> DataError:
     return DataError(
-        f"The steps {_shown(steps)}{where} make columns that belong to {_named(moved, features)} of other "
-        "features or rows too, so that a split is no condition of one feature. Let those that are mixed be "
-        "one with feature_groups={'group': [...]}, or use algorithm='kernel'."
+        f"The steps {shown_steps(steps)}{where} make columns that belong to {_named(moved, features)} of "
+        "other features or rows too, so that a split is no condition of one feature. Let those that are "
+        "mixed be one with feature_groups={'group': [...]}, or use algorithm='kernel'."
     )
 
 
@@ -144,8 +141,8 @@ class MarginFunction:
 
     def __call__(self, X: Any) -> Any:
         """Margins (n_rows,) or (n_rows, n_outputs) of a table."""
-        steps, last = _unfold(self.model)
-        margins = np.asarray(margins_of(last, _transform(steps, X)), dtype=float)
+        steps, last = unfold(self.model)
+        margins = np.asarray(margins_of(last, transform(steps, X)), dtype=float)
         if not self.mirrored:
             return margins
         return np.stack([-margins.ravel(), margins.ravel()], axis=1)
@@ -175,11 +172,15 @@ def _read(model: Any, shown: Any) -> Library:
     try:
         return read_library(model, shown)
     except (AttributeError, KeyError, IndexError, TypeError) as error:
-        version = getattr(sys.modules.get(type(model).__module__.partition(".")[0]), "__version__", "?")
         raise DataError(
-            f"The trees of {type(model).__name__} cannot be read from its version {version} "
+            f"The trees of {type(model).__name__} cannot be read from its version, {_version(model)} "
             f"({type(error).__name__}: {error}). Use algorithm='kernel'."
         ) from error
+
+
+def _version(model: Any) -> str:
+    package = type(model).__module__.partition(".")[0]
+    return f"{package} {getattr(sys.modules.get(package), '__version__', '?')}"
 
 
 def _own_columns(predictor: Predictor, table: Any) -> tuple[list[int], Callable[[Any], Any]]:
@@ -192,37 +193,6 @@ def _own_columns(predictor: Predictor, table: Any) -> tuple[list[int], Callable[
     ], predictor.present
 
 
-def _unfold(model: Any) -> tuple[list[Any], Any]:
-    """The steps before the last of a Pipeline, and the last; a search and a FrozenEstimator are unfolded."""
-    steps: list[Any] = []
-    while True:
-        if getattr(model, "steps", None):
-            steps += [step for _, step in model.steps[:-1] if not _is_sampler(step)]
-            model = model.steps[-1][1]
-            continue
-        inner = model.best_estimator_ if hasattr(model, "best_estimator_") else None
-        if type(model).__name__ == "FrozenEstimator":
-            inner = model.estimator
-        if inner is None:
-            return steps, model
-        model = inner
-
-
-def _transform(steps: list[Any], X: Any) -> Any:
-    for step in steps:
-        if step is None or isinstance(step, str):
-            continue
-        X = step.transform(X)
-        if isinstance(X, list | tuple):
-            X = np.asarray(X)
-    return X
-
-
-def _is_sampler(step: Any) -> bool:
-    """Whether a step changes the rows of training alone."""
-    return hasattr(step, "fit_resample") and not hasattr(step, "transform")
-
-
 def _find_owner(ensemble: TreeEnsemble, sources: Sources, features: Features, steps: list[Any]) -> Codes:
     """Player of each column that splits compare; DataError where a column is made of several players'."""
     player = {j: number for number, columns in enumerate(features.columns) for j in columns}
@@ -231,10 +201,9 @@ def _find_owner(ensemble: TreeEnsemble, sources: Sources, features: Features, st
         players = sorted({player[j] for j in sources[feature]})
         if len(players) > 1:
             raise DataError(
-                f"The model splits on a column that its steps ({_shown(steps)}) make of several features "
-                f"({_named(players, features)}), "
-                "so that a split is no condition of one of them. Let them be one with "
-                "feature_groups={'group': [...]}, or use algorithm='kernel'."
+                f"The model splits on a column that its steps ({shown_steps(steps)}) make of several "
+                f"features ({_named(players, features)}), so that a split is no condition of one of "
+                "them. Let them be one with feature_groups={'group': [...]}, or use algorithm='kernel'."
             )
         owner[place] = players[0] if players else 0
     return owner
@@ -278,8 +247,8 @@ def _checked(
     far = f" by up to {min(apart):.3g}" if apart else ""
     raise DataError(
         f"The trees read of {read.name} do not predict as it does: their sums differ{far} on {len(sums)} "
-        "rows and mixtures of rows. Its version may store something that is not known, "
-        "or its predict may do more than sum trees. Use algorithm='kernel'."
+        f"rows and mixtures of rows. Its version, {_version(unfold(_model_of(predictor))[1])}, may store "
+        "something that is not known, or its predict may do more than sum trees. Use algorithm='kernel'."
     )
 
 

@@ -14,6 +14,8 @@ MOST_DENSE = 8
 """Players up to which a leaf has a value for each pattern of a row."""
 MOST_MARKED = 16
 """Players up to which patterns are told apart by marking them in a list of all."""
+MOST_WAITING = 2**19
+"""Covered pairs of patterns that are kept until what they give is computed."""
 _MOST_PAIRS = 2**22
 """Pairs of patterns that are compared at once."""
 
@@ -108,6 +110,20 @@ def paired_tables(leaves: list[PairedLeaf], gains: LeafGains) -> list[Floats]:
     )
     parts = zip(leaves, first, n_patterns, strict=True)
     return [tables[start : start + n, : leaf.targets.size].T for leaf, start, n in parts]
+
+
+def add_paired(leaves: list[PairedLeaf], sums: Floats, gains: LeafGains) -> None:
+    """Add what leaves with many players give to sums (n_values, n_targets, n_rows)."""
+    if leaves:
+        for leaf, table in zip(leaves, paired_tables(leaves, gains), strict=True):
+            add_table(sums, leaf.targets, leaf.values, table, leaf.which)
+
+
+def add_table(sums: Floats, targets: Codes, values: Floats, table: Floats, which: Codes) -> None:
+    """Add a leaf's gains (n_targets, n_patterns), as each row's pattern has them, times its values."""
+    for total, value in zip(sums, values, strict=True):
+        if value != 0.0:
+            total[targets] += (value * table).take(which, axis=1)
 
 
 def tables_of_few(own: Numbers, other: Numbers, weights: Floats, n_players: int, gains: LeafGains) -> Floats:

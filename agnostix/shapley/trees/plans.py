@@ -48,7 +48,7 @@ class Block:
             both = np.empty((level.nodes.size, 2, unmet.size), dtype=unmet.dtype)
             np.bitwise_or(here, lost ^ level.bits, out=both[:, 0])
             np.bitwise_or(here, lost, out=both[:, 1])
-            children = both.reshape(-1, unmet.size)
+            children = both.reshape(2 * level.nodes.size, unmet.size)
             result[level.exits] = children[level.out]
             here = children[level.further]
         return result

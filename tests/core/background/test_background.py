@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from agnostix import KernelShapExplainer
 from agnostix.core.background import Background, Elsewhere, ErrorMap, choose_rows, errors_of_fills
 from agnostix.core.background.error_map import moment_dof
-from agnostix.core.background.probes import count_probes
+from agnostix.core.background.probes import count_probes, weighted_kurtosis
 from agnostix.exceptions import DataError
 from tests.core.tables import FORMS, forms
 from tests.messages import refuses
@@ -194,10 +195,10 @@ def test_groups_that_hold_nearly_all_weight_have_finite_errors():
     assert np.isfinite(errors.functionals).all()
 
 
-def elsewhere(typical, spread=1.0, is_exact=False):
+def elsewhere(typical, spread=1.0, is_exact=False, kurtosis=1.0):
     """The same for all values, in the shape of the variances that are typical."""
     typical = np.asarray(typical)
-    return Elsewhere(typical, np.full(typical.shape, spread), np.full(typical.shape, is_exact))
+    return Elsewhere(typical, *(np.full(typical.shape, part) for part in (spread, is_exact, kurtosis)))
 
 
 def test_what_no_background_row_has_leans_on_what_is_typical():
@@ -253,3 +254,51 @@ def test_probes_do_not_grow_without_end(n_features):
     assert 8 <= n <= 128
     assert n == 8 or n * (n_features + 1) <= 8192
     assert n == 128 or n_features > 63
+
+
+def test_few_rows_that_make_the_variance_leave_few_degrees_of_freedom():
+    errors = choose_rows(np.random.default_rng(0).normal(size=(90, 2)), 9, 0, None).errors
+    components = np.random.default_rng(1).normal(size=(1, 8, 40))
+    typical = np.full((1, 40), 2.0)
+    usual = errors.error(components, elsewhere(typical))
+    rare = errors.error(components, elsewhere(typical, kurtosis=7.0))
+    most = 2.0 * errors.n_seen / 6.0
+    assert 2.0 < most < 3.1
+    np.testing.assert_allclose(rare.degrees_of_freedom, np.minimum(usual.degrees_of_freedom, most))
+    alone = errors.error(components)
+    share = 1.0 / (np.minimum(alone.degrees_of_freedom, 3.0 * most) + 1.0)
+    relative = (rare.variances - (1.0 - share) * alone.variances) / (2.0 * share)
+    known = [one.relative for one in errors.covariances]
+    assert ((min(known) <= relative + 1e-12) & (relative <= max(known) + 1e-12)).all()
+    rarest = errors.error(components, elsewhere(typical, kurtosis=1e6))
+    np.testing.assert_array_equal(rarest.degrees_of_freedom, np.minimum(usual.degrees_of_freedom, 2.0))
+
+
+@pytest.mark.parametrize("share", [0.02, 0.5])
+def test_kurtosis_of_rows_is_seen_in_differences_of_two(share):
+    rng = np.random.default_rng(0)
+    draws = (rng.random((400_000, 2)) < share).astype(float)
+    of_one = (1.0 - 3.0 * share * (1.0 - share)) / (share * (1.0 - share))  # of Bernoulli draws
+    equal = np.full(len(draws), 1.0 / len(draws))
+    of_two = 2.0 * weighted_kurtosis(draws[:, :1] - draws[:, 1:], equal) - 3.0
+    np.testing.assert_allclose(of_two, of_one, rtol=0.04)
+    assert weighted_kurtosis(np.zeros((3, 1)), np.full(3, 1 / 3)) == 1.0
+
+
+def test_an_effect_of_a_rare_joint_kind_is_covered_as_stated():
+    covered = []
+    for seed in range(100, 108):
+        rng = np.random.default_rng(seed)
+        table = np.column_stack([rng.random((1500, 2)), rng.normal(size=1500)])
+
+        def spike(X):
+            return 5.0 * ((X[:, 0] < 0.15) & (X[:, 1] < 0.15)) + 0.2 * X[:, 2]
+
+        whole = KernelShapExplainer(spike, background="all", random_state=0).fit(table)
+        rows = np.array([[0.5, 0.5, 0.0], [0.1, 0.9, 1.0], [0.1, 0.1, -1.0]])
+        truth = whole.explain(rows).values
+        exp = KernelShapExplainer(spike, background_size=20, random_state=seed).fit(table).explain(rows)
+        low, high = exp.interval(0.95)
+        covered.append((low <= truth) & (truth <= high))
+    assert np.mean(covered) > 0.9
+    assert np.mean(covered, axis=0).min() > 0.8

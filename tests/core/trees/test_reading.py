@@ -8,14 +8,12 @@ import pytest
 from sklearn.decomposition import PCA
 from sklearn.ensemble import (
     AdaBoostRegressor,
-    BaggingRegressor,
     GradientBoostingClassifier,
     GradientBoostingRegressor,
     HistGradientBoostingClassifier,
     HistGradientBoostingRegressor,
     RandomForestClassifier,
     RandomForestRegressor,
-    VotingRegressor,
 )
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression
@@ -156,11 +154,6 @@ def test_frozen_estimators_and_columns_in_another_order() -> None:
     ("model", "facts"),
     [
         (AdaBoostRegressor(n_estimators=2), ["AdaBoostRegressor", "XGBoost", "algorithm='kernel'"]),
-        (BaggingRegressor(n_estimators=2), ["BaggingRegressor", "algorithm='kernel'"]),
-        (
-            VotingRegressor([("one", DecisionTreeRegressor(random_state=0))]),
-            ["VotingRegressor", "algorithm='kernel'"],
-        ),
         (LinearRegression(), ["LinearRegression", "algorithm='kernel'"]),
         (
             GradientBoostingRegressor(init=LinearRegression(), n_estimators=2),

@@ -10,8 +10,8 @@ from agnostix.core.features import Features
 from agnostix.core.frames import column_names
 from agnostix.core.models import as_predictor
 from agnostix.core.trees import TreeEnsemble, read_trees
-from agnostix.shapley.trees import INDICES, plans, tree_interactions, values
-from agnostix.shapley.trees.values import TreeSums
+from agnostix.shapley.trees import INDICES, plans, prepared, sums, tree_interactions
+from agnostix.shapley.trees.sums import TreeSums
 from agnostix.shapley.trees.weights import PairGains
 from tests.reference import interactions as reference
 from tests.reference.trees import shapley_of_pair
@@ -42,10 +42,12 @@ def of_games(predict, X, rows, background, weights, index):
 
 @pytest.mark.parametrize("index", INDICES)
 @pytest.mark.parametrize("is_paired", [False, True])
-@pytest.mark.parametrize("n_rows", [2, 80])
-def test_interactions_are_those_of_the_definition(index, is_paired, n_rows, monkeypatch) -> None:
-    monkeypatch.setattr(values, "MOST_DENSE", 0 if is_paired else 8)
-    monkeypatch.setattr(values, "_FEW_PAIRS", 100)
+@pytest.mark.parametrize(("n_rows", "is_prepared"), [(2, False), (80, False), (2, True)])
+def test_interactions_are_those_of_the_definition(index, is_paired, n_rows, is_prepared, monkeypatch) -> None:
+    for module in (prepared, sums):
+        monkeypatch.setattr(module, "MOST_DENSE", 0 if is_paired else 8)
+    monkeypatch.setattr(sums, "_FEW_PAIRS", 100)
+    monkeypatch.setattr(prepared, "WHOLE_LEAVES", 256 if is_prepared else 0)
     X, y, _ = numbers()
     model = RandomForestRegressor(3, max_depth=7, random_state=0).fit(X, y)
     predictor = as_predictor(model)
@@ -57,9 +59,9 @@ def test_interactions_are_those_of_the_definition(index, is_paired, n_rows, monk
     np.testing.assert_array_equal(got, got.transpose(0, 2, 1, 3))
     if index != "SII":
         pairs = np.triu(np.ones((5, 5)))
-        sums = np.einsum("rpqo,pq->ro", got, pairs)
+        totals = np.einsum("rpqo,pq->ro", got, pairs)
         np.testing.assert_allclose(
-            sums[:, 0], model.predict(X[:n_rows]) - weights @ model.predict(background)
+            totals[:, 0], model.predict(X[:n_rows]) - weights @ model.predict(background)
         )
 
 

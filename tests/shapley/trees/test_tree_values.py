@@ -30,8 +30,9 @@ from agnostix.core.frames import column_names
 from agnostix.core.models import as_predictor
 from agnostix.core.trees import Tree, TreeEnsemble, read_trees
 from agnostix.core.trees.ensemble import NAN_RIGHT
-from agnostix.shapley.trees import plans, tree_values, values
-from agnostix.shapley.trees.values import TreeSums
+from agnostix.shapley.trees import plans, prepared, sums, tree_values
+from agnostix.shapley.trees.prepared import PreparedTree
+from agnostix.shapley.trees.sums import TreeSums
 from tests.reference import trees as reference
 from tests.reference.shapley import shapley
 from tests.shapley.trees.brute_force import check, numbers, people
@@ -157,9 +158,25 @@ def as_tree(nested):
 def sums_of(nested, rows, background, weights, player_of):
     ensemble = TreeEnsemble.from_trees([as_tree(nested)], np.zeros(1), float)
     owner = np.array([player_of[feature] for feature, _ in ensemble.columns], dtype=int)
-    sums = TreeSums(ensemble, owner, max(player_of) + 1, len(rows))
-    sums.add_tree(0, ensemble.read(rows), ensemble.read(background), weights)
-    return sums.total[0].T
+    found = TreeSums(ensemble, owner, max(player_of) + 1, len(rows))
+    found.add_tree(0, ensemble.read(rows), ensemble.read(background), weights)
+    return found.total[0].T
+
+
+def sums_prepared(nested, rows, background, weights, player_of):
+    """The same of a tree that background rows have passed in two parts; None if it is too large."""
+    ensemble = TreeEnsemble.from_trees([as_tree(nested)], np.zeros(1), float)
+    owner = np.array([player_of[feature] for feature, _ in ensemble.columns], dtype=int)
+    tree = PreparedTree(ensemble, 0, owner) if prepared.can_prepare(ensemble)[0] else None
+    if tree is None or not tree.is_whole:
+        return None
+    most = tree.most_bytes(len(background))
+    for part in (slice(0, 2), slice(2, None)):
+        tree.add_background(ensemble.read(background[part]), weights[part])
+    assert tree.n_bytes <= most
+    found = TreeSums(ensemble, owner, max(player_of) + 1, len(rows))
+    found.add_prepared(tree, ensemble.read(rows))
+    return found.total[0].T
 
 
 def test_dummies_of_one_column_are_conditions_of_one_player() -> None:
@@ -196,6 +213,10 @@ def test_long_chains_of_conditions(n_players) -> None:
     expected = [reference.shapley(nested, row, background, weights, player_of, n_players) for row in rows]
     np.testing.assert_allclose(got, expected, rtol=0, atol=1e-13)
     assert np.abs(got[1]).max() > 1e-3
+    also = sums_prepared(nested, rows, background, weights, player_of)
+    assert (also is None) == (n_players > 64)
+    if also is not None:
+        np.testing.assert_allclose(also, expected, rtol=0, atol=1e-13)
 
 
 @st.composite
@@ -225,13 +246,17 @@ def test_any_tree_against_pairs_of_rows(case, sizes) -> None:
     nested, rows, background, player_of = case
     weights = np.linspace(1, 2, len(background)) / np.linspace(1, 2, len(background)).sum()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(values, "MOST_DENSE", sizes[0])
+        for module in (prepared, sums):
+            patch.setattr(module, "MOST_DENSE", sizes[0])
         patch.setattr(plans, "WHOLE_LEAVES", sizes[1])
         patch.setattr(plans, "BLOCK_LEVELS", 2)
         got = sums_of(nested, rows, background, weights, player_of)
+        also = sums_prepared(nested, rows, background, weights, player_of)
     n_players = max(player_of) + 1
     expected = [reference.shapley(nested, row, background, weights, player_of, n_players) for row in rows]
     np.testing.assert_allclose(got, expected, rtol=0, atol=1e-12)
+    if also is not None:
+        np.testing.assert_allclose(also, expected, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("bits", [8, 3])
