@@ -20,6 +20,7 @@ from agnostix.core.row_sources import MaskedRowSource
 from agnostix.core.sklearn_compat import Interval, StrOptions
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
+from agnostix.shapley.budgets import AUTO_TOL, MAX_EXACT_AT_ONCE, auto_budget, check_budget
 from agnostix.shapley.coalition_values import LinkedValues, find_lacking, link_slope
 from agnostix.shapley.coalitions import CoalitionPlan, Coalitions, count_pairs, first_pairs, sample_pairs
 from agnostix.shapley.errors import ErrorParts
@@ -35,15 +36,12 @@ from agnostix.shapley.estimation import (
 from agnostix.shapley.exact import ExactOperator
 from agnostix.shapley.exact_trees import ExactTrees
 from agnostix.shapley.kriging import MAX_LEARNING_DOF, KernelParams, learn_kernel
-from agnostix.shapley.stopping import AUTO_TOL, MAX_EXACT_AT_ONCE, Tolerance, auto_budget, stage_pairs
+from agnostix.shapley.stopping import Tolerance, stage_pairs
 
 N_PILOTS = 8
 """Rows from which `fit` learns a kernel."""
 MAX_POOLED_PAIRS = 2048
 """Pairs up to which a kernel is learned in `fit`; more pairs of a row tell enough of its own kernel."""
-
-_FEWER = {True: "group columns with feature_groups", False: "use a masker with fewer features"}
-"""How to have fewer features, by whether they are columns of a table."""
 
 
 class KernelShapExplainer(ExactTrees):
@@ -354,20 +352,9 @@ class KernelShapExplainer(ExactTrees):
 
     def _choose_budget(self, n_players: int) -> int:
         """Coalitions for rows with this many players."""
-        if self.budget == "auto":
+        if isinstance(self.budget, str):
             return auto_budget(n_players, self._tol)
-        least = min(2 * n_players + 2, 2**n_players)
-        if self.budget < least:
-            raise DataError(
-                f"The 'budget' parameter of KernelShapExplainer must be 'auto' or at least {least} for "
-                f"{n_players} features, got {self.budget}. Fewer coalitions do not determine the values: "
-                f"increase budget, or {_FEWER[self.masker is None]}."
-            )
-        return int(self.budget)
-
-    def _count_sampled_rows(self, n_rows: int) -> int:
-        n_background = n_rows if self.background == "all" else min(self.background_size, n_rows)
-        return self._choose_budget(len(self.features_.names)) * n_background
+        return check_budget(self.budget, n_players, is_table=self.masker is None)
 
     def _sample(self, n_players: int) -> Coalitions | None:
         """Pairs for rows in which this many players vary; None for all coalitions."""
@@ -453,12 +440,9 @@ class KernelShapExplainer(ExactTrees):
 
     def _forecast(self, plans: Callable[[], Iterator[tuple[CoalitionPlan, Codes]]]) -> str:
         """Model rows, for the progress bar."""
-        costs = [
-            (row_indices.size * mask_cost(self._masker, plan.masks), self._expect(plan) / plan.n_evaluations)
-            for plan, row_indices in plans()
-        ]
-        most, expected = sum(cost for cost, _ in costs), sum(cost * share for cost, share in costs)
-        return f"at most {most:,} model rows, about {expected:,.0f} expected: "
+        most = [row_indices.size * mask_cost(self._masker, plan.masks) for plan, row_indices in plans()]
+        shares = [self._expect(plan) / plan.n_evaluations for plan, _ in plans()]
+        return f"at most {sum(most):,} model rows, about {np.dot(most, shares):,.0f} expected: "
 
     def _stages(self, plan: CoalitionPlan, kernel: str) -> list[Stage]:
         """The coalitions of each stage under a tolerance, or all at once, and their operators."""

@@ -24,12 +24,6 @@ from agnostix.core.intervals import half_widths
 from agnostix.core.typing import Codes, Floats
 from agnostix.shapley.coalitions import count_pairs, first_pairs
 
-AUTO_TOL = 0.1
-"""Tolerance of budget="auto": on boosted trees errors of 1 to 2 % of a row's largest value in the median."""
-MAX_EXACT_PLAYERS = 12
-"""Players up to which budget="auto" evaluates all coalitions if there is no tolerance."""
-MAX_EXACT_AT_ONCE = 6
-"""Players up to which all coalitions are evaluated at once: looking at fewer before saves little."""
 LEVEL = 0.95
 """Probability with which a row that stops has no larger error, over all looks together."""
 _LARGEST_BUT_ALL = 0.5
@@ -44,13 +38,6 @@ def stage_pairs(n_players: int, n_pairs: int) -> list[int]:
         sizes.append(n)
         n += -(-n // 2)
     return [*sizes, n_pairs]
-
-
-def auto_budget(n_players: int, tol: float | None) -> int:
-    """Coalitions of a row at most, the empty and the full one included."""
-    if tol is None and n_players <= MAX_EXACT_PLAYERS:
-        return 2**n_players
-    return min(2**n_players, max(512, 8 * n_players))
 
 
 def level_of_look(look: int) -> float:

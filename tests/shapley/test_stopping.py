@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import t as student
 
+from agnostix.shapley.budgets import auto_budget
 from agnostix.shapley.coalitions import count_pairs, first_pairs
 from agnostix.shapley.stopping import (
     Tolerance,
-    auto_budget,
     forecast_evaluations,
     level_of_look,
     relative_errors,
