@@ -40,6 +40,7 @@ _FADED = 0.25
 """How much of a color is left where 0 lies in the interval."""
 
 
+@dataclass(eq=False, repr=False)
 class OfInteractions(ExplanationDisplay):
     """Base class of the Displays of interactions."""
 
@@ -49,6 +50,39 @@ class OfInteractions(ExplanationDisplay):
         ("feature", "feature"),
     )
     pairs: pd.DataFrame
+    n_features: int | None = None
+    quantity_label: str = "value"
+
+    @classmethod
+    def from_explanation(
+        cls,
+        explanation: Explanation,
+        *,
+        row: Hashable = None,
+        output: str | int | None = None,
+        max_features: int = 10,
+        confidence_level: float = 0.95,
+    ) -> Self:
+        """Select one row, or all, and one output.
+
+        Parameters
+        ----------
+        explanation : Explanation
+            The result of `explain_interactions`.
+        row : int or hashable, default=None
+            Position or name of the row; None: the only one, or mean absolute values over all.
+        output : str or int, default=None
+            Name or position of the output; by default the only one, or the second of two.
+        max_features : int, default=10
+            Features drawn: those with the largest mean |value|.
+        confidence_level : float, default=0.95
+            Coverage of the intervals that tell values from 0.
+
+        Returns
+        -------
+        ExplanationDisplay
+        """
+        return cls(*_select(cls, explanation, row, output, max_features, confidence_level))
 
     @classmethod
     def from_explainer(cls, explainer: Any, X: Any, *args: Any, **parameters: Any) -> Self:
@@ -171,42 +205,7 @@ class InteractionNetworkDisplay(OfInteractions):
     10
     """
 
-    pairs: pd.DataFrame
-    n_features: int | None = None
-    quantity_label: str = "value"
-
     name: ClassVar[str] = "interaction_network"
-
-    @classmethod
-    def from_explanation(
-        cls,
-        explanation: Explanation,
-        *,
-        row: Hashable = None,
-        output: str | int | None = None,
-        max_features: int = 10,
-        confidence_level: float = 0.95,
-    ) -> InteractionNetworkDisplay:
-        """Select one row, or all, and one output.
-
-        Parameters
-        ----------
-        explanation : Explanation
-            The result of `explain_interactions`.
-        row : int or hashable, default=None
-            Position or name of the row; None: the only one, or mean absolute values over all.
-        output : str or int, default=None
-            Name or position of the output; by default the only one, or the second of two.
-        max_features : int, default=10
-            Features drawn: those with the largest mean |value|.
-        confidence_level : float, default=0.95
-            Coverage of the intervals that tell values from 0.
-
-        Returns
-        -------
-        InteractionNetworkDisplay
-        """
-        return cls(*_select(cls, explanation, row, output, max_features, confidence_level))
 
     def _figsize(self) -> tuple[float, float]:
         return 6.4, 5.4
@@ -298,42 +297,7 @@ class InteractionHeatmapDisplay(OfInteractions):
     10
     """
 
-    pairs: pd.DataFrame
-    n_features: int | None = None
-    quantity_label: str = "value"
-
     name: ClassVar[str] = "interaction_heatmap"
-
-    @classmethod
-    def from_explanation(
-        cls,
-        explanation: Explanation,
-        *,
-        row: Hashable = None,
-        output: str | int | None = None,
-        max_features: int = 10,
-        confidence_level: float = 0.95,
-    ) -> InteractionHeatmapDisplay:
-        """Select one row, or all, and one output.
-
-        Parameters
-        ----------
-        explanation : Explanation
-            The result of `explain_interactions`.
-        row : int or hashable, default=None
-            Position or name of the row; None: the only one, or mean absolute values over all.
-        output : str or int, default=None
-            Name or position of the output; by default the only one, or the second of two.
-        max_features : int, default=10
-            Features drawn: those with the largest mean |value|.
-        confidence_level : float, default=0.95
-            Coverage of the intervals that tell values from 0.
-
-        Returns
-        -------
-        InteractionHeatmapDisplay
-        """
-        return cls(*_select(cls, explanation, row, output, max_features, confidence_level))
 
     def _figsize(self) -> tuple[float, float]:
         n = len(self._names())
