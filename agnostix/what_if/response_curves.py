@@ -264,7 +264,7 @@ def _with_evidence(
         parts = [evidence_of(moment.sample, *influence_at(moment, tilts, j)) for j in places.tolist()]
         evidence = [
             (between(stack(value), places, n), between(stack(change), places, n))
-            for value, change in (zip(*of_one, strict=True) for of_one in zip(*parts, strict=True))
+            for value, change in (map(list, zip(*of_one, strict=True)) for of_one in zip(*parts, strict=True))
         ]
     return [replace(curve, evidence=pair) for curve, pair in zip(curves, evidence, strict=True)]
 
