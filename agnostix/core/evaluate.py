@@ -306,8 +306,9 @@ def _end_with_parent(parent: int) -> None:
 class ProgressBar:
     """A bar with a forecast, shown in terminals and notebooks once work has taken a few seconds."""
 
-    def __init__(self, total: float | None, verbose: int) -> None:
+    def __init__(self, total: float | None, verbose: int, describe: Callable[[], str] | None = None) -> None:
         self.total = total  # model rows, or rows under a mask; None if unknown
+        self._describe = describe  # what the work is said to take, asked for when the bar is shown
         self._is_shown = bool(verbose) and is_interactive()
         # Evaluations and model rows done, and what runs: replaced at once, since another thread reads it.
         self._state: tuple[float, int, tuple[WorkerProgress, float] | None] = (0.0, 0, None)
@@ -354,7 +355,8 @@ class ProgressBar:
             return
         # Made now and not before, since a bar that exists is drawn; it counts from the start of the work.
         how = _FORMAT if self.total is not None else _OPEN_FORMAT
-        with _bar_class()(total=self.total, bar_format=how, smoothing=0, delay=DELAY) as bar:
+        what = None if self._describe is None else self._describe()
+        with _bar_class()(what, total=self.total, bar_format=how, smoothing=0, delay=DELAY) as bar:
             bar.start_t = start
             is_over = False
             while True:

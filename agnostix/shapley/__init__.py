@@ -18,7 +18,7 @@ Standard error   Coalitions: the variance of kriging, in units of a noise varian
                  (`coalition_values.LinkedValues.components`).
 Background       Rows chosen in `fit`: `core.background`; with a masker its fill.
 Interactions     Of pairs, from the same coalitions: `interactions`.
-Stopping         A row stops once its errors are within `tol`: `estimation.estimate_rows`.
+Stopping         A row stops once its errors are within `tol`: `stopping`, `estimation.RowEstimation`.
 """
 
 from agnostix.shapley.explainer import KernelShapExplainer

@@ -12,6 +12,8 @@ value the same linear map of them as the value itself is of v.
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,6 +65,10 @@ class LinkedValues:
         reference = predictions[weights.argmax()]
         mean = reference + (weights[:, None] * (predictions - reference)).sum(axis=0)
         return cls(link, np.concatenate([mean[None], errors.of_means(predictions)]))
+
+    def without_components(self) -> LinkedValues:
+        """For means alone."""
+        return self if self.empty is None else LinkedValues(self.link, self.empty[:1])
 
     def values(self, means: Floats) -> CoalitionValues:
         """Values of games (n_rows, n_outputs)."""
@@ -132,6 +138,25 @@ def describe_outside(mean: float) -> str:
         f"{mean:.6g}. Use link='identity', or a model whose probabilities are never "
         "exactly 0 or 1, such as a calibrated one."
     )
+
+
+def find_lacking(outside: Floats, names: Sequence[str]) -> Bools:
+    """Rows and outputs (n_rows, n_outputs) that have no log-odds, with a warning; DataError if all rows."""
+    lacking = ~np.isnan(outside)
+    if not lacking.any():
+        return lacking
+    rows = np.flatnonzero(lacking.any(axis=1))
+    message = describe_outside(float(outside[lacking][0]))
+    named = ", ".join(np.array(names)[lacking.any(axis=0)])
+    if rows.size == len(outside):
+        raise DataError(f"{message} This is so in every row, for the output {named}.")
+    shown = ", ".join(map(str, rows[:10])) + (", ..." if rows.size > 10 else "")
+    warnings.warn(
+        f"{message} Rows {shown} of X have NaN as values of the output {named}; others are explained.",
+        UserWarning,
+        stacklevel=4,
+    )
+    return lacking
 
 
 def _are_outside(means: Floats) -> Bools:

@@ -62,6 +62,11 @@ class Coalitions:
         """Members (n_pairs,) of each listed side."""
         return self.masks.sum(1)
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether these are all pairs."""
+        return self.n_pairs == count_pairs(self.n_players)
+
     def prefix(self, n_pairs: int) -> Coalitions:
         """The first pairs, a design of their own."""
         return Coalitions(self.masks[:n_pairs])
@@ -99,18 +104,28 @@ class CoalitionPlan:
         """Coalitions for each row, the empty and the full one included."""
         return 2**self.players.size if self.coalitions is None else self.coalitions.n_evaluations
 
+    @property
+    def is_exact(self) -> bool:
+        """Whether all coalitions are evaluated."""
+        return self.coalitions is None or self.coalitions.is_complete
+
+    @property
+    def others(self) -> Bools:
+        """All but the full and the empty coalition (n_others, n_varying); sides of a pair are neighbors."""
+        t = self.players.size
+        if self.coalitions is not None:
+            listed = self.coalitions.masks
+            return np.stack([listed, ~listed], axis=1).reshape(-1, t)
+        return all_masks(t)[1:-1] if t > 1 else np.zeros((0, t), dtype=bool)
+
     @cached_property
     def masks(self) -> Bools:
-        """Masks (n_masks, n_players); the two sides of a pair are neighbors."""
+        """Masks (n_masks, n_players), the full coalition's first."""
         t = self.players.size
         parts = [np.ones((1, t), dtype=bool)]
         if self.evaluates_empty:
             parts.append(np.zeros((1, t), dtype=bool))
-        if self.coalitions is not None:
-            listed = self.coalitions.masks
-            parts.append(np.stack([listed, ~listed], axis=1).reshape(-1, t))
-        elif t > 1:
-            parts.append(all_masks(t)[1:-1])
+        parts.append(self.others)
         masks = np.ones((sum(part.shape[0] for part in parts), self.varying.size), dtype=bool)
         masks[:, self.varying] = np.concatenate(parts)
         return masks
@@ -119,16 +134,6 @@ class CoalitionPlan:
         """Plan of the first pairs."""
         assert self.coalitions is not None
         return CoalitionPlan(self.varying, self.coalitions.prefix(n_pairs), self.evaluates_empty)
-
-    def prefixes(self) -> list[CoalitionPlan]:
-        """Plans of a doubling number of pairs, the last one this; this alone if it is exact."""
-        if self.coalitions is None:
-            return [self]
-        shorter, n_pairs = [], first_pairs(self.players.size)
-        while n_pairs < self.coalitions.n_pairs:
-            shorter.append(self.prefix(n_pairs))
-            n_pairs *= 2
-        return [*shorter, self]
 
 
 def count_pairs(n_players: int) -> int:

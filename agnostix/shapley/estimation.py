@@ -14,7 +14,6 @@ from typing import Protocol
 import numpy as np
 
 from agnostix.core.background import compact
-from agnostix.core.intervals import half_widths
 from agnostix.core.reproducibility import multiply, one_blas_thread, sums_of_squares
 from agnostix.core.row_sources import working_memory
 from agnostix.core.typing import Bools, Codes, Floats
@@ -42,9 +41,8 @@ from agnostix.shapley.residual_noise import (
     by_size,
     effective_number,
 )
+from agnostix.shapley.stopping import Tolerance, forecast_evaluations
 
-LEVEL = 0.95
-"""Probability with which a row that `tol` stops has no larger error, over all stages together."""
 _OF_RESIDUALS = 0.1
 """Weight of the mean square of all residuals, where it is larger than that of left out pairs."""
 _MEANS_FRACTION = 0.125
@@ -139,7 +137,7 @@ class PairOperator:
 
 def learn_operator(coalitions: Coalitions, values: CoalitionValues) -> Operator:
     """Operator of the games of one row, under a kernel of their own."""
-    if coalitions.n_pairs == count_pairs(coalitions.n_players):
+    if coalitions.is_complete:
         return build_operator(coalitions, KernelParams.without_kernel(coalitions.n_players))
     if coalitions.n_pairs > continued_kernel.MAX_FACTORIZED:
         return ContinuedOperator.learn(coalitions, values)
@@ -223,74 +221,81 @@ class ShapleyResult:
         """Some of the rows."""
         return ShapleyResult(*(getattr(self, field.name)[rows] for field in fields(self)))
 
-    def relative_errors(self, level: float) -> Floats:
-        """Largest coalition error of each row (n_rows,), relative to the range of its values by output.
-
-        In units of which 1.96 are the half width of Student's interval of this level. Degrees of freedom are
-        the median of a row's: those of single values are uncertain themselves, and the least of many too few.
-        """
-        if self.values.shape[1] == 0:
-            return np.zeros(self.values.shape[0])
-        normal, dof = float(half_widths(1.0, LEVEL)), np.median(self.coalition_dof, axis=1)
-        halves = half_widths(np.sqrt(self.coalition_variances.max(axis=1)), level, dof)
-        largest, spread = halves / normal, np.ptp(self.values, axis=1)
-        unknown = np.where(largest > 0.0, np.inf, 0.0)
-        return np.divide(largest, spread, out=unknown, where=spread > 0.0).max(axis=1)
+    def errors_in_units_of(self, tolerance: Tolerance, look: int) -> Floats:
+        """Largest coalition error of each row (n_rows,), as a look with this number sees it."""
+        of_coalitions = self.values, self.coalition_variances, self.coalition_dof
+        return tolerance.errors(*of_coalitions, self.predictions, look)
 
 
-Stage = tuple[CoalitionPlan, Operator | None]
-"""Coalitions of a stage and of those before it, and their operator; None for a kernel of each row's own."""
+def expect_evaluations(pilots: ShapleyResult, tolerance: Tolerance, most: int) -> float:
+    """Evaluations that rows like these, which have had their first look, take on average until they stop.
+
+    As if errors fell in proportion to evaluations: kriging's fall faster than by the square root of them.
+    """
+    errors = pilots.errors_in_units_of(tolerance, look=1)
+    return float(np.minimum(pilots.evaluations * np.maximum(1.0, errors), most).mean())
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Coalitions of a stage and of those before it, and their operator, built when a row needs it."""
+
+    plan: CoalitionPlan
+    build: Callable[[CoalitionPlan], Operator | None]  # None for a kernel of each row's own
+
+    @cached_property
+    def operator(self) -> Operator | None:
+        """The operator."""
+        return self.build(self.plan)
 
 
 Evaluate = Callable[[Bools, Codes], tuple[Floats, int]]
 """From masks and rows to means and components (n_rows, n_masks, n_kept, n_outputs), and model rows."""
 
 
-def estimate_rows(
-    evaluate: Evaluate,
-    stages: Sequence[Stage],
-    linked: LinkedValues,
-    tol: float | None,
-    rows: Codes,
-    result: ShapleyResult,
-) -> int:
-    """Fill in rows, each at the first stage with errors within `tol`, or at the last; gives model rows."""
-    n_masks, n_outputs = len(stages[-1][0].masks), result.outputs.shape[1]
-    n_bytes = 8 * n_masks * (1 + result.components.shape[2]) * n_outputs
-    n_together = max(1, int(_MEANS_FRACTION * working_memory() / n_bytes))
-    chunks = np.array_split(rows, -(-rows.size // n_together))
-    return sum(_estimate_in_stages(evaluate, stages, linked, tol, chunk, result) for chunk in chunks)
+@dataclass(frozen=True)
+class RowEstimation:
+    """Estimates rows, each at the first stage with errors within the tolerance, or at the last."""
 
+    evaluate: Evaluate
+    stages: Sequence[Stage]
+    linked: LinkedValues
+    tolerance: Tolerance | None  # needed for more than one stage
+    result: ShapleyResult  # which is filled in
 
-def _estimate_in_stages(
-    evaluate: Evaluate,
-    stages: Sequence[Stage],
-    linked: LinkedValues,
-    tol: float | None,
-    rows: Codes,
-    result: ShapleyResult,
-) -> int:
-    """The same for rows whose mean predictions fit into memory together."""
-    n_model_rows, means = 0, None
-    # Each stage may stop a row by chance, so the probability of an error is shared among them (Bonferroni).
-    level = 1.0 - (1.0 - LEVEL) / len(stages)
-    for plan, operator in stages:
-        new, n = evaluate(plan.masks[0 if means is None else means.shape[1] :], rows)
-        n_model_rows += n
-        means = new if means is None else np.concatenate([means, new], axis=1)
-        part = estimate(plan, operator, linked, means)
-        if tol is None:
-            result.put(rows, plan.players, part)
-            break
-        errors = part.relative_errors(level)
-        part.forecast = np.ceil(part.evaluations * np.maximum(1.0, errors / tol) ** 2)
-        part.forecast = np.minimum(part.forecast, 2.0**plan.players.size)  # all coalitions are exact
-        stops = (errors <= tol) | (plan is stages[-1][0])
-        result.put(rows[stops], plan.players, part.take(stops))
-        rows, means = rows[~stops], means[~stops]
-        if rows.size == 0:
-            break
-    return n_model_rows
+    def run(self, rows: Codes) -> int:
+        """Fill in rows; gives model rows."""
+        return self._run(0, rows, None)
+
+    def _run(self, k: int, rows: Codes, means: Floats | None) -> int:
+        """The same from the k-th stage on, with the means of the stages before it."""
+        plan, n_model_rows = self.stages[k].plan, 0
+        for some in np.array_split(np.arange(rows.size), -(-rows.size // self._n_together(plan))):
+            n_known = 0 if means is None else means.shape[1]
+            every, n = self.evaluate(plan.masks[n_known:], rows[some])
+            if means is not None:
+                every = np.concatenate([means[some], every], axis=1)
+            part = estimate(plan, self.stages[k].operator, self.linked, every)
+            goes_on = self._goes_on(k, part)
+            self.result.put(rows[some[~goes_on]], plan.players, part.take(~goes_on))
+            n_model_rows += n
+            if goes_on.any():
+                n_model_rows += self._run(k + 1, rows[some[goes_on]], every[goes_on])
+        return n_model_rows
+
+    def _goes_on(self, k: int, part: ShapleyResult) -> Bools:
+        """Rows (n_rows,) that need the next stage; notes what the others would have needed."""
+        if self.tolerance is None:
+            return np.zeros(len(part.values), dtype=bool)
+        errors = part.errors_in_units_of(self.tolerance, look=k + 1)
+        part.forecast = forecast_evaluations(part.evaluations, errors, self.stages[k].plan.players.size)
+        return (errors > 1.0) & (k + 1 < len(self.stages))
+
+    def _n_together(self, plan: CoalitionPlan) -> int:
+        """Rows whose means fit into memory beside those of the other stages."""
+        n_kept, n_outputs = 1 + self.result.components.shape[2], self.result.outputs.shape[1]
+        n_bytes = 8 * len(plan.masks) * n_kept * n_outputs * len(self.stages)
+        return max(1, int(_MEANS_FRACTION * working_memory() / n_bytes))
 
 
 def estimate(

@@ -12,7 +12,6 @@ from math import comb
 
 import numpy as np
 
-from agnostix.core.masking.masker import all_masks
 from agnostix.core.reproducibility import multiply
 from agnostix.core.typing import Bools, Floats
 from agnostix.shapley.coalition_values import CoalitionValues
@@ -22,7 +21,12 @@ from agnostix.shapley.coalition_values import CoalitionValues
 class ExactOperator:
     """Shapley values of games of which all coalitions are known."""
 
-    n_players: int
+    others: Bools  # (2**n_players - 2, n_players), all but the full and the empty one, in any order
+
+    @property
+    def n_players(self) -> int:
+        """Number of players."""
+        return self.others.shape[1]
 
     def solve(self, values: CoalitionValues) -> tuple[Floats, Floats, Floats]:
         """Shapley values (n_players, ...) and their variances, which are 0 and known to be."""
@@ -39,11 +43,11 @@ class ExactOperator:
 
     @cached_property
     def _matrix(self) -> Floats:
-        return exact_weights(all_masks(self.n_players))[:, 1:]
+        return exact_weights(np.vstack([self.others, np.ones((1, self.n_players), dtype=bool)]))
 
 
 def exact_weights(masks: Bools) -> Floats:
-    """Weights (n_players, 2**n_players) of all coalitions (2**n_players, n_players), in any order."""
+    """Weights (n_players, n_coalitions) of coalitions (n_coalitions, n_players), of which all are known."""
     d = masks.shape[1]
     sizes = masks.sum(1)
     weights = 1.0 / (d * np.array([comb(d - 1, s) for s in range(d)], dtype=float))

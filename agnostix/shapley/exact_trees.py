@@ -47,7 +47,7 @@ class ExactTrees(BackgroundExplainer):
 
     algorithm: str
     budget: int | str
-    tol: float | None
+    tol: float | str | None
     kernel: str
     link: str
     _trees: TreeModel | None = None  # read anew from a copy, which is stored without
@@ -163,7 +163,7 @@ class ExactTrees(BackgroundExplainer):
         """What was set that trees have no use for; empty if nothing was."""
         if self.link != "identity":
             return f"link={self.link!r} explains a function of mean predictions, which is no sum of trees."
-        defaults: dict[str, Any] = {"budget": "auto", "tol": None, "kernel": "auto"}
+        defaults: dict[str, Any] = {"budget": "auto", "tol": "auto", "kernel": "auto"}
         given = [name for name, default in defaults.items() if getattr(self, name) != default]
         if not given:
             return ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -21,23 +20,28 @@ from agnostix.core.row_sources import MaskedRowSource
 from agnostix.core.sklearn_compat import Interval, StrOptions
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
-from agnostix.shapley.coalition_values import LinkedValues, describe_outside, link_slope
+from agnostix.shapley.budgets import AUTO_TOL, MAX_EXACT_AT_ONCE, auto_budget, check_budget
+from agnostix.shapley.coalition_values import LinkedValues, find_lacking, link_slope
 from agnostix.shapley.coalitions import CoalitionPlan, Coalitions, count_pairs, first_pairs, sample_pairs
 from agnostix.shapley.errors import ErrorParts
-from agnostix.shapley.estimation import Operator, ShapleyResult, Stage, build_operator, estimate_rows
+from agnostix.shapley.estimation import (
+    Operator,
+    RowEstimation,
+    ShapleyResult,
+    Stage,
+    build_operator,
+    estimate,
+    expect_evaluations,
+)
 from agnostix.shapley.exact import ExactOperator
 from agnostix.shapley.interactions.explaining import Interactions
 from agnostix.shapley.kriging import MAX_LEARNING_DOF, KernelParams, learn_kernel
+from agnostix.shapley.stopping import Tolerance, stage_pairs
 
-MAX_EXACT_PLAYERS = 12
-"""Features up to which budget="auto" evaluates all coalitions."""
 N_PILOTS = 8
 """Rows from which `fit` learns a kernel."""
 MAX_POOLED_PAIRS = 2048
 """Pairs up to which a kernel is learned in `fit`; more pairs of a row tell enough of its own kernel."""
-
-_FEWER = {True: "group columns with feature_groups", False: "use a masker with fewer features"}
-"""How to have fewer features, by whether they are columns of a table."""
 
 
 class KernelShapExplainer(Interactions):
@@ -66,11 +70,12 @@ class KernelShapExplainer(Interactions):
         Number of coalitions to evaluate per row, including the empty and the full
         one; an int is never exceeded. Each takes one model row per background row.
         If the budget covers all 2**d coalitions of d features, the values are
-        exact. "auto": all for up to 12 features, else max(512, 8 * d).
-    tol : float, default=None
-        Stop sampling coalitions for a row, from 2 (d + 7) on, once its values are
-        known to 1.96 times this fraction of their range, with a confidence of 95 %
-        that all looks share. None spends the budget.
+        exact. "auto": all for up to 6 features, else 2 (d + 7), and more until `tol`
+        is met, up to min(2**d, max(512, 8 * d)). Without `tol` all up to 12 features.
+    tol : "auto", float or None, default="auto"
+        Stop evaluating coalitions for a row once its values are known to 1.96 times
+        this fraction of their range, 0 included, with a confidence of 95 % that all
+        looks share. "auto": 0.1 with budget="auto", else None, which spends the budget.
     kernel : {"auto", "pooled", "row", "none"}, default="auto"
         Covariance kernel of the interactions (not the Shapley kernel, which weights
         the regression). It improves on weighted least squares where coalitions are
@@ -116,7 +121,9 @@ class KernelShapExplainer(Interactions):
     algorithm_, algorithm_reason_ : str
         "kernel" or "tree", and why, with a forecast of what both take.
     budget_ : int
-        Coalitions per row, for rows in which all features vary; 0 for trees.
+        Coalitions per row at most, for rows in which all features vary; 0 for trees.
+    expected_evaluations_ : float
+        Coalitions that such a row is expected to take, by the errors of pilot rows.
     kernel_ : str
         "exact", "pooled", "row" or "none", for such rows.
     n_model_rows_ : int
@@ -178,7 +185,7 @@ class KernelShapExplainer(Interactions):
         **Interactions._parameter_constraints,
         "algorithm": [StrOptions({"auto", "kernel", "tree"})],
         "budget": [StrOptions({"auto"}), Interval(Integral, 2, None, closed="left")],
-        "tol": [Interval(Real, 0, None, closed="neither"), None],
+        "tol": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither"), None],
         "kernel": [StrOptions({"auto", "pooled", "row", "none"})],
         "background": [StrOptions(set(BACKGROUNDS))],
         "background_size": [Interval(Integral, 1, None, closed="left")],
@@ -191,7 +198,7 @@ class KernelShapExplainer(Interactions):
         *,
         algorithm: str = "auto",
         budget: int | str = "auto",
-        tol: float | None = None,
+        tol: float | str | None = "auto",
         kernel: str = "auto",
         background: str = "representative",
         background_size: int = BACKGROUND_SIZE,
@@ -245,21 +252,20 @@ class KernelShapExplainer(Interactions):
         self._begin_fit()
         self._check_kernel()
         rows = self._learn_background(X, y, sample_weight)
-        n_players = len(rows.features.names)
-        self._kernel_params: KernelParams | None = None
+        n_players, self._kernel_params = len(rows.features.names), None
         self._operators: dict[str, Operator | None] = {}  # by the shape of masks, as text for skops
         self.n_model_rows_ = self._n_trial_rows + self._n_read_rows
         if self.algorithm_ == "tree":
-            self.budget_, self.kernel_ = 0, "exact"
+            self.budget_, self.expected_evaluations_, self.kernel_ = 0, 0, "exact"
             return self
-        self.budget_ = self._choose_budget(n_players)
+        self.budget_ = self.expected_evaluations_ = self._choose_budget(n_players)
         all_vary, evaluates_empty = np.ones(n_players, dtype=bool), self.base_values_ is None
         self._plan = CoalitionPlan(all_vary, self._sample(n_players), evaluates_empty)
         self.kernel_ = self._choose_kernel(self._plan, len(rows))
         if self._masker.same_features and self.kernel_ in ("pooled", "none"):
             self._kernel_params = self._learn_kernel(rows)
-        for plan, operator in self._stages(self._plan, self.kernel_):
-            self._operators[str(plan.masks.shape)] = operator
+        for stage in self._stages(self._plan, self.kernel_):
+            self._operators[str(stage.plan.masks.shape)] = stage.operator
         return self
 
     @property
@@ -287,15 +293,17 @@ class KernelShapExplainer(Interactions):
         result = ShapleyResult.zeros(rows.present, len(self.output_names_), self._errors.n_components)
         first, which = rows.distinct()
         kernels, plans = np.empty(len(rows), dtype="<U6"), self._plan_by_pattern(rows, first)
-        n_evaluations = sum(row_indices.size * plan.n_evaluations for plan, row_indices in plans())
+        n_evaluations = sum(row_indices.size * self._expect(plan) for plan, row_indices in plans())
         n_model_rows, linked = 0, self._link_values()
-        with ProgressBar(n_evaluations, self.verbose) as bar:
+        tolerance = None if self._tol is None else Tolerance(self._tol, selection.pick)
+        with ProgressBar(n_evaluations, self.verbose, partial(self._forecast, plans)) as bar:
             means = BackgroundMeans(self._errors)
             evaluate = partial(self._evaluate_means, rows, means, bar)
             for plan, row_indices in plans():
                 kernels[row_indices] = kernel = self._kernel_of(plan)
                 stages = self._stages(plan, kernel)
-                n_model_rows += estimate_rows(evaluate, stages, linked, self.tol, row_indices, result)
+                estimation = RowEstimation(evaluate, stages, linked, tolerance, result)
+                n_model_rows += estimation.run(row_indices)
         if first.size < len(rows):
             result, kernels = result.take(first[which]), kernels[first[which]]
         return self._to_attribution(rows, selection, result, kernels, n_model_rows)
@@ -325,6 +333,13 @@ class KernelShapExplainer(Interactions):
             return LinkedValues(self.link)
         return LinkedValues.of_background(self.link, predictions, self._masker.weights, self._errors)
 
+    @property
+    def _tol(self) -> float | None:
+        """The tolerance that holds, None where the budget is spent."""
+        if self.tol == "auto":
+            return AUTO_TOL if self.budget == "auto" else None
+        return self.tol  # type: ignore[return-value]
+
     def _check_kernel(self) -> None:
         if self.kernel == "pooled" and self.masker is not None and not self.masker.same_features:
             raise DataError(
@@ -335,25 +350,15 @@ class KernelShapExplainer(Interactions):
 
     def _choose_budget(self, n_players: int) -> int:
         """Coalitions for rows with this many players."""
-        if self.budget == "auto":
-            return 2**n_players if n_players <= MAX_EXACT_PLAYERS else max(512, 8 * n_players)
-        least = min(2 * n_players + 2, 2**n_players)
-        if self.budget < least:
-            raise DataError(
-                f"The 'budget' parameter of KernelShapExplainer must be 'auto' or at least {least} for "
-                f"{n_players} features, got {self.budget}. Fewer coalitions do not determine the values: "
-                f"increase budget, or {_FEWER[self.masker is None]}."
-            )
-        return int(self.budget)
-
-    def _count_sampled_rows(self, n_rows: int) -> int:
-        n_background = n_rows if self.background == "all" else min(self.background_size, n_rows)
-        return self._choose_budget(len(self.features_.names)) * n_background
+        if isinstance(self.budget, str):
+            return auto_budget(n_players, self._tol)
+        return check_budget(self.budget, n_players, is_table=self.masker is None)
 
     def _sample(self, n_players: int) -> Coalitions | None:
         """Pairs for rows in which this many players vary; None for all coalitions."""
-        budget = self.budget_ if self._masker.same_features else self._choose_budget(n_players)
-        if 2**n_players <= budget or (self.budget == "auto" and n_players <= MAX_EXACT_PLAYERS):
+        is_fixed = self._masker.same_features and self.budget != "auto"
+        budget = self.budget_ if is_fixed else self._choose_budget(n_players)
+        if 2**n_players <= budget and (self._tol is None or n_players <= MAX_EXACT_AT_ONCE):
             return None
         return sample_pairs(n_players, min((budget - 2) // 2, count_pairs(n_players)), self._seed)
 
@@ -407,28 +412,49 @@ class KernelShapExplainer(Interactions):
         assert self._plan.coalitions is not None
         order = self._own_order(rows)[np.random.default_rng([self._seed, 2]).permutation(len(rows))]
         n_players = self._plan.players.size
-        n_pairs = min(self._plan.coalitions.n_pairs, n_players - 1 + MAX_LEARNING_DOF)
-        n_pairs = min(max(n_pairs, first_pairs(n_players)), count_pairs(n_players))
+        n_pairs = first_pairs(n_players)  # which suffices where rows take few
+        if self._tol is None:
+            n_pairs = max(n_pairs, min(self._plan.coalitions.n_pairs, n_players - 1 + MAX_LEARNING_DOF))
+        n_pairs = min(n_pairs, count_pairs(n_players))
         coalitions = sample_pairs(n_players, n_pairs, self._seed)  # begins as that of the plan, or the same
         plan = replace(self._plan, coalitions=coalitions)
         whole = BackgroundMeans(ErrorMap.none(self._masker.weights.size))
         pilots = np.sort(order[:N_PILOTS])
         means, n_model_rows = self._evaluate_means(rows, whole, self.verbose, plan.masks, pilots)
         self.n_model_rows_ += n_model_rows
-        values = self._link_values().values(means.transpose(1, 2, 0, 3))
+        linked = self._link_values().without_components()
+        values = linked.values(means.transpose(1, 2, 0, 3))
         params = learn_kernel(coalitions, *values.differences())
-        return params if self.kernel_ == "pooled" else replace(params, rho=0.0)
+        params = params if self.kernel_ == "pooled" else replace(params, rho=0.0)
+        if self._tol is not None:
+            tolerance = Tolerance(self._tol, self._select_outputs(None).pick)
+            part = estimate(plan, build_operator(coalitions, params), linked, means)
+            self.expected_evaluations_ = expect_evaluations(part, tolerance, self.budget_)
+        return params
+
+    def _expect(self, plan: CoalitionPlan) -> float:
+        """Coalitions that a row of a plan is expected to take."""
+        return min(plan.n_evaluations, self.expected_evaluations_)
+
+    def _forecast(self, plans: Callable[[], Iterator[tuple[CoalitionPlan, Codes]]]) -> str:
+        """Model rows, for the progress bar."""
+        most = [row_indices.size * mask_cost(self._masker, plan.masks) for plan, row_indices in plans()]
+        shares = [self._expect(plan) / plan.n_evaluations for plan, _ in plans()]
+        return f"at most {sum(most):,} model rows, about {np.dot(most, shares):,.0f} expected: "
 
     def _stages(self, plan: CoalitionPlan, kernel: str) -> list[Stage]:
-        """The coalitions of each stage under `tol`, or all at once, and their operators."""
-        plans = [plan] if self.tol is None else plan.prefixes()
-        return [(one, self._operator(one, kernel)) for one in plans]
+        """The coalitions of each stage under a tolerance, or all at once, and their operators."""
+        build, plans = partial(self._operator, kernel=kernel), []
+        if self._tol is not None and plan.coalitions is not None:
+            *sizes, _ = stage_pairs(plan.players.size, plan.coalitions.n_pairs)
+            plans = [plan.prefix(n_pairs) for n_pairs in sizes]
+        return [Stage(one, build) for one in [*plans, plan]]
 
     def _operator(self, plan: CoalitionPlan, kernel: str) -> Operator | None:
         if plan.varying.all() and str(plan.masks.shape) in self._operators:
             return self._operators[str(plan.masks.shape)]
-        if plan.coalitions is None:
-            return ExactOperator(plan.players.size)
+        if plan.coalitions is None or plan.is_exact:
+            return ExactOperator(plan.others)
         if kernel == "row":
             return None
         if self._kernel_params is None:
@@ -458,7 +484,7 @@ class KernelShapExplainer(Interactions):
         if self.link != "identity":
             details["raw_outputs"] = Detail(pick(result.predictions), ("row", "output"))
         values, std_errors = pick(result.values), errors.std_errors
-        outputs, lacking = pick(result.outputs), self._lack_log_odds(pick(result.outside), selection)
+        outputs, lacking = pick(result.outputs), find_lacking(pick(result.outside), selection.names)
         if lacking.any():
             values = np.where(lacking[:, None], np.nan, values)
             std_errors = np.where(lacking[:, None], np.nan, std_errors)
@@ -472,21 +498,3 @@ class KernelShapExplainer(Interactions):
             n_model_rows=n_model_rows,
             details=details,
         )
-
-    def _lack_log_odds(self, outside: Floats, selection: OutputSelection) -> Bools:
-        """Rows and outputs (n_rows, n_selected) with a mean outside (0, 1); DataError if all rows."""
-        lacking = ~np.isnan(outside)
-        if not lacking.any():
-            return lacking
-        rows = np.flatnonzero(lacking.any(axis=1))
-        message = describe_outside(float(outside[lacking][0]))
-        names = ", ".join(np.array(selection.names)[lacking.any(axis=0)])
-        if rows.size == len(outside):
-            raise DataError(f"{message} This is so in every row, for the output {names}.")
-        shown = ", ".join(map(str, rows[:10])) + (", ..." if rows.size > 10 else "")
-        warnings.warn(
-            f"{message} Rows {shown} of X have NaN as values of the output {names}; others are explained.",
-            UserWarning,
-            stacklevel=4,
-        )
-        return lacking

@@ -201,21 +201,14 @@ def test_plan_holds_pairs_side_by_side(t, evaluates_empty, data):
 
 
 @pytest.mark.parametrize("evaluates_empty", [False, True])
-@pytest.mark.parametrize(("n_pairs", "ends"), [(31, [12, 24, 31]), (24, [12, 24]), (12, [12]), (5, [5])])
-def test_plan_prefixes_double_up_to_all(n_pairs, ends, evaluates_empty):
-    varies = np.array([True, False, True, True, True, True, True])
-    plan = sampled(varies, n_pairs, evaluates_empty)
-    prefixes = plan.prefixes()
-    assert [prefix.coalitions.n_pairs for prefix in prefixes] == ends
-    assert prefixes[-1] is plan
-    for prefix in prefixes:
-        np.testing.assert_array_equal(prefix.masks, plan.masks[: prefix.masks.shape[0]])
-        assert prefix.evaluates_empty == evaluates_empty
-
-
-def test_plan_prefixes_of_all_coalitions_are_the_plan():
-    plan = CoalitionPlan(np.ones(3, dtype=bool), None, evaluates_empty=True)
-    assert plan.prefixes() == [plan]
+@pytest.mark.parametrize("n_pairs", [5, 12, 31])
+def test_plan_prefix_is_evaluated_before_the_rest(n_pairs, evaluates_empty):
+    plan = sampled(np.array([True, False, True, True, True, True, True]), 31, evaluates_empty)
+    prefix = plan.prefix(n_pairs)
+    np.testing.assert_array_equal(prefix.masks, plan.masks[: prefix.masks.shape[0]])
+    assert prefix.evaluates_empty == evaluates_empty
+    assert prefix.is_exact == (n_pairs == 31)
+    assert prefix.others.shape == (2 * n_pairs, 6)
 
 
 @pytest.mark.parametrize(("n_players", "n_pairs"), [(5, 4), (5, 15), (6, 20), (7, 40), (8, 100)])

@@ -14,11 +14,19 @@ from agnostix.core.background import ErrorMap
 from agnostix.core.masking.masker import all_masks
 from agnostix.shapley.coalition_values import CoalitionValues, LinkedValues
 from agnostix.shapley.coalitions import CoalitionPlan, count_pairs, sample_pairs
-from agnostix.shapley.estimation import ShapleyResult, build_operator, estimate, estimate_rows, learn_operator
+from agnostix.shapley.estimation import (
+    RowEstimation,
+    ShapleyResult,
+    Stage,
+    build_operator,
+    estimate,
+    learn_operator,
+)
 from agnostix.shapley.exact import ExactOperator, exact_weights
 from agnostix.shapley.kriging import KernelParams, learn_kernel
 from agnostix.shapley.odd_kernel import pair_covariances, shapley_covariances
 from agnostix.shapley.residual_noise import NoisePrior, Spread
+from agnostix.shapley.stopping import Tolerance, stage_pairs
 from tests.reference import shapley as ref
 
 D = 9
@@ -301,7 +309,7 @@ def fields_of(result):
 
 
 def test_exact_estimate_matches_definition_and_jackknife():
-    result = estimate(EVERY, ExactOperator(N), LINKED, means_of(EVERY.masks))
+    result = estimate(EVERY, ExactOperator(EVERY.others), LINKED, means_of(EVERY.masks))
     np.testing.assert_allclose(result.values, shapley_of(MEANS), rtol=0, atol=1e-13)
     np.testing.assert_array_equal(result.coalition_variances, 0.0)
     variance = 0.0
@@ -392,91 +400,77 @@ def evaluate(calls, masks, rows):
 
 def stages_of(plan):
     params = replace(learned(), rho=0.0)
-    return [(prefix, build_operator(prefix.coalitions, params)) for prefix in plan.prefixes()]
+    sizes = stage_pairs(plan.players.size, plan.coalitions.n_pairs)
+    return [Stage(plan.prefix(n), lambda one: build_operator(one.coalitions, params)) for n in sizes]
 
 
-def test_estimate_rows_evaluates_selected_rows_only():
+def every_output(tol):
+    return Tolerance(tol, lambda array, predictions: array)
+
+
+def test_estimation_evaluates_selected_rows_only():
     calls, rows = [], np.array([3, 1])
     result = ShapleyResult.zeros(np.ones((4, N), dtype=bool), 2, 3)
-    operator = build_operator(PLAN.coalitions, learned())
-    n = estimate_rows(partial(evaluate, calls), [(PLAN, operator)], LINKED, None, rows, result)
+    stage = Stage(PLAN, lambda plan: build_operator(plan.coalitions, learned()))
+    n = RowEstimation(partial(evaluate, calls), [stage], LINKED, None, result).run(rows)
     assert calls == [(42, [3, 1])]
     assert n == 2 * 42
-    expected = fields_of(estimate(PLAN, operator, LINKED, means_of(PLAN.masks)))
+    expected = fields_of(estimate(PLAN, stage.operator, LINKED, means_of(PLAN.masks)))
     for name, array in fields_of(result).items():
         np.testing.assert_array_equal(array[rows], expected[name][rows], err_msg=name)
         untouched = {"outside": np.nan, "coalition_dof": np.inf}.get(name, 0)
         np.testing.assert_array_equal(array[[0, 2]], untouched, err_msg=name)
 
 
-def test_estimate_rows_under_tol_stops_each_row_by_its_own_errors():
+def test_estimation_stops_each_row_by_its_own_errors():
     stages = stages_of(PLAN)
-    each = [estimate(plan, operator, LINKED, means_of(plan.masks)) for plan, operator in stages]
-    level = 1 - 0.05 / len(stages)
-    errors = np.array([part.relative_errors(level) for part in each])
+    each = [estimate(stage.plan, stage.operator, LINKED, means_of(stage.plan.masks)) for stage in stages]
+    errors = np.array([part.errors_in_units_of(every_output(1.0), k + 1) for k, part in enumerate(each)])
     tol = float(np.sort(errors[0])[1])  # so that two rows stop at the first stage
     calls, result = [], ShapleyResult.zeros(np.ones((4, N), dtype=bool), 2, 3)
-    n = estimate_rows(partial(evaluate, calls), stages, LINKED, tol, np.arange(4), result)
-    last = np.array([next((s for s in range(1) if errors[s, row] <= tol), 1) for row in range(4)])
-    assert (last == 0).sum() == 2
+    n = RowEstimation(partial(evaluate, calls), stages, LINKED, every_output(tol), result).run(np.arange(4))
+    ends = [part.evaluations[0] for part in each]
+    last = [next((k for k in range(len(each)) if errors[k, i] <= tol), len(each) - 1) for i in range(4)]
+    assert last.count(0) == 2
     for row, stage in enumerate(last):
         for name in ("values", "coalition_variances", "evaluations"):
             np.testing.assert_array_equal(getattr(result, name)[row], getattr(each[stage], name)[row])
         missed = max(1.0, errors[stage, row] / tol)
         assert result.forecast[row] == min(2**N, np.ceil(result.evaluations[row] * missed**2))
-    assert result.evaluations.tolist() == [[26, 42][stage] for stage in last]
-    assert calls == [(26, [0, 1, 2, 3]), (16, np.flatnonzero(last > 0).tolist())]
+    assert result.evaluations.tolist() == [ends[stage] for stage in last]
+    assert calls[0] == (26, [0, 1, 2, 3])
+    assert calls[1] == (ends[1] - 26, np.flatnonzero(np.array(last) > 0).tolist())
     assert n == sum(n_masks * len(rows) for n_masks, rows in calls) == result.evaluations.sum()
 
 
-def test_estimate_rows_in_chunks_same_bits(monkeypatch):
+def test_estimation_in_chunks_same_bits(monkeypatch):
     results, calls = [], []
     for memory in (2**20, 1):
         monkeypatch.setattr("agnostix.shapley.estimation.working_memory", lambda memory=memory: memory)
         results.append(ShapleyResult.zeros(np.ones((4, N), dtype=bool), 2, 3))
-        estimate_rows(partial(evaluate, calls), stages_of(PLAN), LINKED, 0.1, np.arange(4), results[-1])
+        stages = stages_of(PLAN)
+        RowEstimation(partial(evaluate, calls), stages, LINKED, every_output(0.1), results[-1]).run(
+            np.arange(4)
+        )
     assert [len(rows) for n_masks, rows in calls if n_masks == 26] == [4, 1, 1, 1, 1]
     for name, array in fields_of(results[0]).items():
         np.testing.assert_array_equal(array, getattr(results[1], name), err_msg=name)
 
 
+def test_estimation_builds_no_operator_that_no_row_needs():
+    built = []
+
+    def build(plan):
+        built.append(plan.n_evaluations)
+        return build_operator(plan.coalitions, learned())
+
+    stages = [Stage(stage.plan, build) for stage in stages_of(PLAN)]
+    result = ShapleyResult.zeros(np.ones((4, N), dtype=bool), 2, 3)
+    RowEstimation(partial(evaluate, []), stages, LINKED, every_output(1e9), result).run(np.arange(4))
+    assert built == [26]
+
+
 # Results.
-
-
-def result_of(values, variances, dof):
-    values, variances = np.asarray(values, dtype=float), np.asarray(variances, dtype=float)
-    result = ShapleyResult.zeros(np.ones(values.shape[:2], dtype=bool), values.shape[2], 0)
-    return replace(
-        result, values=values, coalition_variances=variances, coalition_dof=np.full(values.shape, dof)
-    )
-
-
-@pytest.mark.parametrize(("dof", "level"), [(np.inf, 0.95), (3.0, 0.95), (4.5, 0.99)])
-def test_relative_errors_are_half_widths_of_worst_player_and_output(dof, level):
-    values = [[[1.0, 0.0], [3.0, 10.0]]]
-    factor = student.ppf(0.5 + level / 2, dof) / student.ppf(0.975, np.inf)
-    for variances, expected in (([[[0.01, 4.0], [0.04, 1.0]]], 0.2), ([[[0.36, 4.0], [0.04, 1.0]]], 0.3)):
-        actual = result_of(values, variances, dof).relative_errors(level)
-        np.testing.assert_allclose(actual, [expected * factor])
-
-
-def test_relative_errors_take_the_median_of_the_degrees_of_freedom():
-    result = result_of([[[0.0], [1.0], [0.5]]], [[[0.04], [0.01], [0.01]]], 3.0)
-    result.coalition_dof[0, :, 0] = 1.0, 3.0, 50.0
-    expected = 0.2 * student.ppf(0.975, 3.0) / student.ppf(0.975, np.inf)
-    np.testing.assert_allclose(result.relative_errors(0.95), [expected])
-
-
-def test_relative_errors_of_equal_values_are_0_if_exact_else_inf():
-    equal = np.ones((2, 3, 1))
-    variances = np.zeros((2, 3, 1))
-    variances[1, 2] = 1e-9
-    np.testing.assert_array_equal(result_of(equal, variances, 2.0).relative_errors(0.95), [0.0, np.inf])
-
-
-def test_relative_errors_of_no_players_are_0():
-    empty = np.empty((2, 0, 3))
-    np.testing.assert_array_equal(result_of(empty, empty, 1.0).relative_errors(0.95), [0, 0])
 
 
 def test_result_put_leaves_other_players_zero():

@@ -16,6 +16,11 @@ def value_table(game, d):
     return np.array([game(frozenset(np.flatnonzero(mask).tolist())) for mask in all_masks(d)])
 
 
+def others_of(d):
+    """All coalitions but the empty and the full one."""
+    return all_masks(d)[1:-1] if d else np.zeros((0, 0), dtype=bool)
+
+
 def tables(d):
     return st.lists(VALUES, min_size=2**d, max_size=2**d).map(np.array)
 
@@ -105,7 +110,9 @@ def test_exact_weights_bits_of_column_ignore_others():
 @pytest.mark.parametrize("d", [0, 1])
 def test_exact_operator_of_no_and_one_player(d):
     full, empty = np.random.default_rng(0).normal(size=(2, 4, 2))
-    values, variances, dof = ExactOperator(d).solve(CoalitionValues(full, empty, np.empty((0, 4, 2))))
+    values, variances, dof = ExactOperator(others_of(d)).solve(
+        CoalitionValues(full, empty, np.empty((0, 4, 2)))
+    )
     np.testing.assert_array_equal(values, (full - empty)[None][:d])
     np.testing.assert_array_equal(variances, np.zeros((d, 4, 2)))
     np.testing.assert_array_equal(dof, np.full((d, 4, 2), np.inf))
@@ -114,9 +121,16 @@ def test_exact_operator_of_no_and_one_player(d):
 def test_exact_operator_matches_definition_by_game():
     tables = np.random.default_rng(0).normal(size=(2**6, 3, 2))
     games = CoalitionValues(tables[-1], tables[0], tables[1:-1])
-    values, variances, _ = ExactOperator(6).solve(games)
+    values, variances, _ = ExactOperator(others_of(6)).solve(games)
     for place in np.ndindex(3, 2):
         expected = ref.shapley(ref.table_game(tables[(slice(None), *place)]), 6)
         np.testing.assert_allclose(values[(slice(None), *place)], expected, rtol=0, atol=1e-13)
-    np.testing.assert_array_equal(ExactOperator(6).apply(games), values)
+    np.testing.assert_array_equal(ExactOperator(others_of(6)).apply(games), values)
     np.testing.assert_array_equal(variances, 0.0)
+
+
+def test_exact_operator_takes_coalitions_in_any_order():
+    values, order = np.random.default_rng(0).normal(size=32), np.random.default_rng(1).permutation(30)
+    games = CoalitionValues(values[-1], values[0], values[1:-1][order])
+    expected = ref.shapley(ref.table_game(values), 5)
+    np.testing.assert_allclose(ExactOperator(others_of(5)[order]).apply(games), expected, atol=1e-14)

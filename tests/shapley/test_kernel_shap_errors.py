@@ -60,7 +60,7 @@ def root_mean_square(values):
 def test_coalition_std_errors_match_deviation_from_exact(model, kernel, ratio):
     """Over 12 designs; were errors off by a factor of 2, a bound about what was measured would be passed."""
     rows, seen = WIDE[:5, :8], WIDE[20:26, :8]
-    truth = fitted(model, seen, background="all").explain(rows).values
+    truth = fitted(model, seen, tol=None, background="all").explain(rows).values
     away, stated = [], []
     for seed in range(12):
         exp = fitted(model, seen, background="all", budget=64, kernel=kernel, random_state=seed).explain(rows)
@@ -72,7 +72,7 @@ def test_coalition_std_errors_match_deviation_from_exact(model, kernel, ratio):
 
 def test_kernel_lowers_deviation_and_std_errors():
     rows, seen = WIDE[:5], WIDE[20:40]
-    truth = fitted(curved, seen, background="all").explain(rows).values
+    truth = fitted(curved, seen, tol=None, background="all").explain(rows).values
     away = {}
     for kernel in ("pooled", "row", "none"):
         exp = fitted(curved, seen, background="all", budget=100, kernel=kernel).explain(rows)
@@ -182,17 +182,28 @@ def test_budget_for_all_coalitions_gives_exact_values(budget):
     np.testing.assert_allclose(exp.values[0], ref.masked_values(predictions), rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize(("n_players", "budget"), [(12, 4096), (13, 512), (64, 512), (80, 640)])
-def test_budget_auto_by_number_of_players(n_players, budget):
+@pytest.mark.parametrize(
+    ("n_players", "tol", "budget"),
+    [
+        (6, "auto", 64),
+        (12, "auto", 512),
+        (12, None, 4096),
+        (13, None, 512),
+        (64, "auto", 512),
+        (80, 0.5, 640),
+    ],
+)
+def test_budget_auto_by_number_of_players(n_players, tol, budget):
     X = np.random.default_rng(0).normal(size=(3, n_players))
-    assert fitted(lambda X: X.sum(axis=1), X, background_size=1, kernel="none").budget_ == budget
+    explainer = fitted(lambda X: X.sum(axis=1), X, tol=tol, background_size=1, kernel="none")
+    assert explainer.budget_ == budget
 
 
 @pytest.mark.parametrize("budget", ["auto", 30])
 def test_constant_players_are_zero_and_cost_nothing(budget):
     seen, X = WIDE[20:26].copy(), WIDE[:6].copy()
     seen[:, 3:] = X[0, 4:] = X[1, 8] = X[2, 3:] = 0.5
-    exp = fitted(tangled, seen, budget=budget, background="all").explain(X)
+    exp = fitted(tangled, seen, budget=budget, tol=None, background="all").explain(X)
     varies = ~(X[:, None] == seen).all(axis=1)
     assert varies.sum(axis=1).tolist() == [4, 8, 3, 9, 9, 9]
     np.testing.assert_array_equal(exp.values[~varies], 0.0)
@@ -206,10 +217,10 @@ def test_constant_players_are_zero_and_cost_nothing(budget):
 
 
 @pytest.mark.parametrize(("n_varying", "n_evaluations"), [(12, 4096), (13, 512)])
-def test_budget_auto_is_exact_for_few_varying_players(n_varying, n_evaluations):
+def test_budget_without_tol_is_exact_for_few_varying_players(n_varying, n_evaluations):
     X = np.random.default_rng(0).normal(size=(2, 14))
     X[1, n_varying:] = X[0, n_varying:]
-    exp = fitted(lambda X: X.prod(axis=1), X[:1], kernel="none").explain(X[1:])
+    exp = fitted(lambda X: X.prod(axis=1), X[:1], tol=None, kernel="none").explain(X[1:])
     assert exp.extras["evaluations"].array.tolist() == [n_evaluations]
 
 
@@ -246,6 +257,9 @@ def test_row_equal_to_background_has_zero_values():
 
 # Tolerances.
 
+STAGES = [32, 48, 72, 108, 162, 242, 362, 400]
+"""Evaluations of the looks at 9 players under a budget of 400."""
+
 
 def at_stages(kernel, tol, n_rows=12, seen=WIDE[20:40], **params):
     explainer = fitted(tangled, seen, budget=400, tol=tol, kernel=kernel, background="all", **params)
@@ -257,7 +271,7 @@ def test_tol_row_matches_fixed_budget_of_its_stage(kernel, tol):
     explainer, exp = at_stages(kernel, tol)
     evaluations = exp.extras["evaluations"].array
     assert len(set(evaluations)) > 1
-    assert set(evaluations) <= {32, 62, 122, 242, 400}
+    assert set(evaluations) <= set(STAGES)
     for budget in set(evaluations.tolist()):
         there = evaluations == budget
         same = fitted(tangled, WIDE[20:40], budget=budget, kernel=kernel, background="all").explain(WIDE[:12])
@@ -267,28 +281,31 @@ def test_tol_row_matches_fixed_budget_of_its_stage(kernel, tol):
     assert exp.n_model_rows < explainer.cost(WIDE[:12])
 
 
-def test_tol_uses_pooled_kernel_in_all_stages(monkeypatch):
-    monkeypatch.setattr("agnostix.shapley.explainer.MAX_LEARNING_DOF", 100)
-    _, exp = at_stages("pooled", 0.005)
-    evaluations = exp.extras["evaluations"].array
-    there = evaluations == 242  # more pairs than the kernel is learned from
-    same = fitted(tangled, WIDE[20:40], budget=242, kernel="pooled", background="all").explain(WIDE[:12])
+@pytest.mark.parametrize(("kernel", "tol"), [("pooled", 0.07), ("row", 0.07), ("none", 0.12)])
+def test_larger_budget_leaves_rows_that_stop_as_they_are(kernel, tol):
+    _, large = at_stages(kernel, tol)
+    small = fitted(tangled, WIDE[20:40], budget=108, tol=tol, kernel=kernel, background="all")
+    small = small.explain(WIDE[:12])
+    there = large.extras["evaluations"].array < 108
     assert there.any()
     assert not there.all()
-    np.testing.assert_array_equal(exp.values[there], same.values[there])
-    np.testing.assert_array_equal(exp.std_errors[there], same.std_errors[there])
+    np.testing.assert_array_equal(small.values[there], large.values[there])
+    np.testing.assert_array_equal(small.std_errors[there], large.std_errors[there])
+    assert (small.extras["evaluations"].array[~there] == 108).all()
 
 
-@pytest.mark.parametrize(("kernel", "tol"), [("pooled", 0.0013), ("row", 0.004), ("none", 0.01)])
+@pytest.mark.parametrize(("kernel", "tol"), [("pooled", 0.01), ("row", 0.03), ("none", 0.03)])
 def test_tol_stops_rows_below_it_and_forecasts_others(kernel, tol):
     _, exp = at_stages(kernel, tol)
+    evaluations, forecast = exp.extras["evaluations"].array, exp.extras["forecast"].array
     of_coalitions = [exp.extras[key].array for key in ("coalition_std_errors", "degrees_of_freedom")]
     largest, dof = of_coalitions[0].max(axis=1), np.median(of_coalitions[1], axis=1)
-    halves = half_widths(largest, 1 - 0.05 / 5, dof)  # shared among five stages
-    errors = (halves / 1.959964 / np.ptp(exp.values, axis=1)).max(axis=1)
-    evaluations, forecast = exp.extras["evaluations"].array, exp.extras["forecast"].array
+    looks = np.array([STAGES.index(n) + 1 for n in evaluations])[:, None]
+    halves = half_widths(largest, 1 - 0.05 / 2.0**looks, dof)
+    ranges = exp.values.max(axis=1, initial=0.0) - exp.values.min(axis=1, initial=0.0)
+    errors = (halves / 1.959964 / ranges).max(axis=1)
     within = errors <= tol
-    assert 0 < within.sum() < 12
+    assert within.any()
     assert (evaluations[~within] == 400).all()
     np.testing.assert_array_equal(forecast[within], evaluations[within])
     np.testing.assert_allclose(forecast[~within], np.minimum(512, 400 * (errors[~within] / tol) ** 2), atol=1)
@@ -328,6 +345,61 @@ def test_tol_rows_of_few_players_are_exact():
     np.testing.assert_array_equal(exp.extras["coalition_std_errors"].array[0], 0.0)
 
 
+# The default.
+
+
+def test_default_takes_few_looks_and_keeps_its_tolerance():
+    explainer = fitted(tangled, WIDE[20:40], background="all")
+    exp = explainer.explain(WIDE[:12])
+    truth = fitted(tangled, WIDE[20:40], tol=None, background="all").explain(WIDE[:12])
+    assert (explainer.kernel_, explainer.budget_) == ("pooled", 512)
+    assert 32 <= explainer.expected_evaluations_ <= 512
+    assert set(exp.extras["evaluations"].array) <= {*STAGES[:6], 512}
+    assert exp.n_model_rows < 0.5 * truth.n_model_rows
+    assert explainer.cost(WIDE[:12]) >= truth.n_model_rows  # at most
+    ranges = truth.values.max(axis=1, initial=0.0) - truth.values.min(axis=1, initial=0.0)
+    assert (np.abs(exp.values - truth.values).max(axis=1) <= 1.96 * 0.1 * ranges).all()
+    np.testing.assert_allclose(exp.values.sum(axis=1), exp.outputs - exp.base_values, rtol=0, atol=1e-12)
+
+
+def test_default_row_is_independent_of_other_rows_and_reproducible():
+    explainer = fitted(tangled, WIDE[20:40])
+    exp, again = explainer.explain(WIDE[:12]), fitted(tangled, WIDE[20:40]).explain(WIDE[:12])
+    np.testing.assert_array_equal(exp.values, again.values)
+    for row in (0, 5, 11):
+        alone = explainer.explain(WIDE[row : row + 1])
+        np.testing.assert_allclose(alone.values[0], exp.values[row], rtol=0, atol=1e-13)
+        assert alone.extras["evaluations"].array[0] == exp.extras["evaluations"].array[row]
+
+
+def test_default_is_exact_where_no_tolerance_is_met_before():
+    def parity(X):  # interactions of all players: nothing is learned before everything is known
+        return np.prod(np.where(np.asarray(X) > 0.5, 1.0, -1.0), axis=1)
+
+    zeros, ones = np.zeros((8, 7)), np.ones((1, 7))
+    exp = fitted(parity, zeros).explain(ones)
+    assert exp.extras["evaluations"].array.tolist() == [128]
+    np.testing.assert_allclose(exp.values[0], 2.0 / 7.0, atol=1e-14)
+    np.testing.assert_array_equal(exp.extras["coalition_std_errors"].array, 0.0)
+
+
+def test_default_tolerance_is_of_the_outputs_that_are_explained():
+    def two_outputs(X):
+        X = np.asarray(X)
+        return np.column_stack([X.sum(axis=1), np.where(X > 0.5, 1.0, -1.0).prod(axis=1)])
+
+    explainer = fitted(two_outputs, WIDE[20:40], background="all")
+    easy, hard = (explainer.explain(WIDE[:3], outputs=j).extras["evaluations"].array for j in (0, 1))
+    assert (easy == 32).all()
+    assert (hard > 32).all()
+
+
+@pytest.mark.parametrize("tol", [0, -0.1, "none", np.nan])
+def test_tol_that_is_no_tolerance_is_refused(tol):
+    with pytest.raises(ValueError, match="The 'tol' parameter of KernelShapExplainer"):
+        fitted(tangled, WIDE, tol=tol)
+
+
 # Kernels.
 
 
@@ -354,7 +426,7 @@ def test_kernel_auto_by_players_rows_and_budget(n_players, n_rows, budget, kerne
 def test_kernel_parameter_is_used(kernel):
     explainer = fitted(tangled, WIDE[:3], budget=64, kernel=kernel)
     assert explainer.kernel_ == explainer.explain(WIDE[3:4]).extras["kernel"] == kernel
-    assert fitted(tangled, WIDE[:3], kernel=kernel).kernel_ == "exact"
+    assert fitted(tangled, WIDE[:3], tol=None, kernel=kernel).kernel_ == "exact"
 
 
 def test_kernels_give_different_values():
@@ -369,6 +441,6 @@ def test_budget_of_all_pairs_but_one_is_sampled():
     n = count_pairs(9)
     exp = fitted(tangled, WIDE, budget=2 * n + 1, background_size=3).explain(WIDE[:3])
     assert (exp.extras["evaluations"].array == 2 * n).all()
-    truth = fitted(tangled, WIDE, budget="auto", background_size=3).explain(WIDE[:3])
+    truth = fitted(tangled, WIDE, tol=None, background_size=3).explain(WIDE[:3])
     np.testing.assert_allclose(exp.values, truth.values, rtol=0, atol=1e-3)
     assert np.abs(exp.values - truth.values).max() > 1e-12

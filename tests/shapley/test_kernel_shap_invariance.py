@@ -236,7 +236,7 @@ def test_explanation_states_method_and_params():
     assert (exp.quantity, exp.completeness) == ("contribution", "outputs - base_values")
     assert (exp.method, exp.fidelity) == ("KernelShapExplainer", None)
     assert exp.params == {
-        "algorithm": "auto", "budget": 64, "tol": None, "kernel": "auto", "background": "representative",
+        "algorithm": "auto", "budget": 64, "tol": "auto", "kernel": "auto", "background": "representative",
         "background_size": 10,
         "feature_groups": {"a": ["x0", "x3"]}, "masker": None, "link": "identity", "outputs": None,
         "n_jobs": None, "random_state": 0, "verbose": 1,
