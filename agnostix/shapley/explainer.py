@@ -258,9 +258,9 @@ class KernelShapExplainer(Interactions):
         if self.algorithm_ == "tree":
             self.budget_, self.expected_evaluations_, self.kernel_ = 0, 0, "exact"
             return self
-        self.budget_ = self.expected_evaluations_ = self._choose_budget(n_players)
+        self.budget_ = self.expected_evaluations_ = self._choose_budget(n_players, self._tol)
         all_vary, evaluates_empty = np.ones(n_players, dtype=bool), self.base_values_ is None
-        self._plan = CoalitionPlan(all_vary, self._sample(n_players), evaluates_empty)
+        self._plan = CoalitionPlan(all_vary, self._sample(n_players, self._tol), evaluates_empty)
         self.kernel_ = self._choose_kernel(self._plan, len(rows))
         if self._masker.same_features and self.kernel_ in ("pooled", "none"):
             self._kernel_params = self._learn_kernel(rows)
@@ -292,7 +292,7 @@ class KernelShapExplainer(Interactions):
             return self._to_attribution(rows, selection, exact, None, n_model_rows)
         result = ShapleyResult.zeros(rows.present, len(self.output_names_), self._errors.n_components)
         first, which = rows.distinct()
-        kernels, plans = np.empty(len(rows), dtype="<U6"), self._plan_by_pattern(rows, first)
+        kernels, plans = np.empty(len(rows), dtype="<U6"), self._plan_by_pattern(rows, first, self._tol)
         n_evaluations = sum(row_indices.size * self._expect(plan) for plan, row_indices in plans())
         n_model_rows, linked = 0, self._link_values()
         tolerance = None if self._tol is None else Tolerance(self._tol, selection.pick)
@@ -324,7 +324,7 @@ class KernelShapExplainer(Interactions):
     def _count_model_rows(self, rows: MaskedRows) -> int:
         if self.algorithm_ == "tree":
             return len(rows)
-        plans = self._plan_by_pattern(rows, np.arange(len(rows)))
+        plans = self._plan_by_pattern(rows, np.arange(len(rows)), self._tol)
         return sum(row_indices.size * mask_cost(self._masker, plan.masks) for plan, row_indices in plans())
 
     def _link_values(self) -> LinkedValues:
@@ -348,42 +348,48 @@ class KernelShapExplainer(Interactions):
                 "each row."
             )
 
-    def _choose_budget(self, n_players: int) -> int:
-        """Coalitions for rows with this many players."""
+    def _choose_budget(self, n_players: int, tol: float | None) -> int:
+        """Coalitions at most for rows with this many players, under a tolerance or none."""
         if isinstance(self.budget, str):
-            return auto_budget(n_players, self._tol)
+            return auto_budget(n_players, tol)
         return check_budget(self.budget, n_players, is_table=self.masker is None)
 
-    def _sample(self, n_players: int) -> Coalitions | None:
+    def _count_sampled_rows(self, n_rows: int) -> int:
+        n_background = n_rows if self.background == "all" else min(self.background_size, n_rows)
+        return self._choose_budget(len(self.features_.names), self._tol) * n_background
+
+    def _sample(self, n_players: int, tol: float | None) -> Coalitions | None:
         """Pairs for rows in which this many players vary; None for all coalitions."""
         is_fixed = self._masker.same_features and self.budget != "auto"
-        budget = self.budget_ if is_fixed else self._choose_budget(n_players)
-        if 2**n_players <= budget and (self._tol is None or n_players <= MAX_EXACT_AT_ONCE):
+        budget = self.budget_ if is_fixed else self._choose_budget(n_players, tol)
+        if 2**n_players <= budget and (tol is None or n_players <= MAX_EXACT_AT_ONCE):
             return None
         return sample_pairs(n_players, min((budget - 2) // 2, count_pairs(n_players)), self._seed)
 
     def _plan_by_pattern(
-        self, rows: MaskedRows, row_indices: Codes
+        self, rows: MaskedRows, row_indices: Codes, tol: float | None
     ) -> Callable[[], Iterator[tuple[CoalitionPlan, Codes]]]:
         """Iterates over coalition plans, and the rows among `row_indices` in which their players vary."""
         patterns, which = np.unique(rows.varying[row_indices], axis=0, return_inverse=True)
         if not self._masker.same_features:
-            self._choose_budget(int(patterns.sum(axis=1).max()))  # or an error, before any evaluation
+            self._choose_budget(int(patterns.sum(axis=1).max()), tol)  # or an error, before any evaluation
         sampled: dict[int, Coalitions | None] = {}
 
         def plans() -> Iterator[tuple[CoalitionPlan, Codes]]:
             for number, varying in enumerate(patterns):
-                yield self._plan_for(varying, sampled), row_indices[which.ravel() == number]
+                yield self._plan_for(varying, sampled, tol), row_indices[which.ravel() == number]
 
         return plans
 
-    def _plan_for(self, varying: Bools, sampled: dict[int, Coalitions | None]) -> CoalitionPlan:
+    def _plan_for(
+        self, varying: Bools, sampled: dict[int, Coalitions | None], tol: float | None
+    ) -> CoalitionPlan:
         """The plan for varying players (n_players,), with the pairs sampled before for as many players."""
-        if np.array_equal(varying, self._plan.varying):
+        if tol == self._tol and np.array_equal(varying, self._plan.varying):
             return self._plan
         n_players = int(varying.sum())
         if n_players not in sampled:
-            sampled[n_players] = self._sample(n_players)
+            sampled[n_players] = self._sample(n_players, tol)
         return CoalitionPlan(varying, sampled[n_players], self._plan.evaluates_empty)
 
     def _choose_kernel(self, plan: CoalitionPlan, n_rows: int) -> str:

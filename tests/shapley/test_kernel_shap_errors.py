@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from scipy.stats import t as student
 
 from agnostix import KernelShapExplainer
-from agnostix.core.intervals import half_widths
 from agnostix.shapley.coalitions import count_pairs, sample_pairs
 from agnostix.shapley.estimation import build_operator
 from tests.reference import shapley as ref
@@ -169,7 +169,7 @@ def test_evaluations_never_exceed_budget(budget, background_size):
 @pytest.mark.parametrize("budget", [512, 10_000, "auto"])
 def test_budget_for_all_coalitions_gives_exact_values(budget):
     model = Counting(tangled)
-    explainer = fitted(model, WIDE, budget=budget, background_size=4)
+    explainer = fitted(model, WIDE, budget=budget, tol=None, background_size=4)
     model.n_rows = 0
     exp = explainer.explain(WIDE[20:27])
     assert explainer.kernel_ == exp.extras["kernel"] == "exact"
@@ -301,7 +301,7 @@ def test_tol_stops_rows_below_it_and_forecasts_others(kernel, tol):
     of_coalitions = [exp.extras[key].array for key in ("coalition_std_errors", "degrees_of_freedom")]
     largest, dof = of_coalitions[0].max(axis=1), np.median(of_coalitions[1], axis=1)
     looks = np.array([STAGES.index(n) + 1 for n in evaluations])[:, None]
-    halves = half_widths(largest, 1 - 0.05 / 2.0**looks, dof)
+    halves = largest * student.ppf(1 - 0.025 / 2.0**looks, dof)
     ranges = exp.values.max(axis=1, initial=0.0) - exp.values.min(axis=1, initial=0.0)
     errors = (halves / 1.959964 / ranges).max(axis=1)
     within = errors <= tol
@@ -390,8 +390,7 @@ def test_default_tolerance_is_of_the_outputs_that_are_explained():
 
     explainer = fitted(two_outputs, WIDE[20:40], background="all")
     easy, hard = (explainer.explain(WIDE[:3], outputs=j).extras["evaluations"].array for j in (0, 1))
-    assert (easy == 32).all()
-    assert (hard > 32).all()
+    assert (easy < hard).all()
 
 
 @pytest.mark.parametrize("tol", [0, -0.1, "none", np.nan])

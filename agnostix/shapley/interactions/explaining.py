@@ -19,6 +19,7 @@ from agnostix.core.masking import MaskedRows
 from agnostix.core.row_sources import working_memory
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
+from agnostix.shapley.coalition_values import find_lacking
 from agnostix.shapley.errors import ErrorParts
 from agnostix.shapley.estimation import ShapleyResult, estimate
 from agnostix.shapley.exact_trees import ExactTrees
@@ -36,8 +37,7 @@ _MEANS_FRACTION = 0.125
 class Interactions(ExactTrees):
     """Interactions of pairs of features, from the same coalitions, background and trees as Shapley values.
 
-    A subclass has `_plan_by_pattern`, `_kernel_of`, `_operator`, `_evaluate_means`, `_link_values` and
-    `_lack_log_odds`.
+    A subclass has `_plan_by_pattern`, `_kernel_of`, `_operator`, `_evaluate_means` and `_link_values`.
     """
 
     def explain_interactions(
@@ -83,10 +83,10 @@ class Interactions(ExactTrees):
 
         Notes
         -----
-        Coalitions are those of `budget`; `tol` stops no row. Where not all are
-        evaluated, each row has a Gaussian process of its own, whose posterior
-        variance is the error; see docs/interactions.md. It takes up to 2,048 pairs
-        of coalitions.
+        Coalitions are those of `budget`; `tol` stops no row, so that "auto" takes all
+        of up to 12 features. Where not all are evaluated, each row has a Gaussian
+        process of its own, whose posterior variance is the error; see
+        docs/interactions.md. It takes up to 2,048 pairs of coalitions.
 
         References
         ----------
@@ -184,7 +184,7 @@ class Interactions(ExactTrees):
         n_outputs, n_components = len(self.output_names_), self._errors.n_components
         present = _present(len(rows), _all_targets(index, chosen.size))
         result = ShapleyResult.zeros(present, n_outputs, n_components)
-        plans = self._plan_by_pattern(rows, first)
+        plans = self._plan_by_pattern(rows, first, None)
         n_evaluations = sum(some.size * plan.n_evaluations for plan, some in plans())
         n_model_rows = 0
         with ProgressBar(n_evaluations, self.verbose) as bar:
@@ -234,7 +234,7 @@ class Interactions(ExactTrees):
             elsewhere = _of_targets(elsewhere, targets, chosen, np.moveaxis(values, 1, 0))
         errors = ErrorParts.from_result(result, self._errors_of_targets(targets, chosen), elsewhere, pick)
         outputs = pick(result.outputs)
-        std_errors, lacking = errors.std_errors, self._lack_log_odds(pick(result.outside), selection)
+        std_errors, lacking = errors.std_errors, find_lacking(pick(result.outside), selection.names)
         values, std_errors = (np.where(lacking[:, None], np.nan, one) for one in (values, std_errors))
         square = _square(targets)
         details: dict[str, Any] = {
