@@ -46,7 +46,7 @@ def _of_game(game: StepGame, name: str, kernel: str, words: str, seeds: range) -
     if budget < 2**d:
         ones, zeros = np.ones((1, d)), np.zeros((1, d))
         found = [explained(game.predict, zeros, ones, seed, budget=budget, kernel=kernel) for seed in seeds]
-        yield _cell(f"Shapley, {words}", f"{name}, {game.name}", found, game.truth[None])
+        yield cell_of(f"Shapley, {words}", f"{name}, {game.name}", found, game.truth[None])
 
 
 def _of_model(model: TableModel, name: str, seeds: range) -> Iterator[Cell]:
@@ -55,7 +55,7 @@ def _of_model(model: TableModel, name: str, seeds: range) -> Iterator[Cell]:
         explained(model.predict, model.background, model.rows, seed, budget=budget, kernel="pooled")
         for seed in seeds
     ]
-    yield _cell("Shapley, pooled kernel", f"{name}, {model.name}", found, model.truth)
+    yield cell_of("Shapley, pooled kernel", f"{name}, {model.name}", found, model.truth)
 
 
 def explained(predict: Any, seen: np.ndarray, rows: np.ndarray, seed: int, **params: Any) -> Any:
@@ -66,7 +66,7 @@ def explained(predict: Any, seen: np.ndarray, rows: np.ndarray, seed: int, **par
     return explainer.fit(seen).explain(rows)
 
 
-def _cell(part: str, name: str, found: list[Any], truth: np.ndarray) -> Cell:
+def cell_of(part: str, name: str, found: list[Any], truth: np.ndarray) -> Cell:
     """Of explanations of the same rows with other seeds, and the truth (n_rows, n_columns)."""
     values = np.stack([one.values[:, :, 0].ravel() for one in found])
     errors = np.stack([one.std_errors[:, :, 0].ravel() for one in found])
@@ -93,7 +93,7 @@ def _with_sampled_background(seeds: range) -> Iterator[Cell]:
         for name in ("2(d+7)", "8d"):
             params = {"background": "sample", "background_size": size, "budget": budget_of(name, 13)}
             found = [explained(predict, X, rows, seed, **params) for seed in seeds]
-            yield _cell("Shapley, both errors", f"{size} background rows, {name}", found, truth)
+            yield cell_of("Shapley, both errors", f"{size} background rows, {name}", found, truth)
 
 
 def _of_tol(model: TableModel, tol: float, seeds: range) -> Iterator[Cell]:
@@ -103,21 +103,27 @@ def _of_tol(model: TableModel, tol: float, seeds: range) -> Iterator[Cell]:
         explained(model.predict, model.background, model.rows, seed, tol=tol, budget=512, kernel="pooled")
         for seed in seeds
     ]
-    values = np.stack([one.values[:, :, 0] for one in found])
-    kept = np.stack([one.extras["forecast"].array <= one.extras["evaluations"].array for one in found])
-    evaluations = np.stack([one.extras["evaluations"].array for one in found])
-    worst = np.abs(values - model.truth).argmax(axis=2)[:, :, None]
-    estimates = np.take_along_axis(values, worst, axis=2)[:, :, 0]
-    truth = np.take_along_axis(np.broadcast_to(model.truth, values.shape), worst, axis=2)[:, :, 0]
-    half = np.where(kept, 1.96 * tol * np.ptp(values, axis=2), np.nan)
-    nothing = np.full(half.shape, np.nan)
     name = f"tol={tol}, {model.name}"
-    yield Cell("Shapley, promise of tol", name, estimates, truth, estimates - half, estimates + half, nothing)
+    yield promise_of("Shapley, promise of tol", name, found, model.truth, tol)
+    evaluations = np.stack([one.extras["evaluations"].array for one in found])
     first = [
         (one, row) for one in found for row in np.flatnonzero(one.extras["evaluations"].array == 2 * (d + 7))
     ]
     if len(first) >= 0.25 * evaluations.size:
         parts = [one[[row]] for one, row in first]
         truths = np.stack([model.truth[row] for _, row in first])
-        cell = _cell("Shapley, stopped at once", name, parts, truths[0])
+        cell = cell_of("Shapley, stopped at once", name, parts, truths[0])
         yield Cell(cell.part, name, cell.estimates, truths, cell.low, cell.high, cell.std_errors)
+
+
+def promise_of(part: str, name: str, found: list[Any], truth: np.ndarray, tol: float) -> Cell:
+    """Of each row that stopped the worst value, which should be within 1.96 `tol` times the row's range."""
+    values = np.stack([one.values[:, :, 0] for one in found])
+    kept = np.stack([one.extras["forecast"].array <= one.extras["evaluations"].array for one in found])
+    worst = np.abs(values - truth).argmax(axis=2)[:, :, None]
+    estimates = np.take_along_axis(values, worst, axis=2)[:, :, 0]
+    truths = np.take_along_axis(np.broadcast_to(truth, values.shape), worst, axis=2)[:, :, 0]
+    ranges = values.max(axis=2, initial=0.0) - values.min(axis=2, initial=0.0)
+    half = np.where(kept, 1.96 * tol * ranges, np.nan)
+    nothing = np.full(half.shape, np.nan)
+    return Cell(part, name, estimates, truths, estimates - half, estimates + half, nothing)
