@@ -94,12 +94,16 @@ class ErrorParts:
         return details
 
     def _size_to_halve(self, n_background: int) -> Floats:
-        """Background rows (n_rows,) at which the error of each row is half as large; inf if never."""
+        """Background rows (n_rows,) at which the error of each row is half as large; inf if never.
+
+        Those at hand where there is no error to halve.
+        """
         coalitions, background = self.coalitions.sum(axis=(1, 2)), self.of_background.sum(axis=(1, 2))
         remaining = (coalitions + background) / 4.0 - coalitions
         unreachable = np.full(remaining.shape, np.inf)
         factor = np.divide(background, remaining, out=unreachable, where=remaining > 0.0)
-        return np.ceil(n_background * factor)
+        is_exact = (background == 0.0) & np.isinf(self.coalition_dof).all(axis=(1, 2))
+        return np.where(is_exact, n_background, np.ceil(n_background * factor))
 
 
 def _row_by_row(errors: ErrorMap, components: Floats, elsewhere: Elsewhere | None) -> BackgroundError:

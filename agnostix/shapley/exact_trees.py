@@ -106,22 +106,26 @@ class ExactTrees(BackgroundExplainer):
                 raise DataError(f"{reason} Fit on a sample of them, or use algorithm='kernel'.")
             self.algorithm_reason_ = f"{reason} Fit on a sample of them for exact values."
             return None
+        trees = self._try_to_read(table)
+        return None if trees is None else self._choose_way(trees, n_rows)
+
+    def _try_to_read(self, table: Any) -> TreeModel | None:
+        """The model as trees; None, and `algorithm_reason_`, where "auto" finds none."""
         try:
-            trees = read_trees(self._predictor, table, self.features_)
-        except Exception as error:  # of any step, which names its rows where it is called again
-            reason = (
-                str(error)
-                if isinstance(error, DataError)
-                else (
-                    f"The trees of {self._predictor.name} cannot be read ({type(error).__name__}: {error})."
-                )
-            )
+            return read_trees(self._predictor, table, self.features_)
+        except DataError as error:
             if self.algorithm == "tree":
-                if isinstance(error, DataError):
-                    raise
+                raise
+            self.algorithm_reason_ = str(error)
+        except Exception as error:  # of any step, which names its rows where it is called again
+            reason = f"The trees of {self._predictor.name} cannot be read ({type(error).__name__}: {error})."
+            if self.algorithm == "tree":
                 raise DataError(f"{reason} Use algorithm='kernel'.") from error
             self.algorithm_reason_ = reason
-            return None
+        return None
+
+    def _choose_way(self, trees: TreeModel, n_rows: int) -> TreeModel | None:
+        """The trees if they are to be explained, by the parameter or a forecast; else None."""
         self._n_read_rows = trees.n_model_rows
         forecast = forecast_trees(trees, n_rows)
         quantity = "margins (its trees' sums, before the link function)" if trees.is_margin else "predictions"

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy.stats import t as student
+from sklearn.tree import DecisionTreeRegressor
 
 from agnostix import KernelShapExplainer
 from agnostix.shapley.coalitions import count_pairs, sample_pairs
@@ -126,6 +127,13 @@ def test_std_errors_scale_with_values():
     thousandfold = fitted(lambda X: 1024.0 * curved(X), ROWS, budget=12, background_size=30).explain(ROWS[:4])
     for name in ("coalition_std_errors", "background_std_errors"):
         np.testing.assert_allclose(thousandfold.extras[name], 1024.0 * one.extras[name].array, rtol=1e-9)
+
+
+@pytest.mark.parametrize("algorithm", ["kernel", "tree"])
+def test_background_size_to_halve_no_error_is_the_one_at_hand(algorithm):
+    model = DecisionTreeRegressor(max_depth=4, random_state=0).fit(ROWS[:50], curved(ROWS[:50]))
+    exp = fitted(model, ROWS[:50], algorithm=algorithm, background="all").explain(ROWS[:4])
+    np.testing.assert_array_equal(exp.extras["background_size_to_halve_error"].array, 50.0)
 
 
 def test_background_size_to_halve_error_halves_error():
