@@ -11,12 +11,13 @@ the penalty is that of the explainer's own number of samples.
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import reduce
+from functools import partial, reduce
 from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from agnostix.core.base import OutputSelection
 from agnostix.core.explanation import Explanation
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
@@ -26,7 +27,7 @@ from agnostix.lime.exact_trees import tree_moments
 from agnostix.lime.features import BinnedFeature
 from agnostix.lime.influences import N_COMPONENTS
 from agnostix.lime.local_fits import LocalFits
-from agnostix.lime.neighborhood import TabularNeighborhood
+from agnostix.lime.neighborhood import NeighborhoodFits, TabularNeighborhood
 from agnostix.lime.results import to_attribution
 from agnostix.lime.sampling import TiltedSampling
 from agnostix.lime.surrogates import RIDGE
@@ -93,9 +94,20 @@ def explain_exactly(explainer: Any, X: Any, additive: bool = False, outputs: Any
         moments, n_more = tree_moments(explainer._predictor, explainer.features_, sampler, bins, r)
         n_model_rows += n_more
         fits = _fit_limits(explainer, neighborhood, bins, r, moments, predictions)
-    attribution = to_attribution(explainer, rows, fits, neighborhood.details(bins), n_model_rows, selection)
+    selected = _select_outputs(fits, selection, predictions)
+    found = NeighborhoodFits(selected, predictions, neighborhood.details(bins), n_model_rows)
+    attribution = to_attribution(explainer, rows, found)
     exp = explainer._make_explanation(rows, selection, attribution)
     return replace(exp, method="explain_exact", fidelity=None if moments.square is None else exp.fidelity)
+
+
+def _select_outputs(fits: LocalFits, selection: OutputSelection, predictions: Floats) -> LocalFits:
+    """The fits of the outputs to explain."""
+    pick = partial(selection.pick, predictions=predictions)
+    alike = ("row_design", "effective_samples", "n_samples")
+    picked = {name: pick(array) for name, array in fits._asdict().items() if name not in (*alike, "shared")}
+    shared = np.moveaxis(pick(np.moveaxis(fits.shared, 3, 1)), 1, 3)
+    return fits._replace(**picked, shared=shared)
 
 
 def _require_closed_form(explainer: Any) -> TabularNeighborhood:
@@ -154,7 +166,6 @@ def _fit_limits(
         is_unused=np.zeros(coefficients.shape, dtype=bool),
         shared=np.zeros((*coefficients.shape, N_COMPONENTS)),
         row_design=np.ones(bins.shape),
-        predictions=predictions,
         surrogate_outputs=exact.outputs + correction.sum(axis=1),
         surrogate_std_errors=by_output,
         base_std_errors=by_output,

@@ -43,8 +43,6 @@ class LocalFits(NamedTuple):
         Components of the errors, which rows share.
     row_design : (n_rows, n_features)
         Design of the explained rows: coefficient times design is the contribution.
-    predictions : (n_rows, n_outputs)
-        The model's own predictions for the rows.
     surrogate_outputs, surrogate_std_errors : (n_rows, n_outputs)
         The surrogate's predictions for the rows.
     base_std_errors, output_dof : (n_rows, n_outputs)
@@ -66,7 +64,6 @@ class LocalFits(NamedTuple):
     is_unused: Bools
     shared: Floats
     row_design: Floats
-    predictions: Floats
     surrogate_outputs: Floats
     surrogate_std_errors: Floats
     base_std_errors: Floats
@@ -188,7 +185,6 @@ class OpenFit:
             is_unused=self.is_unused,
             shared=self.shared,
             row_design=one.row_design,
-            predictions=one.row_predictions,
             surrogate_outputs=one.row_predictions + self.at_row,
             surrogate_std_errors=self.row_errors + unknown,
             base_std_errors=self.base_errors + unknown,
