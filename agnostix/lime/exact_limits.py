@@ -11,13 +11,12 @@ the penalty is that of the explainer's own number of samples.
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial, reduce
+from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from agnostix.core.base import OutputSelection
 from agnostix.core.explanation import Explanation
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
@@ -94,20 +93,11 @@ def explain_exactly(explainer: Any, X: Any, additive: bool = False, outputs: Any
         moments, n_more = tree_moments(explainer._predictor, explainer.features_, sampler, bins, r)
         n_model_rows += n_more
         fits = _fit_limits(explainer, neighborhood, bins, r, moments, predictions)
-    selected = _select_outputs(fits, selection, predictions)
+    selected = fits.take_outputs(selection.indices(predictions))
     found = NeighborhoodFits(selected, predictions, neighborhood.details(bins), n_model_rows)
     attribution = to_attribution(explainer, rows, found)
     exp = explainer._make_explanation(rows, selection, attribution)
     return replace(exp, method="explain_exact", fidelity=None if moments.square is None else exp.fidelity)
-
-
-def _select_outputs(fits: LocalFits, selection: OutputSelection, predictions: Floats) -> LocalFits:
-    """The fits of the outputs to explain."""
-    pick = partial(selection.pick, predictions=predictions)
-    alike = ("row_design", "effective_samples", "n_samples")
-    picked = {name: pick(array) for name, array in fits._asdict().items() if name not in (*alike, "shared")}
-    shared = np.moveaxis(pick(np.moveaxis(fits.shared, 3, 1)), 1, 3)
-    return fits._replace(**picked, shared=shared)
 
 
 def _require_closed_form(explainer: Any) -> TabularNeighborhood:

@@ -26,7 +26,7 @@ from agnostix.lime.local_fits import LocalFits
 from agnostix.lime.neighborhood import Evaluate, NeighborhoodFits, SurrogateSpec
 from agnostix.lime.output_ranges import UNKNOWN, OutputRanges
 from agnostix.lime.sampling import check_n_samples, mask_size_probabilities, resolve_n_samples
-from agnostix.lime.surrogates import fit_surrogate
+from agnostix.lime.surrogates import fit_each_output, fit_surrogate
 from agnostix.lime.weighted_regression import WeightedRegression
 from agnostix.lime.wide_regression import MOST_DENSE, WideRegression
 
@@ -266,23 +266,21 @@ class _FitReducer:
         """Predictions of rows and their fits, from predictions (n_masks, 1, n_rows, n_outputs)."""
         row_predictions, predictions = blocks[0, 0], blocks[1:, 0]
         outputs, sizes = self.selection.indices(row_predictions), self.seen.sizes(row_predictions)
-        make = self._dense if self.samples.masks.shape[1] <= MOST_DENSE else self._wide
-        fits = []
-        for row, own in enumerate(outputs):
-            targets = predictions[:, row]
-            if own.size < targets.shape[1]:
-                targets = targets[:, own]
-            regression = make(np.ascontiguousarray(targets), row_predictions[row, own], sizes[row, own])
-            fit = fit_surrogate(self.spec.surrogate, regression, self.spec.max_features, with_margin=False)
-            fits.append(fit.insert_features(self.varying))
-        return row_predictions, *LocalFits.stack(fits)
+        if self.samples.masks.shape[1] > MOST_DENSE:
+            parts = zip(outputs, row_predictions, sizes, strict=True)
+            each = [self._fit_wide(predictions[:, row], *part) for row, part in enumerate(parts)]
+            return row_predictions, *LocalFits.stack(each)
+        parts = zip(row_predictions, sizes, strict=True)
+        each = [self._fit_dense(predictions[:, row], *part) for row, part in enumerate(parts)]
+        return row_predictions, *LocalFits.stack(each).take_outputs(outputs)
 
-    def _dense(self, targets: Floats, at_row: Floats, sizes: Floats) -> WeightedRegression:
+    def _fit_dense(self, predictions: Floats, at_row: Floats, sizes: Floats) -> LocalFits:
+        """The fit of all outputs near a row, from predictions (n_masks, n_outputs)."""
         design, samples = self.samples.masks.T.astype(float), self.samples
-        return WeightedRegression(
+        regression = WeightedRegression(
             np.ascontiguousarray(design),
             self.weights,
-            targets,
+            np.ascontiguousarray(predictions),
             np.ones(design.shape[0]),
             at_row,
             samples.n_blocks,
@@ -290,18 +288,23 @@ class _FitReducer:
             dims=samples.dims,
             sizes=sizes,
         )
+        fit = fit_surrogate(self.spec.surrogate, regression, self.spec.max_features, with_margin=False)
+        return fit.insert_features(self.varying)
 
-    def _wide(self, targets: Floats, at_row: Floats, sizes: Floats) -> WeightedRegression:
+    def _fit_wide(self, predictions: Floats, outputs: Codes, at_row: Floats, sizes: Floats) -> LocalFits:
+        """The fit of some outputs near a row, one by one."""
         samples = self.samples
-        return WideRegression(
+        regression = WideRegression(
             samples.design,
             self.weights,
-            targets,
+            predictions[:, outputs],
             np.ones(samples.masks.shape[1]),
-            at_row,
+            at_row[outputs],
             samples.n_blocks,
             samples.points,
             samples.dims,
-            sizes=sizes,
+            sizes=sizes[outputs],
             are_exchangeable=True,
         )
+        fit = fit_each_output(self.spec.surrogate, regression, self.spec.max_features, with_margin=False)
+        return fit.insert_features(self.varying)

@@ -31,7 +31,7 @@ from agnostix.lime.features import BinnedFeature
 from agnostix.lime.local_fits import LocalFits
 from agnostix.lime.output_ranges import UNKNOWN, OutputRanges
 from agnostix.lime.sampling import AMPLE_VARIATION, MIN_VARIATION, Kernel
-from agnostix.lime.surrogates import Surrogate, fit_surrogate
+from agnostix.lime.surrogates import Surrogate, fit_each_output, fit_surrogate
 from agnostix.lime.tabular_samples import (
     BinSamples,
     Drawn,
@@ -42,7 +42,7 @@ from agnostix.lime.tabular_samples import (
 )
 from agnostix.lime.unseen_levels import LevelEffect, UnseenLevelEffects, count_effect_rows
 from agnostix.lime.weighted_regression import WeightedRegression, split_points
-from agnostix.lime.wide_regression import MOST_DENSE, WideRegression
+from agnostix.lime.wide_regression import WideRegression
 
 MAX_DOUBLINGS = 4
 """Times that the samples are doubled at most while the selection of features is not stable."""
@@ -177,7 +177,7 @@ class SurrogateSpec:
             predictions = predictions[:, rows.outputs[row]]
         if isinstance(samples, BinSamples):
             regression = self._regress_on_bins(samples, predictions, rows, row, points)
-            fit = fit_surrogate(self.surrogate, regression, self.max_features, self.with_margin)
+            fit = fit_each_output(self.surrogate, regression, self.max_features, self.with_margin)
             return fit.insert_features(is_fitted)
         design, row_design, squares = samples.design(center)
         weights = samples.weigh(self.kernel, squares)
@@ -216,7 +216,7 @@ class SurrogateSpec:
         rows: EncodedRows,
         row: int,
         points: Design,
-    ) -> WeightedRegression:
+    ) -> WideRegression:
         """The regression on many features, all binned."""
         is_fitted = np.flatnonzero(rows.is_fitted[row])
         design, _, squares = samples.design(rows.encoded[row])
@@ -228,7 +228,7 @@ class SurrogateSpec:
             self.kernel.check(
                 squares, samples.log_weights, design, number, np.ones(is_fitted.size, dtype=bool)
             )
-        regression = WideRegression(
+        return WideRegression(
             design,
             weights,
             predictions,
@@ -240,7 +240,6 @@ class SurrogateSpec:
             row_effects=rows.effects[row],
             sizes=rows.sizes[row],
         )
-        return regression.restrict(np.arange(is_fitted.size)) if is_fitted.size <= MOST_DENSE else regression
 
 
 def fit_shared(
@@ -397,11 +396,21 @@ class TabularNeighborhood:
         predictions, _ = evaluate(TableRows(rows, first))
         encoded = self.sampler.encode(distinct)
         outputs = selection.indices(predictions)
-        fits, n_sampled = self._fit_distinct(evaluate, spec, distinct, encoded, predictions, outputs, first)
+        fitted = (
+            outputs if self._fits_each_output else np.tile(np.arange(predictions.shape[1]), (first.size, 1))
+        )
+        fits, n_sampled = self._fit_distinct(evaluate, spec, distinct, encoded, predictions, fitted, first)
         details = {name: detail.take("row", which) for name, detail in self.details(encoded).items()}
         if self.stability is not None:
             details["stable"] = Detail(self._is_stable(fits)[which], ("row",))
+        if fitted is not outputs:
+            fits = fits.take_outputs(outputs)
         return NeighborhoodFits(fits.take(which), predictions[which], details, first.size + n_sampled)
+
+    @property
+    def _fits_each_output(self) -> bool:
+        """Whether outputs are fitted one by one, so that only those to explain need be; else all together."""
+        return self.row_sampler is None and self.sampler.is_wide and self.stability is None
 
     def is_contrasted(self, encoded: Numbers) -> Bools:
         """Values (n_rows, n_features) that too few samples have for a regression, or none."""

@@ -82,6 +82,19 @@ def fit_surrogate(
     return surrogate.fit(OpenFit(some, selected[used], margin, regression)).insert_features(used)
 
 
+def fit_each_output(
+    surrogate: Surrogate, regression: WideRegression, max_features: int | None, with_margin: bool
+) -> LocalFits:
+    """As `fit_surrogate`, each output by itself: to the bit the same whatever others are explained."""
+    fits = []
+    for output in range(regression.targets.shape[1]):
+        one: WeightedRegression = regression.single_output(output)
+        if one.design_mean.size <= MOST_DENSE:
+            one = one.restrict(np.arange(one.design_mean.size))
+        fits.append(fit_surrogate(surrogate, one, max_features, with_margin))
+    return LocalFits.join_outputs(fits)
+
+
 def _check_memory(surrogate: Surrogate, n_features: int, n_samples: int) -> None:
     """DataError if a surrogate needs a design as numbers, and these exceed the working memory."""
     size = _COPIES * 8 * n_features * n_samples

@@ -205,5 +205,8 @@ def influences_of(
     if isinstance(regression, WideRegression) and features.size < regression.design.shape[0]:
         regression, features = regression.restrict(features), np.arange(features.size)
     if isinstance(regression, WideRegression):
-        return WideInfluences(regression, ridge)
+        if ridge not in regression.influences:
+            regression.influences[ridge] = WideInfluences(regression, ridge)
+        found: WideInfluences = regression.influences[ridge]
+        return found
     return LinearInfluences(regression, features, ridge)

@@ -48,6 +48,7 @@ class WideRegression(WeightedRegression):
         are_exchangeable: bool = False,
     ) -> None:
         self.are_exchangeable = are_exchangeable
+        self.influences: dict[float, Any] = {}  # by ridge: outputs have the same
         super().__init__(
             design,  # type: ignore[arg-type]
             weights,
@@ -61,6 +62,16 @@ class WideRegression(WeightedRegression):
             row_effects=row_effects,
             sizes=sizes,
         )
+
+    def single_output(self, output: int) -> WideRegression:
+        """The regression of one output by itself, to the bit the same whatever others there are."""
+        common, part = self._of_features(slice(None)), slice(output, output + 1)
+        for name in ("row_predictions", "row_effects", "sizes"):
+            common[name] = np.broadcast_to(common[name], self.row_predictions.shape)[part]
+        common["predictions"] = np.ascontiguousarray(self.predictions[:, part])
+        one = WideRegression(self.design, are_exchangeable=self.are_exchangeable, **common)
+        one.influences = self.influences
+        return one
 
     def _take_moments(self, root: Floats, centered: Floats) -> tuple[Any, Floats]:
         self.design_mean = self.design.means(self.weights)
@@ -176,7 +187,7 @@ class WideRegression(WeightedRegression):
         """The regression on some features alone, with a design of numbers."""
         return WeightedRegression(self.design.features(features).to_numbers(), **self._of_features(features))
 
-    def _of_features(self, features: Codes) -> dict[str, Any]:
+    def _of_features(self, features: Codes | slice) -> dict[str, Any]:
         """What a regression on some features is made of, but for their design."""
         return {
             "weights": self.weights,

@@ -476,7 +476,7 @@ def test_outputs_predicted_are_those_of_each_row(trained):
     explainer = LimeExplainer(trained, masker=TextMasker(), random_state=0).fit(X)
     exp, predicted = explainer.explain(X), explainer.explain(X, outputs="predicted")
     best = exp.outputs.argmax(axis=1)
-    np.testing.assert_allclose(predicted.values[:, :, 0], exp.values[np.arange(4), :, best], atol=1e-13)
+    np.testing.assert_array_equal(predicted.values[:, :, 0], exp.values[np.arange(4), :, best])
     assert predicted.extras["predicted"].array.tolist() == trained.predict(X).tolist()
 
 

@@ -74,9 +74,9 @@ def test_sampled_table_keeps_type_and_dtypes(table):
 @forms
 def test_interpretable_samples_match_centers_of_sampled_table(table):
     sampler = make_sampler(table)
-    samples = sampler.sample(slice(0, 512)).dense
-    encoded = sampler.encode(sampler.build_table(samples))
-    np.testing.assert_array_equal(encoded, np.stack([one.encoded for one in samples], axis=1))
+    drawn = sampler.sample(slice(0, 512))
+    encoded = sampler.encode(sampler.build_table(drawn))
+    np.testing.assert_array_equal(encoded, np.stack(sampler.encoded(drawn), axis=1))
     assert not sampler.is_unseen(encoded).any()
 
 
@@ -147,11 +147,11 @@ def test_row_sampler_samples_match_features_at_same_points(method, cache_bytes, 
 def test_row_sampler_samples_do_not_oversample_rare_levels():
     sampler = make_sampler(MIXED, 8192)
     row_sampler = RowSampler(sampler, "local", 1.0)
-    samples = row_sampler.sample(sampler.encode(MIXED.iloc[:1])[0]).dense
+    drawn = row_sampler.sample(sampler.encode(MIXED.iloc[:1])[0])
     rare = int(sampler.features[1].encode(MIXED.iloc[:1])[0])
-    assert (samples[1].encoded == rare).mean() == pytest.approx(3 / N, abs=1e-3)
+    assert (drawn.dense[1].encoded == rare).mean() == pytest.approx(3 / N, abs=1e-3)
     assert sampler.features[1].proposal[rare] > 0.05
-    np.testing.assert_array_equal(row_sampler.interpret(samples).log_weights, 0.0)
+    np.testing.assert_array_equal(row_sampler.interpret(drawn).log_weights, 0.0)
 
 
 def test_row_sampler_samples_ignore_earlier_rows():

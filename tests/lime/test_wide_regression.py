@@ -193,17 +193,37 @@ def test_wide_results_do_not_depend_on_other_rows():
     np.testing.assert_array_equal(explainer.explain(X[1:2]).std_errors[0], both.std_errors[1])
 
 
-def test_outputs_are_selected_before_they_are_fitted():
+@pytest.mark.parametrize("max_features", [None, 5])
+def test_outputs_of_wide_tables_do_not_depend_on_those_explained(max_features):
     X, slopes = wide_table()
-    few = X[:, :6]
 
     def model(Z):
-        return np.stack([Z @ slopes[:6], Z[:, 0] ** 2, Z[:, 1]], axis=1)
+        return np.stack([Z @ slopes, Z[:, 0] ** 2, Z[:, 1] - 0.3 * Z[:, 5]], axis=1)
 
-    every = LimeExplainer(model, random_state=0, verbose=0).fit(few)
-    one = every.explain(few[:3], outputs=[2, 1])
-    both = every.explain(few[:3])
-    np.testing.assert_allclose(one.values, both.values[:, :, [2, 1]], atol=1e-12)
-    predicted = every.explain(few[:3], outputs="predicted")
-    places = model(few[:3]).argmax(axis=1)
-    np.testing.assert_allclose(predicted.values[:, :, 0], both.values[np.arange(3), :, places], atol=1e-12)
+    explainer = LimeExplainer(model, max_features=max_features, random_state=0, verbose=0).fit(X)
+    both = explainer.explain(X[:2])
+    one = explainer.explain(X[:2], outputs=[2, 1])
+    predicted, best = explainer.explain(X[:2], outputs="predicted"), model(X[:2]).argmax(axis=1)
+    for name in ("values", "std_errors"):
+        whole = getattr(both, name)
+        np.testing.assert_array_equal(getattr(one, name), whole[:, :, [2, 1]])
+        np.testing.assert_array_equal(getattr(predicted, name)[:, :, 0], whole[np.arange(2), :, best])
+    for name in ("surrogate_outputs", "r2_std_errors", "base_value_std_errors"):
+        np.testing.assert_array_equal(one.extras[name].array, both.extras[name].array[:, [2, 1]])
+    np.testing.assert_array_equal(one.fidelity["r2"], both.fidelity["r2"][:, [2, 1]])
+
+
+def test_stability_asks_all_outputs_whichever_are_explained():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 4))
+
+    def model(Z):
+        return np.stack([3.0 * Z[:, 0], Z[:, 1] + 0.98 * Z[:, 2]], axis=1)
+
+    explainer = LimeExplainer(
+        model, n_samples=200, max_features=1, stability=0.99, random_state=0, verbose=0
+    ).fit(X)
+    every, one = explainer.explain(X[:3]), explainer.explain(X[:3], outputs=[0])
+    assert every.extras["n_samples"].array.max() > 200
+    np.testing.assert_array_equal(one.extras["n_samples"].array, every.extras["n_samples"].array)
+    np.testing.assert_array_equal(one.values, every.values[:, :, :1])
