@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from agnostix.core.typing import Floats
@@ -31,30 +33,44 @@ def influence_at(moment: MomentStatistic, tilts: ExponentialTilts, j: int) -> tu
     return influence, None if fixed else (weights - sample.base) / xi
 
 
-def mean_influences(
-    moment: MomentStatistic, tilts: ExponentialTilts, responses: Responses, j: int, step: int = 1
-) -> tuple[Floats, Floats]:
-    """Influences (n_rows, n_means) on means and changes at the j-th target, of every step-th row.
+@dataclass(frozen=True)
+class MeanInfluences:
+    """Influences of every step-th row on means and changes, of independent rows at finite multipliers."""
 
-    Of independent rows at a finite multiplier, by sums that `responses` has.
-    """
-    sample, distinct, xi = moment.sample, moment.distinct, float(tilts.xi[j])
-    z, base, y = (part[::step] for part in (moment.statistic.z, sample.base, sample.outcomes))
-    # The exponent is relative to the extreme, so that it never overflows.
-    edge = distinct.extremes[1 if xi > 0.0 else 0]
-    of_points = distinct.mass * np.exp(xi * (distinct.points - edge))
-    total = of_points.sum()
-    variance = of_points @ (distinct.points - tilts.targets[j]) ** 2 / total
-    weights = base * np.exp(xi * (z - edge)) / total
-    distance = z - tilts.targets[j]
-    leverage = weights * (1.0 + distance * distance / variance)
-    own = y - responses.values[j]
-    own -= distance[:, None] * responses.slopes[j]
-    own *= (weights / (1.0 - np.minimum(leverage, MAX_LEVERAGE)))[:, None]
-    change = own - base[:, None] * y
-    if tilts.kl is not None and xi != 0.0:
-        change += ((weights - base) / xi)[:, None] * responses.slopes[j]
-    return own, change
+    moment: MomentStatistic
+    tilts: ExponentialTilts
+    responses: Responses
+    z: Floats  # (n_some_rows,)
+    base: Floats  # (n_some_rows,)
+    outcomes: Floats  # (n_some_rows, n_means), each column in one piece: sums over rows are then fast
+
+    @classmethod
+    def of_rows(
+        cls, moment: MomentStatistic, tilts: ExponentialTilts, responses: Responses, step: int
+    ) -> MeanInfluences:
+        """From what is measured along a curve."""
+        sample = moment.sample
+        outcomes = np.asfortranarray(sample.outcomes[::step])
+        return cls(moment, tilts, responses, moment.statistic.z[::step], sample.base[::step], outcomes)
+
+    def __call__(self, j: int) -> tuple[Floats, Floats]:
+        """Influences (n_some_rows, n_means) on means and on changes at the j-th target."""
+        distinct, xi, target = self.moment.distinct, float(self.tilts.xi[j]), self.tilts.targets[j]
+        # The exponent is relative to the extreme, so that it never overflows.
+        edge = distinct.extremes[1 if xi > 0.0 else 0]
+        of_points = distinct.mass * np.exp(xi * (distinct.points - edge))
+        total = of_points.sum()
+        variance = of_points @ (distinct.points - target) ** 2 / total
+        weights = self.base * np.exp(xi * (self.z - edge)) / total
+        distance = self.z - target
+        leverage = weights * (1.0 + distance * distance / variance)
+        own = self.outcomes - self.responses.values[j]
+        own -= distance[:, None] * self.responses.slopes[j]
+        own *= (weights / (1.0 - np.minimum(leverage, MAX_LEVERAGE)))[:, None]
+        change = own - self.base[:, None] * self.outcomes
+        if self.tilts.kl is not None and xi != 0.0:
+            change += ((weights - self.base) / xi)[:, None] * self.responses.slopes[j]
+        return own, change
 
 
 def mean_slope_influences(influence: Influence, outcomes: Floats) -> Floats:

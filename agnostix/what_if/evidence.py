@@ -9,7 +9,7 @@ import numpy as np
 
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.what_if.inference import AnyInfluence, Design, Evidence
-from agnostix.what_if.inference.carried import carried_skewness, trusted_degrees
+from agnostix.what_if.inference.carried import trusted_degrees
 from agnostix.what_if.inference.intervals import N_BLOCKS
 from agnostix.what_if.metrics import MeanQuantity, Quantity, SmoothQuantity
 from agnostix.what_if.sample import Sample
@@ -17,6 +17,8 @@ from agnostix.what_if.sample import Sample
 _ENOUGH_ROWS = 16_384
 """Rows of a large sample whose influences tell how many degrees of freedom there are, if those are many."""
 _FEW_DEGREES = 500.0
+EVIDENCE_OF_MEANS = ("degrees", "tails", "skewness")
+"""What intervals of means of independent rows rest on, besides their errors."""
 
 
 def evidence_of(
@@ -44,32 +46,41 @@ def evidence_of(
 
 
 def evidence_of_means(
-    sample: Sample, influences: Callable[[int], tuple[Floats, Floats]]
-) -> list[tuple[Evidence, Evidence]]:
-    """The same of means alone, from influences (n_some_rows, n_means) of every step-th independent row."""
+    sample: Sample, places: list[int], influences: Callable[[int], Callable[[int], tuple[Floats, Floats]]]
+) -> Floats:
+    """Of means alone, (n_places, 2, 3, n_means): of values and changes, what `trusted_degrees` has of each.
+
+    `influences` makes, of every step-th independent row, the influences (n_some_rows, n_means) at a place.
+    """
     bounded = np.array([_is_bounded(quantity) for quantity in sample.quantities])
     step = max(sample.base.size // _ENOUGH_ROWS, 1)
-    parts = [_trusted_means(part, bounded) for part in influences(step)]
-    if step > 1 and min(part[0].min() for part in parts) < _FEW_DEGREES:
-        step, parts = 1, [_trusted_means(part, bounded) for part in influences(1)]
-    own = [
-        [_of_mean(step * d[[j]], t[[j]], s[[j]] / np.sqrt(step)) for d, t, s in parts]
-        for j in range(bounded.size)
-    ]
-    return [(value, change) for value, change in own]
+    some = influences(step)
+    out = np.stack([_trusted_means(some(j), bounded) for j in places])
+    if step > 1:
+        few = np.flatnonzero(out[:, :, 0].min((1, 2)) < _FEW_DEGREES)
+        out[:, :, 0] *= step
+        out[:, :, 2] /= np.sqrt(step)
+        every = influences(1) if few.size else some
+        for place in few.tolist():
+            out[place] = _trusted_means(every(places[place]), bounded)
+    return out
 
 
-def _of_mean(degrees: Floats, tails: Floats, skewness: Floats) -> Evidence:
-    return replace(Evidence.unknown(1), degrees=degrees, tails=tails, skewness=skewness)
+def _trusted_means(parts: tuple[Floats, Floats], bounded: Bools) -> Floats:
+    return np.stack([trusted_degrees(part, bounded) for part in parts])
 
 
-def _trusted_means(influences: Floats, bounded: Bools) -> tuple[Floats, Floats, Floats]:
-    """Degrees of freedom, tail index and skewness (n_means,) of influences (n_some_rows, n_means)."""
-    out = np.empty((2, bounded.size))
-    for kind in (False, True):
-        if (some := bounded == kind).any():
-            out[:, some] = trusted_degrees(influences[:, some] if not some.all() else influences, kind)
-    return out[0], out[1], carried_skewness(influences)
+def split_evidence(known: Floats) -> list[tuple[Evidence, Evidence]]:
+    """Evidence of each mean at all targets, from what `evidence_of_means` has, (n_targets, 2, 3, n_means)."""
+    unknown = Evidence.unknown(len(known))
+    value, change = (
+        [
+            replace(unknown, **dict(zip(EVIDENCE_OF_MEANS, of_mean, strict=True)))
+            for of_mean in np.moveaxis(known[:, i], 0, -1).swapaxes(0, 1)
+        ]
+        for i in (0, 1)
+    )
+    return list(zip(value, change, strict=True))
 
 
 def are_plain_means(sample: Sample) -> bool:
@@ -83,10 +94,19 @@ def stack(parts: list[Evidence]) -> Evidence:
     return Evidence(*(np.concatenate([getattr(one, f.name) for one in parts]) for f in fields(Evidence)))
 
 
+def interpolate(known: Floats, places: Codes, n: int) -> Floats:
+    """At all n targets of a curve (n, ...), linear between the places that are known (n_places, ...)."""
+    if places.size == n:
+        return known
+    columns = known.reshape(places.size, -1).T
+    return np.stack([np.interp(np.arange(n), places, own) for own in columns], -1).reshape(
+        n, *known.shape[1:]
+    )
+
+
 def between(known: Evidence, places: Codes, n: int) -> Evidence:
-    """At all n places of a curve, linear between those that are known."""
-    every = np.arange(n)
-    return Evidence(*(np.interp(every, places, getattr(known, f.name)) for f in fields(Evidence)))
+    """Evidence at all n targets of a curve from that at some."""
+    return Evidence(*(interpolate(getattr(known, f.name), places, n) for f in fields(Evidence)))
 
 
 def worse(evidence: tuple[Evidence, Evidence]) -> np.ndarray:
@@ -126,7 +146,7 @@ def _trusted(influences: Floats, design: Design | None, is_bounded: bool) -> tup
     own = influences if design is None else design.centered(influences)
     if not np.isfinite(own).all():
         return np.full(1, np.nan), np.full(1, np.nan), np.full(1, np.nan)
-    return *trusted_degrees(own, is_bounded, design), carried_skewness(own)
+    return trusted_degrees(own, is_bounded, design)
 
 
 def _events(sample: Sample, quantity: Quantity, weights: Floats) -> tuple[Floats, Floats]:

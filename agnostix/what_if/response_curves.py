@@ -11,14 +11,16 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 
-from agnostix.core.typing import Bools, Floats
+from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.what_if.curve_draws import CurveStatistics
 from agnostix.what_if.curve_influences import (
+    MeanInfluences,
     influence_at,
-    mean_influences,
     mean_slope_influences,
     row_influences,
     slope_influences,
@@ -26,10 +28,13 @@ from agnostix.what_if.curve_influences import (
 )
 from agnostix.what_if.distinct_values import DistinctValues, collapse
 from agnostix.what_if.evidence import (
+    EVIDENCE_OF_MEANS,
     are_plain_means,
     between,
     evidence_of,
     evidence_of_means,
+    interpolate,
+    split_evidence,
     stack,
     worse,
 )
@@ -45,6 +50,7 @@ from agnostix.what_if.inference import (
 from agnostix.what_if.inference.bands import pointwise_level
 from agnostix.what_if.inference.bootstrap import Replicates, replicate
 from agnostix.what_if.metrics import (
+    ANY,
     BlockQuantity,
     MeanQuantity,
     Quantity,
@@ -115,17 +121,63 @@ class ResponseCurve:
     status: np.ndarray  # (n_targets,), "ok", "thin", "boundary" or "infeasible"
     quantity_curves: tuple[QuantityCurve, ...]
 
-    def interval(self, part: QuantityCurve, confidence_level: float) -> tuple[Floats, Floats]:
-        """Confidence interval of a quantity at each target."""
-        return self._ends(part, part.values, confidence_level, 0)
+    def intervals(self, confidence_level: float) -> list[tuple[Floats, Floats]]:
+        """Confidence intervals of each quantity at all targets."""
+        values = [part.values for part in self.quantity_curves]
+        return self._ends(values, confidence_level, 0)
 
-    def change_interval(self, part: QuantityCurve, confidence_level: float) -> tuple[Floats, Floats]:
-        """Confidence interval of its difference to the base value."""
-        return self._ends(part, part.values - part.base, confidence_level, 1)
+    def change_intervals(self, confidence_level: float) -> list[tuple[Floats, Floats]]:
+        """Confidence intervals of the differences to the base values."""
+        changes = [part.values - part.base for part in self.quantity_curves]
+        return self._ends(changes, confidence_level, 1)
 
-    def band(self, part: QuantityCurve, confidence_level: float) -> tuple[Floats, Floats]:
-        """Ends of the band that holds the quantity at all targets together."""
-        low, high = self._ends(part, part.values, part.together, 0)
+    def bands(self, confidence_level: float) -> list[tuple[Floats, Floats]]:
+        """For each quantity, ends of the band that holds it at all targets together."""
+        return [self._band(part, confidence_level) for part in self.quantity_curves]
+
+    def slope_intervals(self, confidence_level: float) -> list[tuple[Floats, Floats]]:
+        """Confidence intervals of the slopes at all targets, NaN where their errors are not known."""
+        parts = self.quantity_curves
+        slopes, errors = (np.stack([getattr(p, name) for p in parts]) for name in ("slopes", "slope_errors"))
+        evidence = _together([part.evidence[0] for part in parts]).of_degrees
+        most = self.moment.sample.most_degrees
+        ends = interval(slopes, errors, self.ess, confidence_level, evidence=evidence, most_degrees=most)
+        return list(zip(*ends, strict=True))
+
+    def statuses(self) -> np.ndarray:
+        """Status (n_quantities, n_targets): of the weights, or why an interval cannot be trusted."""
+        value, change = (_together([part.evidence[i] for part in self.quantity_curves]) for i in (0, 1))
+        return np.where(self.status == "ok", worse((value, change)), self.status)
+
+    def _ends(self, values: list[Floats], level: float, which: int) -> list[tuple[Floats, Floats]]:
+        """Ends of intervals of the values (which 0) or changes (1) of each quantity."""
+        alike: dict[Any, list[int]] = {}
+        for q, part in enumerate(self.quantity_curves):
+            quantity = part.quantity
+            kind = quantity.kind if which == 0 else kind_of_changes(quantity)
+            bounds = quantity.bounds if which == 0 else ANY
+            # Proportions of groups have effective rows of their own.
+            alone = q if part.groups is not None else None
+            alike.setdefault((kind, bounds, alone), []).append(q)
+        out: dict[int, tuple[Floats, Floats]] = {}
+        for (kind, bounds, alone), some in alike.items():
+            parts = [self.quantity_curves[q] for q in some]
+            low, high = interval(
+                np.stack([values[q] for q in some]),
+                np.stack([part.shown_errors[which] for part in parts]),
+                *(self.ess, level, bounds),
+                kind=kind,
+                evidence=_together([part.evidence[which] for part in parts]),
+                most_degrees=self.moment.sample.most_degrees,
+                groups=None if alone is None else parts[0].groups,
+            )
+            for q, part, own in zip(some, parts, zip(low, high, strict=True), strict=True):
+                out[q] = _with_studentized(part, values[q], own, level, which, bounds)
+        return [out[q] for q in range(len(out))]
+
+    def _band(self, part: QuantityCurve, confidence_level: float) -> tuple[Floats, Floats]:
+        alone = replace(self, quantity_curves=(part,))
+        low, high = alone._ends([part.values], part.together, 0)[0]
         if part.draws is None:
             return low, high
         half = part.draws[0].largest(part.values, confidence_level) * part.shown_errors[0]
@@ -133,31 +185,27 @@ class ResponseCurve:
         low = np.fmin(low, np.clip(part.values - half, *bounds))
         return low, np.fmax(high, np.clip(part.values + half, *bounds))
 
-    def slope_interval(self, part: QuantityCurve, confidence_level: float) -> tuple[Floats, Floats]:
-        """Confidence interval of a quantity's slope at each target, NaN where its error is not known."""
-        most = self.moment.sample.most_degrees
-        own = (part.slopes, part.slope_errors, self.ess, confidence_level)
-        return interval(*own, evidence=part.evidence[0].of_degrees, most_degrees=most)
 
-    def status_of(self, part: QuantityCurve) -> np.ndarray:
-        """Status of a quantity at each target: that of the weights, or why no interval can be trusted."""
-        return np.where(self.status == "ok", worse(part.evidence), self.status)
+def _together(parts: list[Evidence]) -> Evidence:
+    """Evidence of several quantities, each (n_quantities, n_targets)."""
+    return Evidence(*(np.stack([getattr(one, f.name) for one in parts]) for f in fields(Evidence)))
 
-    def _ends(self, part: QuantityCurve, values: Floats, level: float, which: int) -> tuple[Floats, Floats]:
-        """Ends of intervals of its values (which 0) or changes (1)."""
-        quantity, errors = part.quantity, (part.std_errors, part.change_errors)[which]
-        bounds = quantity.bounds if which == 0 else (-np.inf, np.inf)
-        low, high = interval(
-            *(values, part.shown_errors[which], self.ess, level, bounds),
-            kind=quantity.kind if which == 0 else kind_of_changes(quantity),
-            evidence=part.evidence[which],
-            most_degrees=self.moment.sample.most_degrees,
-            groups=part.groups,
-        )
-        if part.draws is None:
-            return low, high
-        ends = part.draws[which].studentized(values, errors, level)
-        return np.fmin(np.clip(ends[0], *bounds), low), np.fmax(np.clip(ends[1], *bounds), high)
+
+def _with_studentized(
+    part: QuantityCurve,
+    values: Floats,
+    ends: tuple[Floats, Floats],
+    level: float,
+    which: int,
+    bounds: tuple[float, float],
+) -> tuple[Floats, Floats]:
+    """Ends that hold those of studentized draws too, where errors are the bootstrap's."""
+    if part.draws is None:
+        return ends
+    errors = (part.std_errors, part.change_errors)[which]
+    of_draws = part.draws[which].studentized(values, errors, level)
+    low, high = (np.clip(end, *bounds) for end in of_draws)
+    return np.fmin(low, ends[0]), np.fmax(high, ends[1])
 
 
 def shift_moment(moment: MomentStatistic, targets: Floats, config: ProjectionConfig) -> ResponseCurve:
@@ -209,23 +257,32 @@ def _with_evidence(
         return [replace(curve, evidence=(Evidence.unknown(n),) * 2) for curve in curves]
     most = next(places for rows, places in _PLACES if moment.sample.base.size <= rows)
     places = known[np.unique(np.round(np.linspace(0, known.size - 1, most)).astype(np.intp))]
-    at = [_evidence_at(moment, tilts, responses, j) for j in places.tolist()]
-    out = []
-    for q, curve in enumerate(curves):
-        value, change = (between(stack([one[q][i] for one in at]), places, n) for i in (0, 1))
-        out.append(replace(curve, evidence=(value, change)))
+    if are_plain_means(moment.sample):
+        at = _evidence_of_means(moment, tilts, responses, places)
+        evidence = split_evidence(interpolate(at, places, n))
+    else:
+        parts = [evidence_of(moment.sample, *influence_at(moment, tilts, j)) for j in places.tolist()]
+        evidence = [
+            (between(stack(value), places, n), between(stack(change), places, n))
+            for value, change in (map(list, zip(*of_one, strict=True)) for of_one in zip(*parts, strict=True))
+        ]
+    return [replace(curve, evidence=pair) for curve, pair in zip(curves, evidence, strict=True)]
+
+
+def _evidence_of_means(
+    moment: MomentStatistic, tilts: ExponentialTilts, responses: Responses, places: Codes
+) -> Floats:
+    """What `evidence_of_means` has at the places; where a target is a column's extreme, from all rows."""
+    out = np.empty((places.size, 2, len(EVIDENCE_OF_MEANS), len(moment.sample.quantities)))
+    inside = np.isfinite(tilts.xi[places])
+    if inside.any():
+        influences = partial(MeanInfluences.of_rows, moment, tilts, responses)
+        out[inside] = evidence_of_means(moment.sample, places[inside].tolist(), influences)
+    for k in np.flatnonzero(~inside).tolist():
+        of_place = evidence_of(moment.sample, *influence_at(moment, tilts, int(places[k])))
+        for q, pair in enumerate(of_place):
+            out[k, :, :, q] = [[getattr(one, name)[0] for name in EVIDENCE_OF_MEANS] for one in pair]
     return out
-
-
-def _evidence_at(
-    moment: MomentStatistic, tilts: ExponentialTilts, responses: Responses, j: int
-) -> list[tuple[Evidence, Evidence]]:
-    """What intervals of all quantities rest on at the j-th target."""
-    if np.isfinite(tilts.xi[j]) and are_plain_means(moment.sample):
-        return evidence_of_means(
-            moment.sample, lambda step: mean_influences(moment, tilts, responses, j, step)
-        )
-    return evidence_of(moment.sample, *influence_at(moment, tilts, j))
 
 
 def _with_draws(

@@ -146,7 +146,5 @@ def shift_degrees(influences: Floats, are_levels: Bools, design: Design | None) 
     own = influences if design is None else design.centered(influences)
     known = np.isfinite(own).all(0)
     degrees = np.full(known.size, np.nan)
-    for is_bounded in (False, True):
-        some = known & (are_levels == is_bounded)
-        degrees[some] = trusted_degrees(own[:, some], is_bounded, design)[0]
+    degrees[known] = trusted_degrees(own[:, known], are_levels[known], design)[0]
     return degrees

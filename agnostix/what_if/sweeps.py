@@ -158,27 +158,32 @@ class _FrameBlocks:
         self._sizes: list[int] = []
 
     def add_curve(self, curve: ResponseCurve, group: Any, taus: Floats, config: ProjectionConfig) -> None:
-        for part in curve.quantity_curves:
-            low, high = curve.interval(part, config.confidence_level)
+        ends = curve.intervals(config.confidence_level)
+        slope_ends = curve.slope_intervals(config.confidence_level)
+        statuses = curve.statuses()
+        bands = curve.bands(config.confidence_level) if config.simultaneous else None
+        for q, part in enumerate(curve.quantity_curves):
+            low, high = ends[q]
             block = self._shared(curve, group)
             block |= {"tau": taus, "quantity": part.quantity.name, "output": part.quantity.output}
             block |= {"value": part.values, "std_error": part.shown_errors[0], "low": low, "high": high}
             block |= {"slope": part.slopes, "slope_std_error": part.slope_errors}
-            ends = curve.slope_interval(part, config.confidence_level)
-            block |= dict(zip(("slope_low", "slope_high"), ends, strict=True))
-            block |= {"max_weight": curve.max_weight, "status": curve.status_of(part)}
-            if config.simultaneous:
-                block |= dict(zip(_BAND_COLUMNS, curve.band(part, config.confidence_level), strict=True))
+            block |= dict(zip(("slope_low", "slope_high"), slope_ends[q], strict=True))
+            block |= {"max_weight": curve.max_weight, "status": statuses[q]}
+            if bands is not None:
+                block |= dict(zip(_BAND_COLUMNS, bands[q], strict=True))
             self._add(block, taus.size)
 
     def add_changes(self, curve: ResponseCurve, group: Any, config: ProjectionConfig) -> None:
-        for part in curve.quantity_curves:
-            low, high = curve.interval(part, config.confidence_level)
+        ends = curve.intervals(config.confidence_level)
+        change_ends = curve.change_intervals(config.confidence_level)
+        statuses = curve.statuses()
+        for q, part in enumerate(curve.quantity_curves):
+            (low, high), (change_low, change_high) = ends[q], change_ends[q]
             change = part.values - part.base
-            change_low, change_high = curve.change_interval(part, config.confidence_level)
             block = self._shared(curve, group)
             block |= {"direction": _DIRECTIONS, "start": curve.moment.statistic.mean}
-            block |= {"status": curve.status_of(part)}
+            block |= {"status": statuses[q]}
             block |= {"quantity": part.quantity.name, "output": part.quantity.output, "base": part.base}
             block |= {"value": part.values, "low": low, "high": high, "change": change}
             block |= {"std_error": part.shown_errors[1], "change_low": change_low, "change_high": change_high}

@@ -23,7 +23,7 @@ from agnostix.what_if.constraints.rates import FalsePositiveRate, SelectionRate,
 from agnostix.what_if.explainer import EntropicProjection
 from agnostix.what_if.inference import Evidence, Influence, interval
 from agnostix.what_if.inference.bands import pointwise_level
-from agnostix.what_if.inference.carried import carried_skewness, trusted_degrees
+from agnostix.what_if.inference.carried import trusted_degrees
 from agnostix.what_if.inference.support import MIN_GAIN_ESS
 from agnostix.what_if.metrics import SmoothQuantity
 from agnostix.what_if.sample import Sample
@@ -248,8 +248,7 @@ def _frame(lines: Sequence[Line], sample: Sample, level: float) -> pd.DataFrame:
     own = own if design is None else design.centered(own)
     together = _levels_together(own, errors, level)
     finite = np.where(np.isfinite(own), own, 0.0)
-    degrees = trusted_degrees(finite, is_bounded=True, design=design)[0]
-    skewness = carried_skewness(finite)
+    degrees, _, skewness = trusted_degrees(finite, is_bounded=True, design=design)
     rows = []
     for j, (line, (value, _), error, joint) in enumerate(
         zip(lines, measured, errors.tolist(), together, strict=True)

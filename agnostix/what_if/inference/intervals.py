@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from scipy.special import ndtri, stdtrit
@@ -188,7 +188,8 @@ class Evidence:
     @property
     def of_degrees(self) -> Evidence:
         """The degrees of freedom alone."""
-        return replace(Evidence.unknown(self.degrees.size), degrees=self.degrees)
+        none = np.full_like(self.degrees, np.nan)
+        return replace(Evidence(*[none] * len(fields(self))), degrees=self.degrees)
 
     def reach(self, confidence_level: float, n: Floats) -> tuple[Floats, Floats]:
         """How far values may lie below and above for events of which few, or none, were seen."""
