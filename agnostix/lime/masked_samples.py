@@ -267,11 +267,11 @@ class _FitReducer:
         row_predictions, predictions = blocks[0, 0], blocks[1:, 0]
         outputs, sizes = self.selection.indices(row_predictions), self.seen.sizes(row_predictions)
         if self.samples.masks.shape[1] > MOST_DENSE:
-            parts = zip(outputs, row_predictions, sizes, strict=True)
-            each = [self._fit_wide(predictions[:, row], *part) for row, part in enumerate(parts)]
+            some = zip(outputs, row_predictions, sizes, strict=True)
+            each = [self._fit_wide(predictions[:, row], *part) for row, part in enumerate(some)]
             return row_predictions, *LocalFits.stack(each)
-        parts = zip(row_predictions, sizes, strict=True)
-        each = [self._fit_dense(predictions[:, row], *part) for row, part in enumerate(parts)]
+        every = zip(row_predictions, sizes, strict=True)
+        each = [self._fit_dense(predictions[:, row], *part) for row, part in enumerate(every)]
         return row_predictions, *LocalFits.stack(each).take_outputs(outputs)
 
     def _fit_dense(self, predictions: Floats, at_row: Floats, sizes: Floats) -> LocalFits:

@@ -176,8 +176,8 @@ class SurrogateSpec:
         if rows.outputs.shape[1] < predictions.shape[1]:
             predictions = predictions[:, rows.outputs[row]]
         if isinstance(samples, BinSamples):
-            regression = self._regress_on_bins(samples, predictions, rows, row, points)
-            fit = fit_each_output(self.surrogate, regression, self.max_features, self.with_margin)
+            wide = self._regress_on_bins(samples, predictions, rows, row, points)
+            fit = fit_each_output(self.surrogate, wide, self.max_features, self.with_margin)
             return fit.insert_features(is_fitted)
         design, row_design, squares = samples.design(center)
         weights = samples.weigh(self.kernel, squares)

@@ -88,9 +88,8 @@ def fit_each_output(
     """As `fit_surrogate`, each output by itself: to the bit the same whatever others are explained."""
     fits = []
     for output in range(regression.targets.shape[1]):
-        one: WeightedRegression = regression.single_output(output)
-        if one.design_mean.size <= MOST_DENSE:
-            one = one.restrict(np.arange(one.design_mean.size))
+        alone, d = regression.single_output(output), regression.design_mean.size
+        one = alone.restrict(np.arange(d)) if d <= MOST_DENSE else alone
         fits.append(fit_surrogate(surrogate, one, max_features, with_margin))
     return LocalFits.join_outputs(fits)
 
