@@ -2,7 +2,7 @@
 
     python benchmarks/background.py --adult adult.data [--seeds 4] [--peer /path/to/python]
 
-Shapley values (exact up to 12 columns, else of the same sampled coalitions for every background) of six rows,
+Shapley values (exact up to 8 columns, else of the same sampled coalitions for every background) of six rows,
 about those with the whole table as background. Tables are redrawn. `--peer` is a Python with shap, whose
 `shap.kmeans` chooses weighted centroids of the tables as arrays of numbers.
 """
@@ -118,7 +118,7 @@ def _squares(
 def _values(model: Any, rows: np.ndarray, background: np.ndarray, weights: Any) -> np.ndarray:
     """Shapley values (n_rows, n_columns); coalitions depend on the seed alone."""
     d = rows.shape[1]
-    budget: Any = "auto" if d <= 8 else 8 * d
+    budget = min(2**d, max(256, 8 * d))
     explainer = KernelShapExplainer(
         model, background="all", budget=budget, kernel="none", random_state=0, verbose=0
     )

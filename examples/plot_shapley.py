@@ -100,7 +100,7 @@ def risk(X):
 
 
 X = rng.random((300, 11))
-all_coalitions = KernelShapExplainer(risk, background="all", random_state=0).fit(X[:20])
+all_coalitions = KernelShapExplainer(risk, background="all", tol=None, random_state=0).fit(X[:20])
 few_coalitions = KernelShapExplainer(risk, background="all", budget=48, random_state=0).fit(X[:20])
 exact, sampled = all_coalitions.explain(X[20:60]), few_coalitions.explain(X[20:60])
 truth, estimate = exact.values[:, :, 0], sampled.values[:, :, 0]

@@ -356,7 +356,7 @@ class ProgressBar:
         # Made now and not before, since a bar that exists is drawn; it counts from the start of the work.
         how = _FORMAT if self.total is not None else _OPEN_FORMAT
         what = None if self._describe is None else self._describe()
-        with _bar_class()(what, total=self.total, bar_format=how, smoothing=0, delay=DELAY) as bar:
+        with _bar_class()(desc=what, total=self.total, bar_format=how, smoothing=0, delay=DELAY) as bar:
             bar.start_t = start
             is_over = False
             while True:

@@ -41,7 +41,7 @@ from agnostix.shapley.residual_noise import (
     by_size,
     effective_number,
 )
-from agnostix.shapley.stopping import Tolerance, forecast_evaluations
+from agnostix.shapley.stopping import forecast_evaluations, level_of_look, relative_errors
 
 _OF_RESIDUALS = 0.1
 """Weight of the mean square of all residuals, where it is larger than that of left out pairs."""
@@ -221,13 +221,13 @@ class ShapleyResult:
         """Some of the rows."""
         return ShapleyResult(*(getattr(self, field.name)[rows] for field in fields(self)))
 
-    def errors_in_units_of(self, tolerance: Tolerance, look: int) -> Floats:
+    def errors_in_units_of(self, tolerance: float, look: int) -> Floats:
         """Largest coalition error of each row (n_rows,), as a look with this number sees it."""
         of_coalitions = self.values, self.coalition_variances, self.coalition_dof
-        return tolerance.errors(*of_coalitions, self.predictions, look)
+        return relative_errors(*of_coalitions, level_of_look(look)) / tolerance
 
 
-def expect_evaluations(pilots: ShapleyResult, tolerance: Tolerance, most: int) -> float:
+def expect_evaluations(pilots: ShapleyResult, tolerance: float, most: int) -> float:
     """Evaluations that rows like these, which have had their first look, take on average until they stop.
 
     As if errors fell in proportion to evaluations: kriging's fall faster than by the square root of them.
@@ -260,7 +260,7 @@ class RowEstimation:
     evaluate: Evaluate
     stages: Sequence[Stage]
     linked: LinkedValues
-    tolerance: Tolerance | None  # needed for more than one stage
+    tolerance: float | None  # needed for more than one stage
     result: ShapleyResult  # which is filled in
 
     def run(self, rows: Codes) -> int:

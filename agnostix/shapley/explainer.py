@@ -36,7 +36,7 @@ from agnostix.shapley.estimation import (
 from agnostix.shapley.exact import ExactOperator
 from agnostix.shapley.interactions.explaining import Interactions
 from agnostix.shapley.kriging import MAX_LEARNING_DOF, KernelParams, learn_kernel
-from agnostix.shapley.stopping import Tolerance, stage_pairs
+from agnostix.shapley.stopping import stage_pairs
 
 N_PILOTS = 8
 """Rows from which `fit` learns a kernel."""
@@ -123,7 +123,8 @@ class KernelShapExplainer(Interactions):
     budget_ : int
         Coalitions per row at most, for rows in which all features vary; 0 for trees.
     expected_evaluations_ : float
-        Coalitions that such a row is expected to take, by the errors of pilot rows.
+        Coalitions that such a row is expected to take, by the errors of pilot rows;
+        `budget_` where there are none, as with kernel="row" or a masker.
     kernel_ : str
         "exact", "pooled", "row" or "none", for such rows.
     n_model_rows_ : int
@@ -295,14 +296,13 @@ class KernelShapExplainer(Interactions):
         kernels, plans = np.empty(len(rows), dtype="<U6"), self._plan_by_pattern(rows, first, self._tol)
         n_evaluations = sum(row_indices.size * self._expect(plan) for plan, row_indices in plans())
         n_model_rows, linked = 0, self._link_values()
-        tolerance = None if self._tol is None else Tolerance(self._tol, selection.pick)
         with ProgressBar(n_evaluations, self.verbose, partial(self._forecast, plans)) as bar:
             means = BackgroundMeans(self._errors)
             evaluate = partial(self._evaluate_means, rows, means, bar)
             for plan, row_indices in plans():
                 kernels[row_indices] = kernel = self._kernel_of(plan)
                 stages = self._stages(plan, kernel)
-                estimation = RowEstimation(evaluate, stages, linked, tolerance, result)
+                estimation = RowEstimation(evaluate, stages, linked, self._tol, result)
                 n_model_rows += estimation.run(row_indices)
         if first.size < len(rows):
             result, kernels = result.take(first[which]), kernels[first[which]]
@@ -433,9 +433,8 @@ class KernelShapExplainer(Interactions):
         params = learn_kernel(coalitions, *values.differences())
         params = params if self.kernel_ == "pooled" else replace(params, rho=0.0)
         if self._tol is not None:
-            tolerance = Tolerance(self._tol, self._select_outputs(None).pick)
             part = estimate(plan, build_operator(coalitions, params), linked, means)
-            self.expected_evaluations_ = expect_evaluations(part, tolerance, self.budget_)
+            self.expected_evaluations_ = expect_evaluations(part, self._tol, self.budget_)
         return params
 
     def _expect(self, plan: CoalitionPlan) -> float:

@@ -1,11 +1,12 @@
 """When a row stops: nested designs of growing size, and what looking at a row several times costs.
 
 Every design has half as many pairs again as the one before. A row stops at the first one where its largest
-coalition error is at most `tol` times the range of its values, 0 included. Errors that are looked at several
-times are small by chance sooner or later, so they are enlarged: the k-th look takes Student's quantile of the
-level 1 - 0.05 / 2**k, in units of that of the normal distribution at 0.95. These chances of an error sum to
-0.05, however many looks there are [1]_, so that where a row stops does not depend on how much its budget
-would have allowed. The first look, whose error is the least certain, gets most of them.
+coalition error is at most `tol` times the range of its values, 0 included, in all outputs of the model.
+Errors that are looked at several times are small by chance sooner or later, so they are enlarged: the k-th
+look takes Student's quantile of the level 1 - 0.05 / 2**k, in units of that of the normal distribution at
+0.95. These chances of an error sum to 0.05, however many looks there are [1]_, so that where a row stops does
+not depend on how much its budget would have allowed. The first look, whose error is the least certain, gets
+most of them.
 
 References
 ----------
@@ -14,9 +15,6 @@ References
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -59,23 +57,6 @@ def relative_errors(values: Floats, variances: Floats, dof: Floats, level: float
     spread = values.max(axis=1, initial=0.0) - values.min(axis=1, initial=0.0)
     unknown = np.where(largest > 0.0, np.inf, 0.0)
     return np.divide(largest, spread, out=unknown, where=spread > 0.0).max(axis=1)
-
-
-@dataclass(frozen=True)
-class Tolerance:
-    """A tolerance, and the outputs for which it holds."""
-
-    tol: float
-    pick: Callable[..., Floats]  # from (n_rows, ..., n_outputs) and predictions= to the selected outputs
-
-    def errors(
-        self, values: Floats, variances: Floats, dof: Floats, predictions: Floats, look: int
-    ) -> Floats:
-        """Largest errors (n_rows,) of the selected outputs as a look sees them, in units of the tolerance."""
-        values, variances, dof = (
-            self.pick(array, predictions=predictions) for array in (values, variances, dof)
-        )
-        return relative_errors(values, variances, dof, level_of_look(look)) / self.tol
 
 
 def forecast_evaluations(evaluations: Codes, errors: Floats, n_players: int) -> Floats:

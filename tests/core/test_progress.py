@@ -71,6 +71,13 @@ def test_bar_appears_in_terminal_after_delay(n_jobs, monkeypatch):
     np.testing.assert_array_equal(found[:, 0], X[:, 0])
 
 
+def test_bar_says_what_the_work_takes(monkeypatch):
+    monkeypatch.setattr(evaluate_module, "DELAY", 0.05)
+    with Terminal() as terminal, ProgressBar(20, 1, lambda: "at most 20 model rows: ") as bar:
+        run(verbose=bar)
+    assert "at most 20 model rows:" in terminal.text
+
+
 def test_bar_absent_before_delay():
     with Terminal() as terminal:
         run()

@@ -26,7 +26,7 @@ from agnostix.shapley.exact import ExactOperator, exact_weights
 from agnostix.shapley.kriging import KernelParams, learn_kernel
 from agnostix.shapley.odd_kernel import pair_covariances, shapley_covariances
 from agnostix.shapley.residual_noise import NoisePrior, Spread
-from agnostix.shapley.stopping import Tolerance, stage_pairs
+from agnostix.shapley.stopping import stage_pairs
 from tests.reference import shapley as ref
 
 D = 9
@@ -404,10 +404,6 @@ def stages_of(plan):
     return [Stage(plan.prefix(n), lambda one: build_operator(one.coalitions, params)) for n in sizes]
 
 
-def every_output(tol):
-    return Tolerance(tol, lambda array, predictions: array)
-
-
 def test_estimation_evaluates_selected_rows_only():
     calls, rows = [], np.array([3, 1])
     result = ShapleyResult.zeros(np.ones((4, N), dtype=bool), 2, 3)
@@ -425,10 +421,10 @@ def test_estimation_evaluates_selected_rows_only():
 def test_estimation_stops_each_row_by_its_own_errors():
     stages = stages_of(PLAN)
     each = [estimate(stage.plan, stage.operator, LINKED, means_of(stage.plan.masks)) for stage in stages]
-    errors = np.array([part.errors_in_units_of(every_output(1.0), k + 1) for k, part in enumerate(each)])
+    errors = np.array([part.errors_in_units_of(1.0, k + 1) for k, part in enumerate(each)])
     tol = float(np.sort(errors[0])[1])  # so that two rows stop at the first stage
     calls, result = [], ShapleyResult.zeros(np.ones((4, N), dtype=bool), 2, 3)
-    n = RowEstimation(partial(evaluate, calls), stages, LINKED, every_output(tol), result).run(np.arange(4))
+    n = RowEstimation(partial(evaluate, calls), stages, LINKED, tol, result).run(np.arange(4))
     ends = [part.evaluations[0] for part in each]
     last = [next((k for k in range(len(each)) if errors[k, i] <= tol), len(each) - 1) for i in range(4)]
     assert last.count(0) == 2
@@ -449,9 +445,7 @@ def test_estimation_in_chunks_same_bits(monkeypatch):
         monkeypatch.setattr("agnostix.shapley.estimation.working_memory", lambda memory=memory: memory)
         results.append(ShapleyResult.zeros(np.ones((4, N), dtype=bool), 2, 3))
         stages = stages_of(PLAN)
-        RowEstimation(partial(evaluate, calls), stages, LINKED, every_output(0.1), results[-1]).run(
-            np.arange(4)
-        )
+        RowEstimation(partial(evaluate, calls), stages, LINKED, 0.1, results[-1]).run(np.arange(4))
     assert [len(rows) for n_masks, rows in calls if n_masks == 26] == [4, 1, 1, 1, 1]
     for name, array in fields_of(results[0]).items():
         np.testing.assert_array_equal(array, getattr(results[1], name), err_msg=name)
@@ -466,7 +460,7 @@ def test_estimation_builds_no_operator_that_no_row_needs():
 
     stages = [Stage(stage.plan, build) for stage in stages_of(PLAN)]
     result = ShapleyResult.zeros(np.ones((4, N), dtype=bool), 2, 3)
-    RowEstimation(partial(evaluate, []), stages, LINKED, every_output(1e9), result).run(np.arange(4))
+    RowEstimation(partial(evaluate, []), stages, LINKED, 1e9, result).run(np.arange(4))
     assert built == [26]
 
 

@@ -9,7 +9,6 @@ from scipy.stats import t as student
 from agnostix.shapley.budgets import auto_budget
 from agnostix.shapley.coalitions import count_pairs, first_pairs
 from agnostix.shapley.stopping import (
-    Tolerance,
     forecast_evaluations,
     level_of_look,
     relative_errors,
@@ -89,16 +88,6 @@ def test_relative_errors_of_zeros_are_0_if_exact_else_infinite():
 def test_relative_errors_of_no_players_are_0():
     empty = np.empty((2, 0, 3))
     np.testing.assert_array_equal(relative_errors(empty, empty, empty, 0.95), [0, 0])
-
-
-def test_tolerance_holds_for_selected_outputs():
-    values, variances = np.ones((1, 2, 2)), np.array([[[0.01, 9.0], [0.01, 9.0]]])
-    dof, predictions = np.full(values.shape, np.inf), np.zeros((1, 2))
-    of_first = Tolerance(0.1, lambda array, predictions: array[..., :1])
-    of_both = Tolerance(0.1, lambda array, predictions: array)
-    factor = student.ppf(0.5 + 0.975 / 2, np.inf) / student.ppf(0.975, np.inf)
-    np.testing.assert_allclose(of_first.errors(values, variances, dof, predictions, 1), [factor])
-    np.testing.assert_allclose(of_both.errors(values, variances, dof, predictions, 1), [30.0 * factor])
 
 
 def test_forecast_is_what_was_taken_where_the_tolerance_is_met():
