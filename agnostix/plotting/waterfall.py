@@ -164,7 +164,7 @@ def _changes(
     steps = _features(explanation, i, pd.DataFrame(numbers).iloc[shown])
     if len(rest):
         total = (values[rest].sum(), errors[rest].sum(), below[rest].sum(), above[rest].sum())
-        what = "features and pairs" if explanation.quantity == "interaction" else "features"
+        what = "features and pairs" if "index" in explanation.extras else "features"  # of interactions
         steps.append(_step("others", f"{len(rest)} other {what}", *total))
     end = surrogate_output(explanation, i, k) if is_surrogate(explanation) else output
     remainder = end - base - values[order].sum()

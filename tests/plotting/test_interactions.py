@@ -46,7 +46,8 @@ def test_displays_of_interactions() -> None:
 
 
 def test_waterfall_of_pairs_sums_the_others_by_their_name() -> None:
-    exp = pairs(n_rows=1, outputs=[[0.39]], base_values=[[0.0]], completeness="outputs - base_values")
+    complete = {"outputs": [[0.39]], "base_values": [[0.0]], "completeness": "outputs - base_values"}
+    exp = pairs(n_rows=1, **complete, extras={"index": "k-SII"})
     frame = exp.pairs_as_features().plot.waterfall(max_features=2).frame()
     assert "4 other features and pairs" in frame["label"].tolist()
 
