@@ -164,7 +164,8 @@ def _changes(
     steps = _features(explanation, i, pd.DataFrame(numbers).iloc[shown])
     if len(rest):
         total = (values[rest].sum(), errors[rest].sum(), below[rest].sum(), above[rest].sum())
-        steps.append(_step("others", f"{len(rest)} other features", *total))
+        what = "features and pairs" if "index" in explanation.extras else "features"  # of interactions
+        steps.append(_step("others", f"{len(rest)} other {what}", *total))
     end = surrogate_output(explanation, i, k) if is_surrogate(explanation) else output
     remainder = end - base - values[order].sum()
     size = np.abs([base, end, *values[order]]).max()

@@ -45,6 +45,13 @@ def test_displays_of_interactions() -> None:
     assert {"bar", "beeswarm", "heatmap"} <= displays_of(listed).keys()
 
 
+def test_waterfall_of_pairs_sums_the_others_by_their_name() -> None:
+    complete = {"outputs": [[0.39]], "base_values": [[0.0]], "completeness": "outputs - base_values"}
+    exp = pairs(n_rows=1, **complete, extras={"index": "k-SII"})
+    frame = exp.pairs_as_features().plot.waterfall(max_features=2).frame()
+    assert "4 other features and pairs" in frame["label"].tolist()
+
+
 @pytest.mark.parametrize("display", DISPLAYS)
 def test_frame_has_each_pair_once(display: Any) -> None:
     frame = display.from_explanation(pairs(), row=0).plot().frame()
