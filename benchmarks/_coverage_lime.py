@@ -32,17 +32,17 @@ def cells(args: Namespace) -> Iterator[Cell]:
     seeds = seeds_of(args, 80, 16)
     for name, case, settings in _runs(args.quick):
         found = [case.explained(seed, verbose=0, **settings) for seed in seeds]
-        yield from _cells_of(f"{name}, {case.name}", found)
+        yield from cells_of(f"{name}, {case.name}", found)
     for name, case, settings, whole in _selections(args.quick):
         found = [case.explained(seed, verbose=0, **settings) for seed in seeds]
         limits = [
             case.explained(100_000 + seed, verbose=0, **whole) for seed in range(max(len(seeds) // 2, 8))
         ]
-        yield _selected(f"{name}, {case.name}", found, np.mean([_values(one) for one in limits], axis=0))
+        yield _selected(f"{name}, {case.name}", found, np.mean([values_of(one) for one in limits], axis=0))
     for name, explainer, row, adds in _masks(args.quick):
         own = seeds if adds.size <= 200 else seeds[: max(len(seeds) // 4, 4)]
         found = [explainer(seed).fit(row).explain(row) for seed in own]
-        yield _cell(name, _values, _errors, _ends, found, adds)
+        yield cell_of(name, values_of, errors_of, ends_of, found, adds)
         yield _of_output(name, "R2", found)
 
 
@@ -212,21 +212,21 @@ def _noise(key: np.ndarray) -> float:
 # Cells --------------------------------------------------------------------------------------------
 
 
-def _values(one: Explanation) -> np.ndarray:
+def values_of(one: Explanation) -> np.ndarray:
     return one.values[:, :, 0].ravel()
 
 
-def _errors(one: Explanation) -> np.ndarray:
+def errors_of(one: Explanation) -> np.ndarray:
     return one.std_errors[:, :, 0].ravel()
 
 
-def _ends(one: Explanation) -> tuple[np.ndarray, np.ndarray]:
+def ends_of(one: Explanation) -> tuple[np.ndarray, np.ndarray]:
     low, high = (end[:, :, 0].ravel() for end in one.interval(LEVEL))
     given = np.isfinite(high)
     return np.where(given, low, np.nan), np.where(given, high, np.nan)
 
 
-def _cell(
+def cell_of(
     name: str, values: Any, errors: Any, ends: Any, found: list[Explanation], truths: Any = None
 ) -> Cell:
     estimates = np.array([values(one) for one in found])
@@ -266,11 +266,11 @@ def _of_output(name: str, what: str, found: list[Explanation]) -> Cell:
     def ends(one: Explanation) -> tuple[np.ndarray, np.ndarray]:
         return interval_ends(values(one), errors(one), LEVEL, one.extras[dof].array.ravel(), kind)
 
-    return _cell(f"{name}: {what}", values, errors, ends, found)
+    return cell_of(f"{name}: {what}", values, errors, ends, found)
 
 
-def _cells_of(name: str, found: list[Explanation]) -> Iterator[Cell]:
-    yield _cell(f"{name}: values", _values, _errors, _ends, found)
+def cells_of(name: str, found: list[Explanation]) -> Iterator[Cell]:
+    yield cell_of(f"{name}: values", values_of, errors_of, ends_of, found)
     for what in _STATISTICS:
         yield _of_output(name, what, found)
 
@@ -283,7 +283,7 @@ def _selected(name: str, found: list[Explanation], limits: np.ndarray) -> Cell:
         is_in = one.extras["selected"].array[:, :, 0]
         order = np.argsort(np.where(is_in, -np.abs(one.values[:, :, 0]), np.inf), axis=1)
         order = order[:, : is_in.sum(axis=1).max()]
-        low, high = (np.where(is_in, end.reshape(shape), np.nan) for end in _ends(one))
+        low, high = (np.where(is_in, end.reshape(shape), np.nan) for end in ends_of(one))
         arrays = {"estimates": one.values[:, :, 0], "truths": limits.reshape(shape), "low": low, "high": high}
         for key, array in (arrays | {"std_errors": one.std_errors[:, :, 0]}).items():
             parts.setdefault(key, []).append(np.take_along_axis(array, order, axis=1).ravel())

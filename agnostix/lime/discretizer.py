@@ -8,7 +8,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.multiclass import type_of_target
 
@@ -37,7 +36,7 @@ from agnostix.lime.features import (
     TruncatedNormals,
     make_proposals,
 )
-from agnostix.lime.sparse_columns import SparseColumns, are_mostly_zero, sparse_cells
+from agnostix.lime.sparse_columns import SparseColumns, are_mostly_zero, number_dtype, sparse_cells
 from agnostix.lime.wide_regression import MOST_DENSE
 
 N_BINS = {"quartile": 4, "decile": 10}
@@ -163,7 +162,7 @@ class Discretizer:
 
     def _one(self, position: int) -> Feature:
         column = column_of(self.table, position)
-        dtype = self._number_dtype(column)
+        dtype = number_dtype(column)
         if kind_of(column) in ("categorical", "nested"):
             return self._binned((position,), self._levels(position), None)
         if self.method is None:
@@ -274,20 +273,6 @@ class Discretizer:
                 "Pass classes as y, or use 'quartile'."
             )
         return self.labels
-
-    def _number_dtype(self, column: Any) -> Any:
-        """Numpy's dtype of a column of floats, or of integers without missing values; None for any other."""
-        dtype = column.dtype
-        if isinstance(dtype, np.dtype):
-            return dtype if dtype.kind in "fiu" else None
-        if kind_of(column) != "numeric":
-            return None
-        if not isinstance(column, pd.Series):
-            is_known = str(dtype) not in ("Int128", "UInt128")  # which numpy does not hold
-            is_number = dtype.is_float() or (dtype.is_integer() and is_known and column.null_count() == 0)
-            return column[:0].to_numpy().dtype if is_number else None
-        plain = np.dtype(getattr(dtype, "numpy_dtype", getattr(dtype, "subtype", object)))
-        return plain if plain.kind == "f" or (plain.kind in "iu" and not column.hasnans) else None
 
     @cached_property
     def _names(self) -> list[str]:

@@ -12,11 +12,12 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.sparse import csc_array, csr_array, hstack, issparse
+import pandas as pd
+from scipy.sparse import csc_array, csr_array
 
 from agnostix.core.designs import Design
-from agnostix.core.features import NumberCoding
-from agnostix.core.frames import build_table, column_values, is_frame
+from agnostix.core.features import NumberCoding, column_of
+from agnostix.core.frames import build_table, is_frame, kind_of
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.lime.features import BinnedFeature, Resampling
 
@@ -143,15 +144,26 @@ class SparseColumns:
         )
 
 
+def number_dtype(column: Any) -> Any:
+    """Numpy's dtype of a column of floats, or of integers without missing values; None for any other."""
+    dtype = column.dtype
+    if isinstance(dtype, np.dtype):
+        return dtype if dtype.kind in "fiu" else None
+    if kind_of(column) != "numeric":
+        return None
+    if not isinstance(column, pd.Series):
+        is_known = str(dtype) not in ("Int128", "UInt128")  # which numpy does not hold
+        is_number = dtype.is_float() or (dtype.is_integer() and is_known and column.null_count() == 0)
+        return column[:0].to_numpy().dtype if is_number else None
+    plain = np.dtype(getattr(dtype, "numpy_dtype", getattr(dtype, "subtype", object)))
+    return plain if plain.kind == "f" or (plain.kind in "iu" and not column.hasnans) else None
+
+
 def sparse_cells(table: Any, positions: Codes) -> csc_array:
     """Some columns of a table of numbers, (n_rows, n_columns), by what is not 0."""
-    if issparse(table):
-        cells = csc_array(table[:, positions])
-        cells.eliminate_zeros()
-        return cells
     if not is_frame(table):
         return csc_array(table[:, positions])
-    columns = [np.asarray(column_values(table, int(position))) for position in positions]
+    columns = [_plain_numbers(column_of(table, int(position))) for position in positions]
     stored = [np.flatnonzero(column) for column in columns]
     data = [column[rows] for column, rows in zip(columns, stored, strict=True)]
     starts = np.cumsum([0, *(rows.size for rows in stored)])
@@ -160,37 +172,20 @@ def sparse_cells(table: Any, positions: Codes) -> csc_array:
 
 def build_mixed(like: Any, columns: dict[int, Any], positions: Any = None, cells: Any = None) -> Any:
     """A table as `build_table` makes it, of columns and of sparse cells (n, n_positions)."""
-    if positions is None and not issparse(like):
+    if positions is None:
         return build_table(like, columns)
     if is_frame(like):
         return build_table(like, columns | dict(zip(positions.tolist(), cells.toarray().T, strict=True)))
-    if not issparse(like):
-        table = np.zeros((cells.shape[0], like.shape[1]), dtype=like.dtype, order="F")
-        for position, column in columns.items():
-            table[:, position] = column
-        table[cells.indices, np.repeat(positions, np.diff(cells.indptr))] = cells.data
-        return table
-    parts, places = [], []
-    if columns:
-        parts.append(csc_array(np.stack([columns[position] for position in columns], axis=1)))
-        places.append(np.array(list(columns)))
-    if positions is not None:
-        parts.append(cells)
-        places.append(positions)
-    order = np.argsort(np.concatenate(places))
-    table = hstack(parts, format="csc")[:, order].astype(like.dtype)
-    return type(like)(table.tocsr())
+    table = np.zeros((cells.shape[0], like.shape[1]), dtype=like.dtype, order="F")
+    for position, column in columns.items():
+        table[:, position] = column
+    table[cells.indices, np.repeat(positions, np.diff(cells.indptr))] = cells.data
+    return table
 
 
 def are_mostly_zero(table: Any, weights: Floats) -> Bools:
     """Columns (n_columns,) of plain finite numbers whose share of zeros, by weights (n_rows,), is large."""
     least = LEAST_ZEROS * weights.sum()
-    if issparse(table):
-        rows = table.tocsr()
-        stored = np.repeat(weights, np.diff(rows.indptr)) * (rows.data != 0)
-        lost = np.bincount(rows.indices, stored, table.shape[1])
-        bad = np.bincount(rows.indices, ~np.isfinite(rows.data), table.shape[1])
-        return (weights.sum() - lost >= least) & (bad == 0)
     if not is_frame(table):
         if table.dtype.kind not in "fiu":
             return np.zeros(table.shape[1], dtype=bool)
@@ -198,11 +193,18 @@ def are_mostly_zero(table: Any, weights: Floats) -> Bools:
         return (zeros >= least) & np.array([bool(np.isfinite(column).all()) for column in table.T])
     found = np.zeros(table.shape[1], dtype=bool)
     for position in range(table.shape[1]):
-        column = column_values(table, position)
-        if isinstance(column.dtype, np.dtype) and column.dtype.kind in "fiu":
-            numbers = np.asarray(column)
+        column = column_of(table, position)
+        if number_dtype(column) is not None:
+            numbers = _plain_numbers(column)
             found[position] = weights @ (numbers == 0) >= least and bool(np.isfinite(numbers).all())
     return found
+
+
+def _plain_numbers(column: Any) -> Any:
+    """A column of a frame that has a `number_dtype` as an array of it."""
+    if isinstance(column, pd.Series) and not isinstance(column.dtype, np.dtype):
+        return column.to_numpy(dtype=number_dtype(column), na_value=np.nan)
+    return np.asarray(column)
 
 
 def _other_numbers(feature: BinnedFeature, edges: Floats) -> tuple[Any, Codes, Floats]:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.sparse import csr_array, diags_array, issparse, vstack
 
 from agnostix.core.features import joined_values
 from agnostix.core.frames import build_table, take_rows
@@ -157,8 +156,6 @@ class UnseenLevelEffects(RowSource):
         """The samples, and after them the samples with the row's value."""
         table, row_table = self.sampler.build_table(drawn), take_rows(self.X, np.array([row]))
         positions = self.sampler.features[feature].positions
-        if issparse(table):
-            return _replaced_cells(table, row_table, np.array(positions))
         n = self.sampler.points.n_points
         twice = np.tile(np.arange(n), 2)
         replaced = np.where(np.arange(2 * n) < n, twice, n)  # n: the row, joined to the samples
@@ -167,13 +164,3 @@ class UnseenLevelEffects(RowSource):
             for position in range(self.n_columns)
         }
         return build_table(self.sampler.template, columns)
-
-
-def _replaced_cells(table: Any, row_table: Any, positions: Codes) -> Any:
-    """A sparse table, and after it the same with a row's values at some columns."""
-    others = np.ones(table.shape[1])
-    others[positions] = 0.0
-    kept = table @ diags_array(others.astype(table.dtype))
-    own = row_table @ diags_array((1.0 - others).astype(table.dtype))
-    ones = csr_array(np.ones((table.shape[0], 1), dtype=table.dtype))
-    return type(table)(vstack([csr_array(table), csr_array(kept) + ones @ csr_array(own)], format="csr"))

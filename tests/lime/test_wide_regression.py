@@ -16,7 +16,7 @@ from agnostix.lime.indicators import (
     SparseIndicators,
 )
 from agnostix.lime.influences import LinearInfluences
-from agnostix.lime.selection import auto_selection, forward_selection, highest_weights
+from agnostix.lime.selection import auto_selection, forward_selection, highest_weights, lasso_path
 from agnostix.lime.surrogates import LinearSurrogate, TreeSurrogate, fit_surrogate
 from agnostix.lime.weighted_regression import WeightedRegression
 from agnostix.lime.wide_influences import WideInfluences
@@ -163,6 +163,14 @@ def test_trees_of_selected_features_are_those_of_numbers():
 def test_conjugate_gradients_refuse_what_does_not_converge():
     with refuses(DataError, "cannot be fitted: they are too nearly dependent"):
         conjugate_gradients(lambda v: v * np.nan, np.ones(3), np.ones((3, 1)), 1e-11)
+
+
+def test_the_path_of_the_lasso_is_refused_for_too_many_features():
+    flags = np.random.default_rng(0).random((50, 2049)) < 0.5
+    design = IndicatorDesign(MaskIndicators(flags), np.zeros(2049, dtype=bool))
+    wide = WideRegression(design, np.ones(50), flags[:, :1] * 1.0, np.ones(2049), np.zeros(1), 50)
+    with refuses(DataError, "takes 2048 features at most", "'highest_weights'"):
+        lasso_path(wide, 3, False)
 
 
 def wide_table(n=300, d=700, seed=0):
