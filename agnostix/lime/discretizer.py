@@ -148,7 +148,7 @@ class Discretizer:
         weights = np.append(self.weights[rows], zeros)
         # All zeros count as one row of their weight.
         edges = quantile_edges(values.astype(float), weights, N_BINS[str(self.method)])
-        error = _EDGE_ERROR * float(np.ptp(values))
+        error = _EDGE_ERROR * float(np.ptp(values.astype(float)))
         texts = tuple(format_number(float(edge), error, 5) for edge in edges)
         coding = NumberCoding(position, self._names[position], edges, texts)
         codes = np.searchsorted(edges, values)

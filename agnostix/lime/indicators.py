@@ -51,9 +51,9 @@ class Indicators(ABC):
         """`adjoint` of weights (n_samples,) times (`product` of v less a shift (n_columns,))."""
         return self.adjoint(weights[:, None] * (self.product(v) - shift))
 
+    @abstractmethod
     def to_numbers(self) -> Floats:
         """As numbers, (n_features, n_samples)."""
-        return self.adjoint(np.eye(self.shape[0]))
 
 
 @dataclass(frozen=True)

@@ -173,7 +173,7 @@ class SurrogateSpec:
     ) -> LocalFits:
         """The fit near one of the rows, to predictions (n_samples, n_outputs) of samples."""
         center, is_fitted = rows.encoded[row], rows.is_fitted[row]
-        if rows.outputs.shape[1] < predictions.shape[1]:
+        if not np.array_equal(rows.outputs[row], np.arange(predictions.shape[1])):
             predictions = predictions[:, rows.outputs[row]]
         if isinstance(samples, BinSamples):
             wide = self._regress_on_bins(samples, predictions, rows, row, points)
