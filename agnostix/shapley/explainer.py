@@ -257,9 +257,10 @@ class KernelShapExplainer(Interactions):
         self._operators: dict[str, Operator | None] = {}  # by the shape of masks, as text for skops
         self.n_model_rows_ = self._n_trial_rows + self._n_read_rows
         if self.algorithm_ == "tree":
-            self.budget_, self.expected_evaluations_, self.kernel_ = 0, 0, "exact"
+            self.budget_, self.expected_evaluations_, self.kernel_ = 0, 0.0, "exact"
             return self
-        self.budget_ = self.expected_evaluations_ = self._choose_budget(n_players, self._tol)
+        self.budget_ = self._choose_budget(n_players, self._tol)
+        self.expected_evaluations_ = float(self.budget_)
         all_vary, evaluates_empty = np.ones(n_players, dtype=bool), self.base_values_ is None
         self._plan = CoalitionPlan(all_vary, self._sample(n_players, self._tol), evaluates_empty)
         self.kernel_ = self._choose_kernel(self._plan, len(rows))
