@@ -12,7 +12,7 @@ Samples          z: their distribution is in `sampling`. Tables: `tabular_sample
                  sampling, `features.make_proposals`. Images and texts: `masked_samples`.
 Kernel           pi_x: `sampling.Kernel`; its width is a parameter of the sampling.
 Surrogate        g: `surrogates` (ridge, a tree, any linear regressor), fitted by `SurrogateSpec.fit` in
-                 `neighborhood` to a `weighted_regression`.
+                 `surrogate_spec` to a `weighted_regression`, of many features to a `wide_regression`.
 K features       `max_features`: `selection`, with S-LIME's test of its stability.
 Standard error   The spread of first-order influences of samples, which also tell R2 of samples left out:
                  `influences`; of trees and regressors, that of fits: `tree_surrogate`, `regressor_surrogate`.

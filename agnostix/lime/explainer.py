@@ -22,7 +22,7 @@ from agnostix.core.typing import Floats
 from agnostix.exceptions import DataError
 from agnostix.lime.discretizer import Discretizer
 from agnostix.lime.masked_samples import MaskedNeighborhood
-from agnostix.lime.neighborhood import Neighborhood, SurrogateSpec, TabularNeighborhood
+from agnostix.lime.neighborhood import Neighborhood, TabularNeighborhood
 from agnostix.lime.output_ranges import OutputRanges, learn_ranges
 from agnostix.lime.parameters import check_parameters
 from agnostix.lime.results import to_attribution
@@ -39,6 +39,7 @@ from agnostix.lime.sampling import (
     resolve_sampling,
 )
 from agnostix.lime.selection import SELECTIONS
+from agnostix.lime.surrogate_spec import SurrogateSpec
 from agnostix.lime.surrogates import resolve_surrogate
 from agnostix.lime.tabular_samples import RowSampler, TabularSampler
 

@@ -23,9 +23,10 @@ from agnostix.core.row_sources import MaskedRowSource
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.lime.indicators import IndicatorDesign, MaskIndicators
 from agnostix.lime.local_fits import LocalFits
-from agnostix.lime.neighborhood import Evaluate, NeighborhoodFits, SurrogateSpec
+from agnostix.lime.neighborhood import Evaluate, NeighborhoodFits
 from agnostix.lime.output_ranges import UNKNOWN, OutputRanges
 from agnostix.lime.sampling import check_n_samples, mask_size_probabilities, resolve_n_samples
+from agnostix.lime.surrogate_spec import SurrogateSpec
 from agnostix.lime.surrogates import fit_each_output, fit_surrogate
 from agnostix.lime.weighted_regression import WeightedRegression
 from agnostix.lime.wide_regression import MOST_DENSE, WideRegression

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from agnostix.lime.explainer import LimeExplainer
 
 
-def to_attribution(explainer: LimeExplainer, rows: Any, found: NeighborhoodFits) -> Attribution:
+def to_attribution(explainer: LimeExplainer, rows: Any, neighborhood_fits: NeighborhoodFits) -> Attribution:
     """Fits near rows as an attribution of the selected outputs."""
-    fits = found.fits
+    fits = neighborhood_fits.fits
     contributions = fits.coefficients * fits.row_design[:, :, None]
     # Added one by one: features that only other rows have must not change the order of the sum.
     total = reduce(np.add, np.moveaxis(contributions, 1, 0))
@@ -33,10 +33,10 @@ def to_attribution(explainer: LimeExplainer, rows: Any, found: NeighborhoodFits)
         values=np.where(is_there, values, np.nan),
         std_errors=errors,
         base_values=fits.surrogate_outputs - total,
-        predictions=found.predictions,
+        predictions=neighborhood_fits.predictions,
         fidelity={"r2": fits.r2},
-        n_model_rows=found.n_model_rows,
-        details=found.details | _describe_fits(explainer, fits, found.details),
+        n_model_rows=neighborhood_fits.n_model_rows,
+        details=neighborhood_fits.details | _describe_fits(explainer, fits, neighborhood_fits.details),
     )
 
 

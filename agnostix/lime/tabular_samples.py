@@ -171,7 +171,7 @@ class BinSamples:
 
 
 @dataclass(frozen=True)
-class Drawn:
+class SampleColumns:
     """Samples of each feature; of sparse columns together, their values and bins."""
 
     dense: Sequence[FeatureSamples]
@@ -182,11 +182,11 @@ class Drawn:
         """Number of samples."""
         return self.dense[0].encoded.size if self.sparse is None else self.sparse[0].shape[0]
 
-    def take(self, part: slice) -> Drawn:
+    def take(self, part: slice) -> SampleColumns:
         """Some of the samples."""
         dense = [FeatureSamples([c[part] for c in one.columns], one.encoded[part]) for one in self.dense]
         sparse = None if self.sparse is None else (self.sparse[0][part], self.sparse[1][part])
-        return Drawn(dense, sparse)
+        return SampleColumns(dense, sparse)
 
 
 @dataclass(frozen=True)
@@ -260,7 +260,7 @@ class TabularSampler(PandasState):
                 frequencies[:, j] = feature.frequencies_of(encoded[:, j])
         return frequencies
 
-    def sample(self, part: slice, only_encoded: bool = False) -> Drawn:
+    def sample(self, part: slice, only_encoded: bool = False) -> SampleColumns:
         """Some of the shared samples; of a wide table perhaps their bins alone."""
         dense = self.dense_places
         u = np.ascontiguousarray(self.points.points(part).T) if dense.size else np.empty((0, 0))
@@ -269,36 +269,35 @@ class TabularSampler(PandasState):
             for place, one in zip(dense, u, strict=True)
         ]
         if self.sparse is None:
-            return Drawn(samples)
+            return SampleColumns(samples)
         n_runs = self.points.draw.n_runs
         draws = range(part.start // n_runs, -(-part.stop // n_runs))
-        drawn = [self.sparse.sample(self.points, number) for number in draws]
-        values, codes = (vstack(parts, format="csc") for parts in zip(*drawn, strict=True))
+        parts = [self.sparse.sample(self.points, number) for number in draws]
+        values, codes = (vstack(some, format="csc") for some in zip(*parts, strict=True))
         inside = slice(part.start - draws.start * n_runs, part.stop - draws.start * n_runs)
-        return Drawn(samples, (csc_array(values[inside]), csc_array(codes[inside])))
+        return SampleColumns(samples, (csc_array(values[inside]), csc_array(codes[inside])))
 
-    def encoded(self, drawn: Drawn) -> list[Any]:
+    def encoded(self, columns: SampleColumns) -> list[Any]:
         """Bin codes and standardized values (n,) of each feature."""
         encoded: list[Any] = [None] * len(self.features)
-        for place, one in zip(self.dense_places, drawn.dense, strict=True):
+        for place, one in zip(self.dense_places, columns.dense, strict=True):
             encoded[place] = one.encoded
-        if self.sparse is not None and drawn.sparse is not None:
-            codes = drawn.sparse[1].toarray() + self.sparse.usual
+        if self.sparse is not None and columns.sparse is not None:
+            codes = columns.sparse[1].toarray() + self.sparse.usual
             for place, one in zip(self.sparse.places, codes.T, strict=True):
                 encoded[place] = one
         return encoded
 
-    def build_table(self, drawn: Drawn, part: slice = slice(None)) -> Any:
+    def build_table(self, columns: SampleColumns, part: slice = slice(None)) -> Any:
         """A table (n, n_columns) of some of the samples."""
-        drawn = drawn.take(part)
-        columns: dict[int, Any] = {}
-        for place, one in zip(self.dense_places, drawn.dense, strict=True):
+        columns = columns.take(part)
+        dense: dict[int, Any] = {}
+        for place, one in zip(self.dense_places, columns.dense, strict=True):
             for position, column in zip(self.features[place].positions, one.columns, strict=True):
-                columns[position] = column
-        sparse = (
-            () if self.sparse is None or drawn.sparse is None else (self.sparse.positions, drawn.sparse[0])
-        )
-        return build_mixed(self.template, columns, *sparse)
+                dense[position] = column
+        if self.sparse is None or columns.sparse is None:
+            return build_mixed(self.template, dense)
+        return build_mixed(self.template, dense, self.sparse.positions, columns.sparse[0])
 
 
 class SharedSamples(TableRows):
@@ -315,7 +314,7 @@ class SharedSamples(TableRows):
         super().__init__(sampler.template, np.arange(start, sampler.points.n_points), "samples")
         self._sampler = sampler
         self._span = slice(0, 0)
-        self._samples = Drawn([])
+        self._samples = SampleColumns([])
 
     def for_worker(self) -> SharedSamples:
         return copy(self)
@@ -356,13 +355,13 @@ class SharedSamples(TableRows):
         log_weights = np.zeros(n)
         cells = []
         for span in self._chunks():
-            drawn = sampler.sample(span, only_encoded=True)
-            for feature, one in zip(dense, drawn.dense, strict=True):
+            columns = sampler.sample(span, only_encoded=True)
+            for feature, one in zip(dense, columns.dense, strict=True):
                 log_weights[span] += feature.log_weights(one.encoded)
             if places.size:
-                codes.put(span, np.stack([one.encoded for one in drawn.dense], axis=1))
-            if sparse is not None and drawn.sparse is not None:
-                cells.append(csr_array(drawn.sparse[1]))
+                codes.put(span, np.stack([one.encoded for one in columns.dense], axis=1))
+            if sparse is not None and columns.sparse is not None:
+                cells.append(csr_array(columns.sparse[1]))
                 log_weights[span] += sparse.log_weights(cells[-1])
         none = np.zeros(0, dtype=np.intp)
         return BinSamples(
@@ -416,16 +415,16 @@ class RowSampler:
         """A copy for one worker, with a cache of its own."""
         return RowSampler(self.sampler, self.method, self.scale)
 
-    def sample(self, center: Floats) -> Drawn:
+    def sample(self, center: Floats) -> SampleColumns:
         """All samples of an encoded row (n_features,)."""
         if self._points is None:
             points = self.sampler.points
             self._points = points.points(slice(0, points.n_points)).T.copy()
-        return Drawn([self._sample_cached(j, float(one)) for j, one in enumerate(center)])
+        return SampleColumns([self._sample_cached(j, float(one)) for j, one in enumerate(center)])
 
-    def interpret(self, drawn: Drawn) -> InterpretableSamples:
+    def interpret(self, columns: SampleColumns) -> InterpretableSamples:
         """What a surrogate sees of samples."""
-        encoded = [one.encoded for one in drawn.dense]
+        encoded = [one.encoded for one in columns.dense]
         return InterpretableSamples.from_encoded(self.sampler.features, encoded, weighted=False)
 
     def _sample_cached(self, j: int, center: float) -> FeatureSamples:

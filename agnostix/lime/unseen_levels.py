@@ -19,7 +19,7 @@ from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
 from agnostix.lime.influences import components_of_parts, spread_of_parts
 from agnostix.lime.sampling import Kernel
-from agnostix.lime.tabular_samples import Drawn, InterpretableSamples, RowSampler, TabularSampler
+from agnostix.lime.tabular_samples import InterpretableSamples, RowSampler, SampleColumns, TabularSampler
 
 N_SAMPLES = 620
 """Samples that are taken at most, as many from each array of the design."""
@@ -70,7 +70,7 @@ class UnseenLevelEffects(RowSource):
     encoded: Floats
     pairs: Codes
     row_indices: Codes
-    _cached: tuple[int, Drawn, Any] = field(default=(-1, Drawn([]), None), repr=False)
+    _cached: tuple[int, SampleColumns, Any] = field(default=(-1, SampleColumns([]), None), repr=False)
 
     @classmethod
     def from_flags(
@@ -139,22 +139,22 @@ class UnseenLevelEffects(RowSource):
         first, last = (0, self.n_rows(block) - 1) if part is None else (part.start, part.stop - 1)
         return f"samples {first} to {last} around row {self.row_indices[self.pairs[block][0]]}"
 
-    def _prepared(self, item: int) -> tuple[Drawn, Any]:
+    def _prepared(self, item: int) -> tuple[SampleColumns, Any]:
         """Samples of an item and the table of its rows, kept from batch to batch."""
         if self._cached[0] != item:
             row, feature = self.pairs[item]
-            drawn = self._sample(row)
-            self._cached = (item, drawn, self._replace_feature(drawn, row, feature))
+            samples = self._sample(row)
+            self._cached = (item, samples, self._replace_feature(samples, row, feature))
         return self._cached[1:]
 
-    def _sample(self, row: int) -> Drawn:
+    def _sample(self, row: int) -> SampleColumns:
         if self.row_sampler is not None:
             return self.row_sampler.sample(self.encoded[row])
         return self.sampler.sample(slice(0, self.sampler.points.n_points))
 
-    def _replace_feature(self, drawn: Drawn, row: int, feature: int) -> Any:
+    def _replace_feature(self, samples: SampleColumns, row: int, feature: int) -> Any:
         """The samples, and after them the samples with the row's value."""
-        table, row_table = self.sampler.build_table(drawn), take_rows(self.X, np.array([row]))
+        table, row_table = self.sampler.build_table(samples), take_rows(self.X, np.array([row]))
         positions = self.sampler.features[feature].positions
         n = self.sampler.points.n_points
         twice = np.tile(np.arange(n), 2)

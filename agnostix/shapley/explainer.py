@@ -361,8 +361,7 @@ class KernelShapExplainer(Interactions):
 
     def _sample(self, n_players: int, tol: float | None) -> Coalitions | None:
         """Pairs for rows in which this many players vary; None for all coalitions."""
-        is_fixed = self._masker.same_features and self.budget != "auto"
-        budget = self.budget_ if is_fixed else self._choose_budget(n_players, tol)
+        budget = self._choose_budget(n_players, tol)
         if 2**n_players <= budget and (tol is None or n_players <= MAX_EXACT_AT_ONCE):
             return None
         return sample_pairs(n_players, min((budget - 2) // 2, count_pairs(n_players)), self._seed)
@@ -489,18 +488,13 @@ class KernelShapExplainer(Interactions):
         details |= errors.details(self._masker.weights.size) | rows.details()
         if self.link != "identity":
             details["raw_outputs"] = Detail(pick(result.predictions), ("row", "output"))
-        values, std_errors = pick(result.values), errors.std_errors
-        outputs, lacking = pick(result.outputs), find_lacking(pick(result.outside), selection.names)
-        if lacking.any():
-            values = np.where(lacking[:, None], np.nan, values)
-            std_errors = np.where(lacking[:, None], np.nan, std_errors)
-            outputs = np.where(lacking, np.nan, outputs)
+        lacking = find_lacking(pick(result.outside), selection.names)
         return Attribution(
-            values=values,
-            std_errors=std_errors,
+            values=np.where(lacking[:, None], np.nan, pick(result.values)),
+            std_errors=np.where(lacking[:, None], np.nan, errors.std_errors),
             base_values=pick(result.base_values),
             predictions=result.predictions,
-            outputs=outputs,
+            outputs=np.where(lacking, np.nan, pick(result.outputs)),
             n_model_rows=n_model_rows,
             details=details,
         )

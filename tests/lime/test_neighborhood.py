@@ -17,14 +17,12 @@ from agnostix.lime.discretizer import Discretizer
 from agnostix.lime.local_fits import LocalFits
 from agnostix.lime.neighborhood import (
     MAX_DOUBLINGS,
-    EncodedRows,
     RowSamples,
-    SurrogateSpec,
     TabularNeighborhood,
-    fit_shared,
 )
 from agnostix.lime.sampling import Kernel
 from agnostix.lime.selection import forward_selection, highest_weights
+from agnostix.lime.surrogate_spec import EncodedRows, SurrogateSpec, fit_shared
 from agnostix.lime.surrogates import LinearSurrogate, RegressorSurrogate, TreeSurrogate
 from agnostix.lime.tabular_samples import RowSampler, SharedSamples, TabularSampler
 from agnostix.lime.unseen_levels import UnseenLevelEffects
