@@ -25,6 +25,8 @@ import numpy as np
 from agnostix.core.masking.masker import all_masks
 from agnostix.core.typing import Bools, Codes, Floats
 
+MAX_EXACT_PLAYERS = 12
+"""Players up to which budget="auto" evaluates all coalitions."""
 N_RESIDUALS = 7
 """Residual degrees of freedom of the smallest design that a row is stopped at, or that is learned from."""
 _N_CANDIDATES = 32
@@ -101,7 +103,7 @@ class CoalitionPlan:
 
     @cached_property
     def masks(self) -> Bools:
-        """Masks (n_masks, n_players); the two sides of a pair are neighbors."""
+        """Masks (n_masks, n_varying) of the varying players; the two sides of a pair are neighbors."""
         t = self.players.size
         parts = [np.ones((1, t), dtype=bool)]
         if self.evaluates_empty:
@@ -111,9 +113,7 @@ class CoalitionPlan:
             parts.append(np.stack([listed, ~listed], axis=1).reshape(-1, t))
         elif t > 1:
             parts.append(all_masks(t)[1:-1])
-        masks = np.ones((sum(part.shape[0] for part in parts), self.varying.size), dtype=bool)
-        masks[:, self.varying] = np.concatenate(parts)
-        return masks
+        return np.concatenate(parts)
 
     def prefix(self, n_pairs: int) -> CoalitionPlan:
         """Plan of the first pairs."""

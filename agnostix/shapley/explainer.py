@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -14,25 +13,31 @@ import numpy as np
 from agnostix.core.background import BACKGROUND_SIZE, BACKGROUNDS, BackgroundMeans, ErrorMap
 from agnostix.core.base import Attribution, OutputSelection
 from agnostix.core.evaluate import ProgressBar, mask_cost
-from agnostix.core.explanation import Detail
 from agnostix.core.inputs import check_background
 from agnostix.core.masking import MaskedRows
 from agnostix.core.row_sources import MaskedRowSource
 from agnostix.core.sklearn_compat import Interval, StrOptions
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
-from agnostix.shapley.coalition_values import LinkedValues, describe_outside, link_slope
-from agnostix.shapley.coalitions import CoalitionPlan, Coalitions, count_pairs, first_pairs, sample_pairs
-from agnostix.shapley.errors import ErrorParts
+from agnostix.shapley.coalition_values import LinkedValues, link_slope
+from agnostix.shapley.coalitions import (
+    MAX_EXACT_PLAYERS,
+    CoalitionPlan,
+    Coalitions,
+    count_pairs,
+    first_pairs,
+    sample_pairs,
+)
 from agnostix.shapley.estimation import Operator, ShapleyResult, Stage, build_operator, estimate_rows
 from agnostix.shapley.exact import ExactOperator
+from agnostix.shapley.games_by_background import GamesByBackground
 from agnostix.shapley.interactions.explaining import Interactions
 from agnostix.shapley.kriging import MAX_LEARNING_DOF, KernelParams, learn_kernel
 
-MAX_EXACT_PLAYERS = 12
-"""Features up to which budget="auto" evaluates all coalitions."""
 N_PILOTS = 8
 """Rows from which `fit` learns a kernel."""
+_N_EXAMPLES = 64
+"""Rows that tell in `fit` which players rows have."""
 MAX_POOLED_PAIRS = 2048
 """Pairs up to which a kernel is learned in `fit`; more pairs of a row tell enough of its own kernel."""
 
@@ -40,7 +45,7 @@ _FEWER = {True: "group columns with feature_groups", False: "use a masker with f
 """How to have fewer features, by whether they are columns of a table."""
 
 
-class KernelShapExplainer(Interactions):
+class KernelShapExplainer(Interactions, GamesByBackground):
     """Shapley values of any model, with a standard error for each.
 
     The Shapley value of a feature is its average marginal contribution to the
@@ -174,6 +179,7 @@ class KernelShapExplainer(Interactions):
     """
 
     _doc_page = "shapley.md"
+    _takes_sparse = True
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **Interactions._parameter_constraints,
         "algorithm": [StrOptions({"auto", "kernel", "tree"})],
@@ -245,22 +251,40 @@ class KernelShapExplainer(Interactions):
         self._begin_fit()
         self._check_kernel()
         rows = self._learn_background(X, y, sample_weight)
-        n_players = len(rows.features.names)
         self._kernel_params: KernelParams | None = None
         self._operators: dict[str, Operator | None] = {}  # by the shape of masks, as text for skops
         self.n_model_rows_ = self._n_trial_rows + self._n_read_rows
         if self.algorithm_ == "tree":
             self.budget_, self.kernel_ = 0, "exact"
             return self
-        self.budget_ = self._choose_budget(n_players)
-        all_vary, evaluates_empty = np.ones(n_players, dtype=bool), self.base_values_ is None
-        self._plan = CoalitionPlan(all_vary, self._sample(n_players), evaluates_empty)
-        self.kernel_ = self._choose_kernel(self._plan, len(rows))
-        if self._masker.same_features and self.kernel_ in ("pooled", "none"):
-            self._kernel_params = self._learn_kernel(rows)
+        self._learn_designs(rows)
+        return self
+
+    def _learn_designs(self, rows: MaskedRows) -> None:
+        """Check the budget; draw the design and learn the kernel of rows with players in common."""
+        n_features = len(rows.features.names)
+        examples = rows[self._draw_examples(rows)]
+        varying = examples.varying
+        self._choose_budget(int(varying.sum(axis=1).max()))  # or an error
+        self.budget_ = self._choose_budget(n_features) if self.budget == "auto" else int(self.budget)
+        pilots, played = examples[:N_PILOTS], varying[~self._are_split(examples)][:N_PILOTS]
+        together = played.any(axis=0)
+        is_pooled = self._masker.same_features and together.any()
+        is_pooled = (
+            is_pooled and (2 * played.sum(axis=1) >= together.sum()).all()
+        )  # else rows tell nothing of others
+        self._plan = self._plan_for(np.logical_and(together, is_pooled), {})
+        n_players = int(together.sum()) if is_pooled else n_features
+        self.kernel_ = self._choose_kernel(n_players, len(rows) if is_pooled else 0)
+        if is_pooled and self.kernel_ in ("pooled", "none"):
+            self._kernel_params = self._learn_kernel(pilots)
         for plan, operator in self._stages(self._plan, self.kernel_):
             self._operators[str(plan.masks.shape)] = operator
-        return self
+
+    def _draw_examples(self, rows: MaskedRows) -> Codes:
+        """A few rows seen in `fit`, the same in any order of these."""
+        drawn = np.random.default_rng([self._seed, 2]).permutation(len(rows))[:_N_EXAMPLES]
+        return self._own_order(rows)[drawn]
 
     @property
     def _quantity(self) -> str:
@@ -286,13 +310,20 @@ class KernelShapExplainer(Interactions):
             return self._to_attribution(rows, selection, exact, None, n_model_rows)
         result = ShapleyResult.zeros(rows.present, len(self.output_names_), self._errors.n_components)
         first, which = rows.distinct()
-        kernels, plans = np.empty(len(rows), dtype="<U6"), self._plan_by_pattern(rows, first)
+        is_split = np.zeros(len(rows), dtype=bool)
+        is_split[first] = self._are_split(rows[first])
+        kernels, plans = (
+            np.full(len(rows), "none", dtype="<U6"),
+            self._plan_by_pattern(rows, first[~is_split[first]]),
+        )
         n_evaluations = sum(row_indices.size * plan.n_evaluations for plan, row_indices in plans())
+        n_evaluations += sum(self._count_split(rows[[row]]) for row in np.flatnonzero(is_split))
         n_model_rows, linked = 0, self._link_values()
         with ProgressBar(n_evaluations, self.verbose) as bar:
+            n_model_rows += self._explain_split(rows, np.flatnonzero(is_split), bar, result)
             means = BackgroundMeans(self._errors)
-            evaluate = partial(self._evaluate_means, rows, means, bar)
             for plan, row_indices in plans():
+                evaluate = partial(self._evaluate_means, rows, means, bar, plan.players)
                 kernels[row_indices] = kernel = self._kernel_of(plan)
                 stages = self._stages(plan, kernel)
                 n_model_rows += estimate_rows(evaluate, stages, linked, self.tol, row_indices, result)
@@ -305,19 +336,27 @@ class KernelShapExplainer(Interactions):
         rows: MaskedRows,
         means: BackgroundMeans,
         verbose: int | ProgressBar,
+        players: Codes,
         masks: Bools,
         row_indices: Codes,
     ) -> tuple[Floats, int]:
         """Means and components (n_rows, n_masks, n_kept, n_outputs) of some rows, and model rows."""
-        source = MaskedRowSource.from_rows(self._masker, rows[row_indices], masks, names=row_indices)
+        source = MaskedRowSource.from_rows(
+            self._masker, rows[row_indices], masks, names=row_indices, features=players
+        )
         (by_row,), n_model_rows = self._evaluate(source, means, verbose)
         return by_row, n_model_rows
 
     def _count_model_rows(self, rows: MaskedRows) -> int:
         if self.algorithm_ == "tree":
             return len(rows)
-        plans = self._plan_by_pattern(rows, np.arange(len(rows)))
-        return sum(row_indices.size * mask_cost(self._masker, plan.masks) for plan, row_indices in plans())
+        is_split = self._are_split(rows)
+        plans = self._plan_by_pattern(rows, np.flatnonzero(~is_split))
+        of_split = sum(self._count_split(rows[[row]]) for row in np.flatnonzero(is_split))
+        return of_split + sum(
+            row_indices.size * mask_cost(self._masker, rows, plan.masks, plan.players)
+            for plan, row_indices in plans()
+        )
 
     def _link_values(self) -> LinkedValues:
         predictions = self._background_predictions
@@ -350,21 +389,29 @@ class KernelShapExplainer(Interactions):
         n_background = n_rows if self.background == "all" else min(self.background_size, n_rows)
         return self._choose_budget(len(self.features_.names)) * n_background
 
-    def _sample(self, n_players: int) -> Coalitions | None:
+    def _count_pairs(self, n_players: int) -> int | None:
         """Pairs for rows in which this many players vary; None for all coalitions."""
-        budget = self.budget_ if self._masker.same_features else self._choose_budget(n_players)
+        budget = self._choose_budget(n_players)
         if 2**n_players <= budget or (self.budget == "auto" and n_players <= MAX_EXACT_PLAYERS):
             return None
-        return sample_pairs(n_players, min((budget - 2) // 2, count_pairs(n_players)), self._seed)
+        return min((budget - 2) // 2, count_pairs(n_players))
+
+    def _count_evaluations(self, n_players: int) -> int:
+        n_pairs = self._count_pairs(n_players)
+        return 2**n_players if n_pairs is None else 2 * n_pairs + 2
+
+    def _sample(self, n_players: int) -> Coalitions | None:
+        """Pairs for rows in which this many players vary; None for all coalitions."""
+        n_pairs = self._count_pairs(n_players)
+        return None if n_pairs is None else sample_pairs(n_players, n_pairs, self._seed)
 
     def _plan_by_pattern(
         self, rows: MaskedRows, row_indices: Codes
     ) -> Callable[[], Iterator[tuple[CoalitionPlan, Codes]]]:
         """Iterates over coalition plans, and the rows among `row_indices` in which their players vary."""
-        patterns, which = np.unique(rows.varying[row_indices], axis=0, return_inverse=True)
-        if not self._masker.same_features:
-            self._choose_budget(int(patterns.sum(axis=1).max()))  # or an error, before any evaluation
-        sampled: dict[int, Coalitions | None] = {}
+        patterns, which = np.unique(rows[row_indices].varying, axis=0, return_inverse=True)
+        self._choose_budget(int(patterns.sum(axis=1).max(initial=0)))  # or an error, before any evaluation
+        sampled = {self._plan.players.size: self._plan.coalitions}
 
         def plans() -> Iterator[tuple[CoalitionPlan, Codes]]:
             for number, varying in enumerate(patterns):
@@ -373,27 +420,29 @@ class KernelShapExplainer(Interactions):
         return plans
 
     def _plan_for(self, varying: Bools, sampled: dict[int, Coalitions | None]) -> CoalitionPlan:
-        """The plan for varying players (n_players,), with the pairs sampled before for as many players."""
-        if np.array_equal(varying, self._plan.varying):
-            return self._plan
+        """The plan for varying players (n_features,), with the pairs sampled before for as many players."""
         n_players = int(varying.sum())
         if n_players not in sampled:
             sampled[n_players] = self._sample(n_players)
-        return CoalitionPlan(varying, sampled[n_players], self._plan.evaluates_empty)
+        return CoalitionPlan(varying, sampled[n_players], self.base_values_ is None)
 
-    def _choose_kernel(self, plan: CoalitionPlan, n_rows: int) -> str:
+    def _choose_kernel(self, n_players: int, n_rows: int) -> str:
         """The kernel by parameter, coalitions and rows in `fit`, never by the clock or by values."""
-        if plan.coalitions is None:
+        n_pairs = self._count_pairs(n_players)
+        if n_pairs is None:
             return "exact"
         if self.kernel != "auto":
             return self.kernel
-        n_pairs = plan.coalitions.n_pairs
         if self.background_ is not None and n_rows >= N_PILOTS:
             return "pooled" if n_pairs <= MAX_POOLED_PAIRS else "row"
         return "row"
 
     def _kernel_of(self, plan: CoalitionPlan) -> str:
-        return self.kernel_ if self._masker.same_features else self._choose_kernel(plan, n_rows=0)
+        if plan.coalitions is None:
+            return "exact"
+        if self._masker.same_features and self.kernel_ != "exact":
+            return self.kernel_
+        return self._choose_kernel(plan.players.size, n_rows=0)
 
     @property
     def _used_kernel(self) -> str:
@@ -402,21 +451,22 @@ class KernelShapExplainer(Interactions):
         learned = self.kernel_ != "pooled" or (params is not None and params.is_active)
         return self.kernel_ if learned else "none"
 
-    def _learn_kernel(self, rows: MaskedRows) -> KernelParams:
+    def _learn_kernel(self, pilots: MaskedRows) -> KernelParams:
         """The kernel of pilot rows; with kernel="none" only the size of the residuals."""
         assert self._plan.coalitions is not None
-        order = self._own_order(rows)[np.random.default_rng([self._seed, 2]).permutation(len(rows))]
         n_players = self._plan.players.size
         n_pairs = min(self._plan.coalitions.n_pairs, n_players - 1 + MAX_LEARNING_DOF)
         n_pairs = min(max(n_pairs, first_pairs(n_players)), count_pairs(n_players))
         coalitions = sample_pairs(n_players, n_pairs, self._seed)  # begins as that of the plan, or the same
         plan = replace(self._plan, coalitions=coalitions)
         whole = BackgroundMeans(ErrorMap.none(self._masker.weights.size))
-        pilots = np.sort(order[:N_PILOTS])
-        means, n_model_rows = self._evaluate_means(rows, whole, self.verbose, plan.masks, pilots)
+        every = np.arange(len(pilots))
+        means, n_model_rows = self._evaluate_means(
+            pilots, whole, self.verbose, plan.players, plan.masks, every
+        )
         self.n_model_rows_ += n_model_rows
         values = self._link_values().values(means.transpose(1, 2, 0, 3))
-        params = learn_kernel(coalitions, *values.differences())
+        params = learn_kernel(coalitions, *values.differences()).of_some(self._plan.varying)
         return params if self.kernel_ == "pooled" else replace(params, rho=0.0)
 
     def _stages(self, plan: CoalitionPlan, kernel: str) -> list[Stage]:
@@ -425,7 +475,7 @@ class KernelShapExplainer(Interactions):
         return [(one, self._operator(one, kernel)) for one in plans]
 
     def _operator(self, plan: CoalitionPlan, kernel: str) -> Operator | None:
-        if plan.varying.all() and str(plan.masks.shape) in self._operators:
+        if np.array_equal(plan.varying, self._plan.varying) and str(plan.masks.shape) in self._operators:
             return self._operators[str(plan.masks.shape)]
         if plan.coalitions is None:
             return ExactOperator(plan.players.size)
@@ -436,57 +486,3 @@ class KernelShapExplainer(Interactions):
         else:
             params = self._kernel_params.restrict(plan.varying)
         return build_operator(plan.coalitions, params)
-
-    def _to_attribution(
-        self,
-        rows: MaskedRows,
-        selection: OutputSelection,
-        result: ShapleyResult,
-        kernels: Any,
-        n_model_rows: int,
-    ) -> Attribution:
-        pick = partial(selection.pick, predictions=result.predictions)
-        elsewhere = self._elsewhere(rows, result.predictions, selection)
-        errors = ErrorParts.from_result(result, self._errors, elsewhere, pick)
-        details: dict[str, Any] = {
-            "algorithm": self.algorithm_,
-            "evaluations": Detail(result.evaluations, ("row",)),
-            "forecast": Detail(result.forecast, ("row",)),
-            "kernel": self._used_kernel if self._masker.same_features else Detail(kernels, ("row",)),
-        }
-        details |= errors.details(self._masker.weights.size) | rows.details()
-        if self.link != "identity":
-            details["raw_outputs"] = Detail(pick(result.predictions), ("row", "output"))
-        values, std_errors = pick(result.values), errors.std_errors
-        outputs, lacking = pick(result.outputs), self._lack_log_odds(pick(result.outside), selection)
-        if lacking.any():
-            values = np.where(lacking[:, None], np.nan, values)
-            std_errors = np.where(lacking[:, None], np.nan, std_errors)
-            outputs = np.where(lacking, np.nan, outputs)
-        return Attribution(
-            values=values,
-            std_errors=std_errors,
-            base_values=pick(result.base_values),
-            predictions=result.predictions,
-            outputs=outputs,
-            n_model_rows=n_model_rows,
-            details=details,
-        )
-
-    def _lack_log_odds(self, outside: Floats, selection: OutputSelection) -> Bools:
-        """Rows and outputs (n_rows, n_selected) with a mean outside (0, 1); DataError if all rows."""
-        lacking = ~np.isnan(outside)
-        if not lacking.any():
-            return lacking
-        rows = np.flatnonzero(lacking.any(axis=1))
-        message = describe_outside(float(outside[lacking][0]))
-        names = ", ".join(np.array(selection.names)[lacking.any(axis=0)])
-        if rows.size == len(outside):
-            raise DataError(f"{message} This is so in every row, for the output {names}.")
-        shown = ", ".join(map(str, rows[:10])) + (", ..." if rows.size > 10 else "")
-        warnings.warn(
-            f"{message} Rows {shown} of X have NaN as values of the output {names}; others are explained.",
-            UserWarning,
-            stacklevel=4,
-        )
-        return lacking

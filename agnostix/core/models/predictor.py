@@ -32,6 +32,7 @@ from agnostix.core.models.outputs import (
     RESPONSES,
     as_indicators,
     as_numbers,
+    differ,
     has_independent_labels,
     join_outputs,
     kind_of_estimator,
@@ -39,6 +40,7 @@ from agnostix.core.models.outputs import (
     match_columns,
     try_model,
 )
+from agnostix.core.sparse_rows import is_sparse
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError, ModelOutputError
 
@@ -373,6 +375,7 @@ class Predictor:
     copies: bool = False  # whether each table is copied, since the model modifies its input
     batch_size: int | None = None  # most rows in a call; None for no bound
     exclusive: bool | None = None  # whether outputs of a row sum to 1, False for independent labels
+    sparse: Callable[[Any], Any] | None = None  # class of sparse rows that the model gets; None for arrays
 
     @property
     def params(self) -> dict[str, Any]:
@@ -428,6 +431,30 @@ class Predictor:
         n_rows = int(np.prod(shape))
         return self.checked(outputs.reshape(n_rows, *outputs.shape[3:]), n_rows).reshape(*shape, -1)
 
+    def for_sparse(self, rows: Any) -> Predictor:
+        """The predictor with sparse rows handed over as they are, if the model takes them; else as arrays.
+
+        DataError for a function that predicts something else of sparse rows than of the same as an array.
+        """
+        if self.columns is not None:
+            return self
+        taking = replace(self, sparse=type(rows), copies=True)
+        try:
+            outputs = taking.predict_batch(rows)
+        except Exception:  # whatever a model raises that takes arrays alone
+            return self
+        try:
+            others = replace(self, copies=True).predict_batch(rows)
+        except Exception:
+            others = outputs
+        if self.response == "callable" and differ(outputs, others, 0.0).any():
+            raise DataError(
+                f"The model {self.name} predicts something else of sparse rows ({type(rows).__name__}) than "
+                "of the same rows as an array. Pass X.toarray(), or a function that makes of its rows what "
+                "the model takes: lambda X: model(scipy.sparse.csr_array(X))."
+            )
+        return replace(self, sparse=type(rows))
+
     def trial(self, table: Any, others: Any = None) -> tuple[Predictor, Floats, int]:
         """The predictor as a trial shows it, outputs (n_rows, n_outputs) of a small table, and model rows.
 
@@ -437,7 +464,10 @@ class Predictor:
             return try_model(self, table, others)
 
     def present(self, X: Any) -> Any:
-        """A table as the model was fitted on one: its own columns in its order, or an array."""
+        """A table as the model was fitted on one: its own columns in its order, an array, or sparse rows."""
+        if self.sparse is not None:
+            return X if is_sparse(X) else self.sparse(X)
+        X = X.toarray() if is_sparse(X) else X
         if self.columns is not None:
             if is_frame(X):
                 return select(X, match_columns(self.columns, column_names(X), self.name))
