@@ -121,7 +121,8 @@ class KernelShapExplainer(Interactions, GamesByBackground):
     algorithm_, algorithm_reason_ : str
         "kernel" or "tree", and why, with a forecast of what both take.
     budget_ : int
-        Coalitions per row, for rows in which all features vary; 0 for trees.
+        Coalitions per row, for rows in which as many features vary as in any of some
+        rows of `fit`; 0 for trees.
     kernel_ : str
         "exact", "pooled", "row" or "none", for such rows.
     n_model_rows_ : int
@@ -262,22 +263,20 @@ class KernelShapExplainer(Interactions, GamesByBackground):
 
     def _learn_designs(self, rows: MaskedRows) -> None:
         """Check the budget; draw the design and learn the kernel of rows with players in common."""
-        n_features = len(rows.features.names)
         examples = rows[self._draw_examples(rows)]
-        varying = examples.varying
-        self._choose_budget(int(varying.sum(axis=1).max()))  # or an error
-        self.budget_ = self._choose_budget(n_features) if self.budget == "auto" else int(self.budget)
-        pilots, played = examples[:N_PILOTS], varying[~self._are_split(examples)][:N_PILOTS]
-        together = played.any(axis=0)
-        is_pooled = self._masker.same_features and together.any()
-        is_pooled = (
-            is_pooled and (2 * played.sum(axis=1) >= together.sum()).all()
-        )  # else rows tell nothing of others
+        varying, is_split = examples.varying, self._are_split(examples)
+        n_most = int(self._count_players(examples, varying, is_split).max())
+        self.budget_ = self._choose_budget(n_most)
+        pilots = np.flatnonzero(~is_split)[:N_PILOTS]
+        n_played, together = varying[pilots].sum(axis=1), varying[pilots].any(axis=0)
+        is_pooled = self._masker.same_features and bool(together.any())
+        # else rows tell nothing of others
+        is_pooled = is_pooled and bool((2 * n_played[n_played > 0] >= together.sum()).all())
         self._plan = self._plan_for(np.logical_and(together, is_pooled), {})
-        n_players = int(together.sum()) if is_pooled else n_features
+        n_players = int(together.sum()) if is_pooled else n_most
         self.kernel_ = self._choose_kernel(n_players, len(rows) if is_pooled else 0)
         if is_pooled and self.kernel_ in ("pooled", "none"):
-            self._kernel_params = self._learn_kernel(pilots)
+            self._kernel_params = self._learn_kernel(examples[pilots])
         for plan, operator in self._stages(self._plan, self.kernel_):
             self._operators[str(plan.masks.shape)] = operator
 

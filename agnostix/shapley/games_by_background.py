@@ -47,8 +47,17 @@ class GamesByBackground(ExactTrees):
         ]
         return np.concatenate(parts)
 
+    def _count_players(self, rows: Any, varying: Bools, is_split: Bools) -> Codes:
+        """Players (n_rows,) of the largest game of each row."""
+        n_players = np.asarray(varying.sum(axis=1))
+        for row in np.flatnonzero(is_split):
+            n_players[row] = rows[[row]].differing.sum(axis=2).max()
+        return n_players
+
     def _explain_split(self, rows: Any, row_indices: Codes, bar: ProgressBar, result: ShapleyResult) -> int:
         """Fill in rows by their games before single background rows; gives model rows."""
+        if not row_indices.size:
+            return 0
         predictions: Any = self._background_predictions
         means, stages = BackgroundMeans(ErrorMap.none(1)), dict[int, list[Stage]]()
 

@@ -80,7 +80,7 @@ def test_few_players_are_brute_force_behind_each_background_row():
     weights = RNG.normal(size=60)
     model = sigmoid_of(weights)
     exp = explained(model, background, X)
-    used = np.flatnonzero((X != background).any(axis=0))
+    used = np.flatnonzero((background != X).any(axis=0))
     assert used.size > 12
     expected = np.zeros(60)
     for row in background:
@@ -126,9 +126,9 @@ def test_rows_that_differ_everywhere_are_not_split():
 def test_errors_of_rows_that_are_split_cover():
     weights = RNG.normal(size=300) * 3
     model = sigmoid_of(weights)
-    X, background = sparse_rows(6, 300, 9, seed=3), sparse_rows(4, 300, 9, seed=4)
-    exact = explained(model, background, X, budget=2**20).values
-    exp = explained(model, background, X, budget=64)
+    X, background = sparse_rows(6, 300, 5, seed=3), sparse_rows(4, 300, 5, seed=4)
+    exact = explained(model, background, X, budget=2**10).values
+    exp = explained(model, background, X, budget=40)
     errors = np.abs(exp.values - exact)
     told = exp.std_errors > 0
     assert told.any()
@@ -157,9 +157,7 @@ def test_sparse_rows_are_explained_as_dense_ones(explainer, make):
     np.testing.assert_allclose(one.values, two.values, atol=1e-12)
     np.testing.assert_allclose(one.std_errors, two.std_errors, atol=1e-12)
     np.testing.assert_array_equal(two.data, X[7:10])
-    assert scipy.sparse.issparse(make(X)) and all(
-        issubclass(kind, scipy.sparse.spmatrix | scipy.sparse.sparray) for kind in seen[2:]
-    )
+    assert all(issubclass(kind, scipy.sparse.spmatrix | scipy.sparse.sparray) for kind in seen[2:])
 
 
 def test_model_of_arrays_gets_arrays():

@@ -95,7 +95,7 @@ class TabularMasker(PandasState):
         kinds[~apart] = hidden[~apart].astype(np.uint64) @ self._keys.T
         ordered = np.sort(kinds, axis=1)
         apart = apart | (ordered[:, 1:] != ordered[:, :-1]).all(axis=1)
-        is_whole = ~hidden.any(axis=1)
+        is_whole: Any = ~hidden.any(axis=1)
         return [
             whole if is_whole[j] else every if is_apart else self._merged(kinds[j])
             for j, is_apart in enumerate(apart)
