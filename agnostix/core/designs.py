@@ -27,8 +27,8 @@ MOST_NUMBERS = 2**22
 """Points times columns of one array, which is drawn as a whole."""
 LEAST_USED, USUALLY_USED = 0.8, 0.89
 """Share of the points that an array must use, and that it uses where one does."""
-_STREAM = 3
-"""Apart from the streams that draw backgrounds and coalitions."""
+_STREAM, _BESIDE = 3, 5
+"""Apart from the streams that draw backgrounds and coalitions, and of numbers beside the points."""
 _LEVEL = 0.01
 """Chance that the spread of arrays is taken although they vary as blocks do."""
 _TAKEN = 0.35
@@ -57,6 +57,11 @@ class Design:
         return cls._of_draws(n_dims, draw, n_points, seed)
 
     @classmethod
+    def independent(cls, n_dims: int, n_points: int, seed: int) -> Design:
+        """At most n_points points that do not depend on each other."""
+        return cls._of_draws(n_dims, None, n_points, seed)
+
+    @classmethod
     def sliced_halves(cls, n_dims: int, n_points: int, seed: int) -> Design:
         """At most n_points points, of whose columns but the first nothing counts but the side of 1/2."""
         return cls._of_draws(n_dims, _sliced_halves(n_dims, n_points), n_points, seed)
@@ -79,6 +84,8 @@ class Design:
 
     def shortened(self, n_points: int) -> Design:
         """At most n_points of the points, as many from each array, which are like independent ones."""
+        if isinstance(self.draw, Independent) and self.draw.n_runs <= n_points:
+            return replace(self, n_draws=min(self.n_draws, n_points // self.draw.n_runs), size=1)
         n_runs = max(1, min(self.draw.n_runs, n_points // self.n_draws))
         size = n_runs if self.n_draws >= MIN_ARRAYS else 1
         return replace(self, draw=Shortened(self.draw, n_runs), size=size)
@@ -120,6 +127,17 @@ class Design:
         drawn = [_drawn(self.draw, self.n_dims, self.seed, number) for number in range(first, last)]
         return np.concatenate(drawn)[part.start - first * n_runs : part.stop - first * n_runs]
 
+    def generator(self, number: int) -> np.random.Generator:
+        """Random numbers beside the points of one draw, the same whenever they are drawn."""
+        return np.random.default_rng([self.seed, _BESIDE, number])
+
+    @property
+    def n_merged_levels(self) -> int:
+        """Levels of a column that an additive fit tells apart: neighbors are merged where points are few."""
+        n_levels = self.draw.n_levels
+        n = min(n_levels, 1 + int(_TAKEN * self.n_points) // self.n_dims)
+        return 1 << n.bit_length() - 1 if is_power_of_two(n_levels) else n
+
     def additive_part(self, values: Floats) -> Floats:
         """The additive function of the columns' levels nearest to values (n_points, n_columns)."""
         # Effects of levels are orthogonal in an array, so that they are the levels' means.
@@ -138,8 +156,7 @@ class Design:
     @property
     def inflation(self) -> float:
         """What multiplies the squares of sums less what `additive_part` accounts for."""
-        _, _, counts = _levels(self)
-        left = self.n_points - 1 - (counts.size - self.n_dims)
+        left = self.n_points - 1 - (self.n_merged_levels - 1) * self.n_dims
         return self.draw.aliasing * self.n_points / left
 
 
@@ -228,9 +245,7 @@ def _drawn(draw: Draw, n_dims: int, seed: int, number: int) -> Floats:
 def _levels(design: Design) -> tuple[Codes, csr_array, Floats]:
     """Levels (n_dims, n_points), numbered over all columns; indicators of them, and their counts."""
     n_levels, n_points, n_dims = design.draw.n_levels, design.n_points, design.n_dims
-    n = min(n_levels, 1 + int(_TAKEN * n_points) // n_dims)  # neighbors merged
-    if is_power_of_two(n_levels):
-        n = 1 << n.bit_length() - 1
+    n = design.n_merged_levels
     levels = np.floor(design.points(slice(0, n_points)) * n_levels).astype(np.intp) * n // n_levels
     codes = levels + n * np.arange(n_dims)
     starts = np.arange(0, codes.size + 1, n_dims)

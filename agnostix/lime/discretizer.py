@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -25,7 +26,7 @@ from agnostix.core.features import (
     value_codes,
 )
 from agnostix.core.frames import column_names, is_frame, kind_of, select, take_rows, to_numbers
-from agnostix.core.typing import Codes, Floats
+from agnostix.core.typing import Bools, Codes, Floats, Numbers
 from agnostix.exceptions import DataError
 from agnostix.lime.features import (
     BinDistribution,
@@ -36,6 +37,8 @@ from agnostix.lime.features import (
     TruncatedNormals,
     make_proposals,
 )
+from agnostix.lime.sparse_columns import SparseColumns, are_mostly_zero, sparse_cells
+from agnostix.lime.wide_regression import MOST_DENSE
 
 N_BINS = {"quartile": 4, "decile": 10}
 POINT_MASS = 0.05
@@ -95,14 +98,68 @@ class Discretizer:
 
     def learn_features(self, features: Features) -> list[Feature]:
         """All features, rare levels with a proposal; DataError if a column cannot be sampled."""
-        pairs = zip(features.names, features.columns, strict=True)
-        learned = [self._one(p[0]) if len(p) == 1 else self._group(name, p) for name, p in pairs]
+        sparse = self._learn_sparse(features)
+        pairs = enumerate(zip(features.names, features.columns, strict=True))
+        learned = [
+            sparse[j] if j in sparse else self._one(p[0]) if len(p) == 1 else self._group(name, p)
+            for j, (name, p) in pairs
+        ]
         binned = [one for one in learned if isinstance(one, BinnedFeature)]
         proposals = iter(make_proposals([one.frequencies for one in binned]))
         return [
             replace(one, proposal=next(proposals)) if isinstance(one, BinnedFeature) else one
             for one in learned
         ]
+
+    def sparse_columns(self, features: Sequence[Feature]) -> SparseColumns | None:
+        """Those of the learned features that are columns of zeros nearly everywhere; None if none are."""
+        if self.method not in N_BINS or len(features) <= MOST_DENSE:
+            return None
+        is_own = np.array([len(one.positions) == 1 and self._is_sparse[one.positions[0]] for one in features])
+        places = np.flatnonzero(is_own)
+        own = tuple(
+            one for one, flag in zip(features, is_own, strict=True) if flag and isinstance(one, BinnedFeature)
+        )
+        return SparseColumns(places, own) if own else None
+
+    @cached_property
+    def _is_sparse(self) -> Bools:
+        return are_mostly_zero(self.table, self.weights)
+
+    def _learn_sparse(self, features: Features) -> dict[int, BinnedFeature]:
+        """Features of a wide table that are columns of zeros nearly everywhere, by place."""
+        if self.method not in N_BINS or len(features.names) <= MOST_DENSE:
+            return {}
+        places = [j for j, own in enumerate(features.columns) if len(own) == 1 and self._is_sparse[own[0]]]
+        if not places:
+            return {}
+        cells = sparse_cells(self.table, np.array([features.columns[j][0] for j in places]))
+        learned = {}
+        for number, place in enumerate(places):
+            part = slice(cells.indptr[number], cells.indptr[number + 1])
+            learned[place] = self._mostly_zero(
+                features.columns[place][0], cells.data[part], cells.indices[part]
+            )
+        return learned
+
+    def _mostly_zero(self, position: int, stored: Numbers, rows: Codes) -> BinnedFeature:
+        """A feature of a column of zeros but for the numbers stored (n,) in some rows (n,)."""
+        zeros = self._total - self.weights[rows].sum()
+        values = np.append(stored, stored.dtype.type(0))
+        weights = np.append(self.weights[rows], zeros)
+        # All zeros count as one row of their weight.
+        edges = quantile_edges(values.astype(float), weights, N_BINS[str(self.method)])
+        error = _EDGE_ERROR * float(np.ptp(values))
+        texts = tuple(format_number(float(edge), error, 5) for edge in edges)
+        coding = NumberCoding(position, self._names[position], edges, texts)
+        codes = np.searchsorted(edges, values)
+        frequencies = np.bincount(codes, weights, coding.n_codes) / self._total
+        distribution = Resampling.from_rows(values[:, None], codes, values, weights)
+        return BinnedFeature((position,), coding, frequencies, distribution, frequencies)
+
+    @cached_property
+    def _total(self) -> float:
+        return float(self.weights.sum())
 
     def _one(self, position: int) -> Feature:
         column = column_of(self.table, position)

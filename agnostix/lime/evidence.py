@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from agnostix.core.typing import Bools, Codes, Floats
-from agnostix.lime.influences import LinearInfluences
 from agnostix.lime.weighted_regression import WeightedRegression
+from agnostix.lime.wide_influences import influences_of
 
 LEAST_CARRIERS = 2.5
 """Samples, the row among them, that must carry the squared residuals: it is not one alone, or two."""
@@ -21,7 +21,6 @@ FEW_DEGREES = 3.0
 """Degrees of freedom with which an error is nearly that of the rule of three, 3.2 instead of 3.0 times."""
 _ROUNDING = 1e-11
 """Residuals below it, relative to the predictions' range, are rounding."""
-_LEAST = 1e-300
 
 
 def read_evidence(
@@ -79,11 +78,8 @@ def rare_changes(regression: WeightedRegression, features: Codes, outputs: Codes
 
     NaN where no difference has been seen anywhere.
     """
-    moves = np.abs(LinearInfluences(regression, features, 1.0).moves) * regression.weights
-    # Of all that samples would change, what one of those that change much would: 1 / n of a bin of n samples.
-    squares = np.square(moves)
-    change = (squares * moves).sum(axis=1) / np.maximum(squares.sum(axis=1), _LEAST)
-    varies = np.append(np.diag(regression.gram)[features] > _ROUNDING * regression.total_weight, [True, True])
+    change = influences_of(regression, features, 1.0).usual_changes()  # 1 / n of a bin of n samples
+    varies = np.append(regression.gram_diagonal[features] > _ROUNDING * regression.total_weight, [True, True])
     seen = np.ptp(regression.targets[:, outputs], axis=0)
     size = np.where(regression.total_squares[outputs] > 0, seen, regression.sizes[outputs])
     return np.where(varies[:, None], np.outer(change, np.where(size > 0, size, np.nan)), 0.0)

@@ -26,7 +26,7 @@ from agnostix.lime.exact_trees import tree_moments
 from agnostix.lime.features import BinnedFeature
 from agnostix.lime.influences import N_COMPONENTS
 from agnostix.lime.local_fits import LocalFits
-from agnostix.lime.neighborhood import TabularNeighborhood
+from agnostix.lime.neighborhood import NeighborhoodFits, TabularNeighborhood
 from agnostix.lime.results import to_attribution
 from agnostix.lime.sampling import TiltedSampling
 from agnostix.lime.surrogates import RIDGE
@@ -93,7 +93,9 @@ def explain_exactly(explainer: Any, X: Any, additive: bool = False, outputs: Any
         moments, n_more = tree_moments(explainer._predictor, explainer.features_, sampler, bins, r)
         n_model_rows += n_more
         fits = _fit_limits(explainer, neighborhood, bins, r, moments, predictions)
-    attribution = to_attribution(explainer, rows, fits, neighborhood.details(bins), n_model_rows, selection)
+    selected = fits.take_outputs(selection.indices(predictions))
+    found = NeighborhoodFits(selected, predictions, neighborhood.details(bins), n_model_rows)
+    attribution = to_attribution(explainer, rows, found)
     exp = explainer._make_explanation(rows, selection, attribution)
     return replace(exp, method="explain_exact", fidelity=None if moments.square is None else exp.fidelity)
 
@@ -154,7 +156,6 @@ def _fit_limits(
         is_unused=np.zeros(coefficients.shape, dtype=bool),
         shared=np.zeros((*coefficients.shape, N_COMPONENTS)),
         row_design=np.ones(bins.shape),
-        predictions=predictions,
         surrogate_outputs=exact.outputs + correction.sum(axis=1),
         surrogate_std_errors=by_output,
         base_std_errors=by_output,

@@ -306,8 +306,9 @@ default="auto"
         return "surrogate" if self.values == "coef_x" else None
 
     def _attribute(self, rows: Any, selection: OutputSelection) -> Attribution:
-        fits, details, n_model_rows = self._neighborhood.fit(self._evaluate, self._spec(), rows)
-        return to_attribution(self, rows, fits, details, n_model_rows, selection)
+        return to_attribution(
+            self, rows, self._neighborhood.fit(self._evaluate, self._spec(), rows, selection)
+        )
 
     def _count_model_rows(self, rows: Any) -> int:
         return self._neighborhood.cost(rows)
@@ -379,9 +380,15 @@ default="auto"
             self.sampling_._check_radius(features)
         n_varying = sum(feature.varies for feature in features)
         n_samples = resolve_n_samples(self.n_samples, n_varying, N_SAMPLES)
-        points = Design.from_n_points(len(features), n_samples, self._seed)
+        sparse = discretizer.sparse_columns(features) if isinstance(self.sampling_, KernelSampling) else None
+        if sparse is None:
+            points = Design.from_n_points(len(features), n_samples, self._seed)
+        else:
+            points = Design.independent(len(features) - sparse.places.size, n_samples, self._seed)
         check_n_samples(points.n_points, n_varying, "")
-        return TabularSampler(take_examples(observed), tuple(features), points)
+        sampler = TabularSampler(take_examples(observed), tuple(features), points, sparse)
+        sampler.check_memory(self.sampling_)
+        return sampler
 
     def _spec(self) -> SurrogateSpec:
         return SurrogateSpec(

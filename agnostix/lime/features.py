@@ -136,6 +136,9 @@ class Feature(Protocol):
     def sample(self, u: Floats) -> FeatureSamples:
         """Samples of the proposal, for all rows, from points u (n,) in (0, 1)."""
 
+    def encode_points(self, u: Floats) -> FeatureSamples:
+        """The same samples without their columns."""
+
     def sample_tilted(self, u: Floats, center: Any, width: float) -> FeatureSamples:
         """Samples of the observed distribution times the kernel around a center."""
 
@@ -181,6 +184,9 @@ class BinnedFeature:
     def sample(self, u: Floats) -> FeatureSamples:
         return self._sample(u, self.proposal)
 
+    def encode_points(self, u: Floats) -> FeatureSamples:
+        return FeatureSamples([], self._place(u, self.proposal)[0])
+
     def sample_tilted(self, u: Floats, center: int, width: float) -> FeatureSamples:
         """Samples in which another bin than the row's has exp(-1 / (2 width^2)) times its frequency."""
         factor = np.exp(-0.5 / width**2)
@@ -194,21 +200,31 @@ class BinnedFeature:
         """Samples of the observed distribution, since bins have no distances."""
         return self._sample(u, self.frequencies)
 
-    def log_weights(self, encoded: Codes) -> Floats | float:
+    @property
+    def log_ratios(self) -> Floats | float:
+        """Logarithms of the importance weights of the bins (n_codes,); 0 where nothing is oversampled."""
         if self.proposal is self.frequencies:
             return 0.0
         ratio = np.ones_like(self.frequencies)
         np.divide(self.frequencies, self.proposal, out=ratio, where=self.proposal > 0)
-        return np.log(ratio)[encoded]
+        return np.asarray(np.log(ratio), dtype=np.float64)
+
+    def log_weights(self, encoded: Codes) -> Floats | float:
+        ratios = self.log_ratios
+        return ratios if isinstance(ratios, float) else ratios[encoded]
 
     def _sample(self, u: Floats, probabilities: Floats) -> FeatureSamples:
-        ends = np.cumsum(probabilities)
-        ends /= ends[-1]
-        codes = np.searchsorted(ends, u, side="right")
+        codes, ends = self._place(u, probabilities)
         starts = np.concatenate([[0.0], ends])[codes]
         within = np.clip((u - starts) / (ends[codes] - starts), 0.0, _BELOW_ONE)
+        return FeatureSamples(self.distribution.sample(codes, within), codes)
+
+    def _place(self, u: Floats, probabilities: Floats) -> tuple[Codes, Floats]:
+        """Bins (n,) of points, and where the bins end."""
+        ends = np.cumsum(probabilities)
+        ends /= ends[-1]
         compact = np.int16 if self.frequencies.size < 2**15 else np.int32
-        return FeatureSamples(self.distribution.sample(codes, within), codes.astype(compact))
+        return np.searchsorted(ends, u, side="right").astype(compact), ends
 
 
 @dataclass(frozen=True)
@@ -246,6 +262,9 @@ class ScaledFeature:
     def sample(self, u: Floats) -> FeatureSamples:
         return self._sample(ndtri(u))
 
+    def encode_points(self, u: Floats) -> FeatureSamples:
+        return self.sample(u)
+
     def sample_tilted(self, u: Floats, center: float, width: float) -> FeatureSamples:
         """Samples of the product of the normal distribution and the kernel, which is normal."""
         variance = width**2 / (1.0 + width**2)
@@ -280,11 +299,22 @@ def make_proposals(frequencies: Sequence[Floats]) -> list[Floats]:
 
     The same objects are returned where nothing changes: even frequencies, as those of quartiles, stay.
     """
+    alike: dict[int, list[int]] = {}  # features with as many bins are changed together
+    for place, one in enumerate(frequencies):
+        if not _is_even(one[one > 0]):
+            alike.setdefault(one.size, []).append(place)
+    tables = [np.stack([frequencies[place] for place in places]) for places in alike.values()]
     # The power serves rare levels, the floor the rarest.
     flattened = _largest_change(
-        frequencies, lambda t: [_raise_to_power(p, 1.0 - t) for p in frequencies], MAX_VARIANCE_BY_POWER
+        tables, lambda t: [_raise_to_power(p, 1.0 - t) for p in tables], MAX_VARIANCE_BY_POWER
     )
-    return _largest_change(frequencies, lambda t: [_raise_to_floor(p, t) for p in flattened], MAX_VARIANCE)
+    raised = _largest_change(tables, lambda t: [_raise_to_floor(p, t) for p in flattened], MAX_VARIANCE)
+    proposals = list(frequencies)
+    for places, table in zip(alike.values(), raised, strict=True):
+        for place, one in zip(places, table, strict=True):
+            if not np.array_equal(one, frequencies[place]):
+                proposals[place] = one
+    return proposals
 
 
 def _largest_change(
@@ -292,7 +322,7 @@ def _largest_change(
 ) -> list[Floats]:
     """The largest change, between 0 and 1, whose weights have a mean square within the limit."""
     low, high = 0.0, 1.0
-    for _ in range(_N_BISECTIONS):
+    for _ in range(_N_BISECTIONS if frequencies else 0):
         middle = (low + high) / 2.0
         is_allowed = _mean_square_weight(frequencies, change(middle)) <= limit
         low, high = (middle, high) if is_allowed else (low, middle)
@@ -300,25 +330,27 @@ def _largest_change(
 
 
 def _mean_square_weight(frequencies: Sequence[Floats], proposals: Sequence[Floats]) -> float:
-    """Product over features of sum p^2 / q."""
-    pairs = zip(frequencies, proposals, strict=True)
-    return float(np.prod([(p[p > 0] ** 2 / q[p > 0]).sum() for p, q in pairs]))
+    """Product over features of sum p^2 / q, from tables (n_features, n_codes) of both."""
+    sums = [
+        np.divide(p**2, q, out=np.zeros_like(p), where=p > 0).sum(axis=1)
+        for p, q in zip(frequencies, proposals, strict=True)
+    ]
+    return float(np.exp(min(sum(float(np.log(one).sum()) for one in sums), 700.0)))
 
 
 def _raise_to_power(p: Floats, power: float) -> Floats:
     occurs = p > 0
-    if _is_even(p[occurs]):
-        return p
     raised = np.where(occurs, p, 1.0) ** power * occurs
-    return raised / raised.sum()
+    return np.asarray(raised / raised.sum(axis=1, keepdims=True))
 
 
 def _raise_to_floor(p: Floats, floor: float) -> Floats:
     occurs = p > 0
-    if p[occurs].min() >= floor or _is_even(p[occurs]):
-        return p
+    least = np.min(p, axis=1, where=occurs, initial=1.0)
+    is_even = np.array([_is_even(one[one > 0]) for one in p])
     raised = np.maximum(p, floor) * occurs
-    return raised / raised.sum()
+    raised /= raised.sum(axis=1, keepdims=True)
+    return np.where(((least >= floor) | is_even)[:, None], p, raised)
 
 
 def _is_even(p: Floats) -> bool:

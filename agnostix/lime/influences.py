@@ -26,6 +26,7 @@ LEAST_GROUPS = 4
 """Whole arrays whose spread is an error; with fewer, samples are taken as independent, which they exceed."""
 _LEAST = 1e-8
 """Least 1 - h."""
+_TINY = 1e-300
 
 
 class Spread(NamedTuple):
@@ -75,9 +76,9 @@ class LinearInfluences:
         one, n = self._regression, self._regression.n_samples
         with np.errstate(over="ignore", invalid="ignore"):  # `explain` refuses predictions of such a size
             weighted = one.weights[:, None] * residuals / np.sqrt(self._left)
-            dof, variance = _freedom_of_moves(self.moves, weighted, one.weights)
+            dof, variance = freedom_of_moves(self.moves, weighted, one.weights)
             if one.is_independent:
-                parts = _grouped_products(self.moves, weighted)
+                parts = grouped_products(self.moves, weighted)
                 errors, most = np.sqrt(variance * n / (n - 1.0)), max(n - self._features.size - 1.0, 1.0)
             else:
                 parts, most = self._block_parts(weighted)
@@ -88,7 +89,7 @@ class LinearInfluences:
     def _block_parts(self, weighted: Floats) -> tuple[Floats, float]:
         """Sums (n, n_features + 2, n_columns) of blocks, and of arrays; their degrees of freedom."""
         one, points = self._regression, self._regression.points
-        sums = _block_products(self.moves, weighted, one.n_blocks)
+        sums = block_products(self.moves, weighted, one.n_blocks)
         if points is None or not points.is_cut:
             return sums, one.n_blocks - 1.0
         own = self._of_blocks(one.own_part, points.additive_part(weighted))
@@ -102,11 +103,17 @@ class LinearInfluences:
         """Products (n_blocks, n_features + 2, n_columns) of residuals and of moves, which are not held."""
         one, features = self._regression, self._features
         used = design if features.size == design.shape[0] else design[features]
-        out = self._factors @ _block_products(used, residuals, one.n_blocks)
+        out = self._factors @ block_products(used, residuals, one.n_blocks)
         totals = residuals.reshape(one.n_blocks, 1, -1, residuals.shape[1]).sum(axis=2)
         out -= (self._factors @ one.design_mean[features])[:, None] * totals
         out[:, features.size :] += totals / one.total_weight
         return np.asarray(out, dtype=np.float64)
+
+    def usual_changes(self) -> Floats:
+        """Of all that samples would change (n_features + 2,), what one of those that change much would."""
+        moves = np.abs(self.moves) * self._regression.weights
+        squares = np.square(moves)
+        return np.asarray((squares * moves).sum(axis=1) / np.maximum(squares.sum(axis=1), _TINY))
 
     def leave_out(self, residuals: Floats) -> Floats:
         """Residuals (n_samples, n_columns) of fits without the sample."""
@@ -117,7 +124,7 @@ def spread_of_sums(regression: WeightedRegression, influences: Floats) -> tuple[
     """Standard errors and degrees of freedom (n_columns,) of sums of influences (n_samples, n_columns)."""
     n = influences.shape[0]
     squares = influences**2
-    dof = _freedom(squares.sum(axis=0), (squares**2).sum(axis=0), float(n))
+    dof = freedom(squares.sum(axis=0), (squares**2).sum(axis=0), float(n))
     if regression.is_independent:
         errors, most = np.sqrt(squares.sum(axis=0) * n / (n - 1.0)), n - 1.0
     else:
@@ -179,7 +186,7 @@ def r2_score(regression: WeightedRegression, left_out: Floats) -> tuple[Floats, 
     return r2, errors, dof
 
 
-def _freedom_of_moves(moves: Floats, weighted: Floats, weights: Floats) -> tuple[Floats, Floats]:
+def freedom_of_moves(moves: Floats, weighted: Floats, weights: Floats) -> tuple[Floats, Floats]:
     """Degrees of freedom of moves @ weighted residuals, and its variance over single samples."""
     squares = moves * moves
     squared, weight = weighted**2, weights**2
@@ -189,10 +196,10 @@ def _freedom_of_moves(moves: Floats, weighted: Floats, weights: Floats) -> tuple
     n_moved = np.divide(
         both[:, -1:] ** 2, fourth[:, -1:], out=np.ones((len(moves), 1)), where=fourth[:, -1:] > 0
     )
-    return _freedom(both[:, :-1], fourth[:, :-1], n_moved), both[:, :-1]
+    return freedom(both[:, :-1], fourth[:, :-1], n_moved), both[:, :-1]
 
 
-def _freedom(second: Floats, fourth: Floats, n_moved: Floats | float) -> Floats:
+def freedom(second: Floats, fourth: Floats, n_moved: Floats | float) -> Floats:
     """Degrees of freedom of a variance with sums of squares and of fourth powers, over n_moved samples.
 
     2 / (kurtosis - 1) a sample, as the variance of a variance has it: n for normal residuals, twice the
@@ -203,13 +210,13 @@ def _freedom(second: Floats, fourth: Floats, n_moved: Floats | float) -> Floats:
     return np.minimum(2.0 / excess, np.maximum(n_moved - 1.0, 1.0))
 
 
-def _block_products(moves: Floats, residuals: Floats, n_blocks: int) -> Floats:
+def block_products(moves: Floats, residuals: Floats, n_blocks: int) -> Floats:
     """Products (n_blocks, m, n_columns) of moves (m, n) and residuals (n, n_columns) of each block."""
     m, size = moves.shape[0], moves.shape[1] // n_blocks
     return moves.reshape(m, n_blocks, size).transpose(1, 0, 2) @ residuals.reshape(n_blocks, size, -1)
 
 
-def _grouped_products(moves: Floats, residuals: Floats) -> Floats:
+def grouped_products(moves: Floats, residuals: Floats) -> Floats:
     """The same of N_COMPONENTS groups, or one for each sample if there are fewer."""
     n = moves.shape[1]
     n_groups = min(N_COMPONENTS, n)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,6 +28,7 @@ FILLS: dict[str, Any] = {
     "row_design": 1.0,
 }
 """Fields with an axis of features, and what a feature has that is not in the regression."""
+_WITHOUT_OUTPUTS = ("row_design", "effective_samples", "n_samples")
 
 
 class LocalFits(NamedTuple):
@@ -43,8 +44,6 @@ class LocalFits(NamedTuple):
         Components of the errors, which rows share.
     row_design : (n_rows, n_features)
         Design of the explained rows: coefficient times design is the contribution.
-    predictions : (n_rows, n_outputs)
-        The model's own predictions for the rows.
     surrogate_outputs, surrogate_std_errors : (n_rows, n_outputs)
         The surrogate's predictions for the rows.
     base_std_errors, output_dof : (n_rows, n_outputs)
@@ -66,7 +65,6 @@ class LocalFits(NamedTuple):
     is_unused: Bools
     shared: Floats
     row_design: Floats
-    predictions: Floats
     surrogate_outputs: Floats
     surrogate_std_errors: Floats
     base_std_errors: Floats
@@ -88,6 +86,29 @@ class LocalFits(NamedTuple):
     def take(self, rows: Codes) -> LocalFits:
         """Some rows, in this order."""
         return LocalFits._make(array[rows] for array in self)
+
+    @classmethod
+    def join_outputs(cls, fits: Sequence[LocalFits]) -> LocalFits:
+        """A single fit of several outputs from those of each."""
+        joined = {
+            name: np.concatenate([getattr(one, name) for one in fits], axis=_axis_of_outputs(name))
+            for name in cls._fields
+            if name not in _WITHOUT_OUTPUTS
+        }
+        return fits[0]._replace(**joined)
+
+    def take_outputs(self, outputs: Codes) -> LocalFits:
+        """Some outputs (n_rows, n_taken) of each row."""
+
+        def take(name: str, array: Any) -> Any:
+            axis, shape = _axis_of_outputs(name), [len(outputs), *[1] * (array.ndim - 1)]
+            shape[axis] = outputs.shape[1]
+            return np.take_along_axis(array, outputs.reshape(shape), axis)
+
+        fields = self._asdict().items()
+        return self._replace(
+            **{name: take(name, one) for name, one in fields if name not in _WITHOUT_OUTPUTS}
+        )
 
     def put(self, rows: Codes, other: LocalFits) -> None:
         """Replace some rows in place."""
@@ -188,7 +209,6 @@ class OpenFit:
             is_unused=self.is_unused,
             shared=self.shared,
             row_design=one.row_design,
-            predictions=one.row_predictions,
             surrogate_outputs=one.row_predictions + self.at_row,
             surrogate_std_errors=self.row_errors + unknown,
             base_std_errors=self.base_errors + unknown,
@@ -215,6 +235,11 @@ class OpenFit:
         for numbers, change in ((self.row_errors, changes[-2]), (self.base_errors, changes[-1])):
             numbers[outputs] = np.sqrt(numbers[outputs] ** 2 + change**2)
         self.output_dof[outputs] = FEW_DEGREES
+
+
+def _axis_of_outputs(name: str) -> int:
+    """Axis of a field of LocalFits that outputs are along."""
+    return -2 if name == "shared" else -1
 
 
 def _of_length(components: Floats, errors: Floats) -> Floats:

@@ -7,25 +7,28 @@ keeps everything, is 1 - sqrt(fraction kept), the cosine distance.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
+from agnostix.core.base import OutputSelection
 from agnostix.core.designs import Design
 from agnostix.core.evaluate import ProgressBar
-from agnostix.core.explanation import Detail
 from agnostix.core.masking import Features, MaskBlock, MaskedRows, Masker, read_rows
 from agnostix.core.masking.masker import MaskDistribution, all_masks
 from agnostix.core.reproducibility import one_blas_thread
 from agnostix.core.row_sources import MaskedRowSource
 from agnostix.core.typing import Bools, Codes, Floats
+from agnostix.lime.indicators import IndicatorDesign, MaskIndicators
 from agnostix.lime.local_fits import LocalFits
-from agnostix.lime.neighborhood import Evaluate, SurrogateSpec
+from agnostix.lime.neighborhood import Evaluate, NeighborhoodFits, SurrogateSpec
 from agnostix.lime.output_ranges import UNKNOWN, OutputRanges
 from agnostix.lime.sampling import check_n_samples, mask_size_probabilities, resolve_n_samples
+from agnostix.lime.surrogates import fit_each_output, fit_surrogate
 from agnostix.lime.weighted_regression import WeightedRegression
+from agnostix.lime.wide_regression import MOST_DENSE, WideRegression
 
 N_MASKS = 1000
 """Masks of an image or text; more if it has many features."""
@@ -63,10 +66,13 @@ class MaskSamples:
             masks = all_masks(n_features)
             return cls(masks, n_samples * _mask_probabilities(masks, distribution))
         is_bernoulli = distribution == "bernoulli"
-        n_dims = n_features + (not is_bernoulli)
-        points = Design.from_n_points(n_dims, n_samples, seed, of_halves=is_bernoulli)
-        u = points.points(slice(0, points.n_points))
-        masks = u >= 0.5 if is_bernoulli else keep_smallest(u[:, 1:], np.floor(u[:, 0] * n_features))
+        n_dims = n_features
+        if is_bernoulli:
+            points = Design.from_n_points(n_dims, n_samples, seed, of_halves=True)
+            masks = _by_array(points, lambda u: u >= 0.5)
+        else:
+            points = _points_of_sizes(n_features, n_samples, seed)
+            masks = _by_array(points, lambda u: keep_smallest(u[:, 1:], np.floor(u[:, 0] * n_features)))
         return cls(masks, np.ones(len(masks)), points)
 
     @classmethod
@@ -76,10 +82,30 @@ class MaskSamples:
             masks = all_masks(n_features)
             by_size = probabilities / _count_by_size(masks)
             return cls(masks, n_samples * by_size[masks.sum(axis=1)])
-        points = Design.from_n_points(n_features + 1, n_samples, seed)
-        u = points.points(slice(0, points.n_points))
-        n_kept = np.searchsorted(np.cumsum(probabilities) / probabilities.sum(), u[:, 0], side="right")
-        return cls(keep_smallest(u[:, 1:], n_kept), np.ones(len(u)), points)
+        points, ends = _points_of_sizes(n_features, n_samples, seed), np.cumsum(probabilities)
+        ends /= probabilities.sum()
+        masks = _by_array(
+            points, lambda u: keep_smallest(u[:, 1:], np.searchsorted(ends, u[:, 0], side="right"))
+        )
+        return cls(masks, np.ones(len(masks)), points)
+
+    @property
+    def design(self) -> IndicatorDesign:
+        """Whether features are kept."""
+        return IndicatorDesign(MaskIndicators(self.masks), np.zeros(self.masks.shape[1], dtype=bool))
+
+
+def _points_of_sizes(n_features: int, n_samples: int, seed: int) -> Design:
+    """Points of a size and an order of the features; of many they are independent."""
+    make = Design.from_n_points if n_features <= MOST_DENSE else Design.independent
+    return make(n_features + 1, n_samples, seed)
+
+
+def _by_array(points: Design, to_masks: Callable[[Floats], Bools]) -> Bools:
+    """Masks (n_points, n_features) of points, made of those that are drawn together."""
+    size = points.n_drawn_together
+    parts = (slice(start, start + size) for start in range(0, points.n_points, size))
+    return np.concatenate([to_masks(points.points(part)) for part in parts])
 
 
 def keep_smallest(u: Floats, n_kept: Codes) -> Bools:
@@ -153,32 +179,31 @@ class MaskedNeighborhood:
         )
 
     def fit(
-        self, evaluate: Evaluate, spec: SurrogateSpec, rows: MaskedRows
-    ) -> tuple[LocalFits, dict[str, Detail], int]:
-        """Fits near the rows, together those in which the same features vary; details; model rows."""
+        self, evaluate: Evaluate, spec: SurrogateSpec, rows: MaskedRows, selection: OutputSelection
+    ) -> NeighborhoodFits:
+        """Fits near the rows, together those in which the same features vary."""
         n_features = rows.present.shape[1]
         patterns = list(self._patterns(rows))
         n_evaluations = sum(
             row_indices.size * (1 + min(self._most(int(varying.sum())), 2 ** int(varying.sum())))
             for varying, row_indices in patterns
         )
-        by_pattern: list[LocalFits] = []
+        by_pattern: list[tuple[Floats, ...]] = []
         n_model_rows = 0
         with ProgressBar(n_evaluations, spec.verbose) as bar:
             for varying, row_indices in patterns:
                 samples = self._sample_masks(int(varying.sum()), int(row_indices[0]))
                 masks = np.ones((1 + samples.masks.shape[0], n_features), dtype=bool)
                 masks[1:, varying] = samples.masks
-                reducer = _FitReducer(
-                    spec, samples, _weigh(spec, samples, int(row_indices[0])), varying, self.seen
-                )
+                weights = _weigh(spec, samples, int(row_indices[0]))
+                reducer = _FitReducer(spec, samples, weights, varying, self.seen, selection)
                 source = MaskedRowSource.from_rows(self.masker, rows[row_indices], masks, names=row_indices)
                 arrays, n = evaluate(source, reducer, verbose=bar)
-                by_pattern.append(LocalFits(*arrays))
+                by_pattern.append(arrays)
                 n_model_rows += n
         order = np.argsort(np.concatenate([row_indices for _, row_indices in patterns]))
-        fits = LocalFits(*(np.concatenate(arrays)[order] for arrays in zip(*by_pattern, strict=True)))
-        return fits, rows.details(), n_model_rows
+        predictions, *fits = (np.concatenate(arrays)[order] for arrays in zip(*by_pattern, strict=True))
+        return NeighborhoodFits(LocalFits(*fits), predictions, rows.details(), n_model_rows)
 
     def _patterns(self, rows: MaskedRows) -> Iterator[tuple[Bools, Codes]]:
         """Features that vary together, and the rows in which they do."""
@@ -213,7 +238,10 @@ def _weigh(spec: SurrogateSpec, samples: MaskSamples, row: int) -> Floats:
     squares = (1.0 - np.sqrt(samples.masks.mean(axis=1))) ** 2
     occurs = samples.weights > 0
     log_weights = np.log(samples.weights, where=occurs, out=np.full(occurs.size, -np.inf))
-    spec.kernel.check(squares, log_weights, samples.masks.T.astype(float), row)
+    is_narrow = samples.masks.shape[1] <= MOST_DENSE
+    spec.kernel.check(
+        squares, log_weights, samples.masks.T.astype(float) if is_narrow else samples.design, row
+    )
     return spec.kernel.weights(squares, log_weights)
 
 
@@ -226,6 +254,7 @@ class _FitReducer:
     weights: Floats
     varying: Bools
     seen: OutputRanges
+    selection: OutputSelection
     n_kept: ClassVar[int] = 1
 
     def reduce_block(self, predictions: Floats, block: MaskBlock) -> Floats:
@@ -233,23 +262,49 @@ class _FitReducer:
         return predictions[:, None]
 
     @one_blas_thread
-    def finalize(self, blocks: Floats) -> LocalFits:
-        """The fits from predictions (n_masks, 1, n_rows, n_outputs)."""
+    def finalize(self, blocks: Floats) -> tuple[Any, ...]:
+        """Predictions of rows and their fits, from predictions (n_masks, 1, n_rows, n_outputs)."""
         row_predictions, predictions = blocks[0, 0], blocks[1:, 0]
-        design = self.samples.masks.T.astype(float)
-        fits = []
-        for row in range(row_predictions.shape[0]):
-            regression = WeightedRegression(
-                np.ascontiguousarray(design),
-                self.weights,
-                np.ascontiguousarray(predictions[:, row]),
-                np.ones(design.shape[0]),
-                row_predictions[row],
-                self.samples.n_blocks,
-                points=self.samples.points,
-                dims=self.samples.dims,
-                sizes=self.seen.sizes(row_predictions[row]),
-            )
-            fit = self.spec.surrogate.fit(regression, self.spec.max_features, with_margin=False)
-            fits.append(fit.insert_features(self.varying))
-        return LocalFits.stack(fits)
+        outputs, sizes = self.selection.indices(row_predictions), self.seen.sizes(row_predictions)
+        if self.samples.masks.shape[1] > MOST_DENSE:
+            some = zip(outputs, row_predictions, sizes, strict=True)
+            each = [self._fit_wide(predictions[:, row], *part) for row, part in enumerate(some)]
+            return row_predictions, *LocalFits.stack(each)
+        every = zip(row_predictions, sizes, strict=True)
+        each = [self._fit_dense(predictions[:, row], *part) for row, part in enumerate(every)]
+        return row_predictions, *LocalFits.stack(each).take_outputs(outputs)
+
+    def _fit_dense(self, predictions: Floats, at_row: Floats, sizes: Floats) -> LocalFits:
+        """The fit of all outputs near a row, from predictions (n_masks, n_outputs)."""
+        design, samples = self.samples.masks.T.astype(float), self.samples
+        regression = WeightedRegression(
+            np.ascontiguousarray(design),
+            self.weights,
+            np.ascontiguousarray(predictions),
+            np.ones(design.shape[0]),
+            at_row,
+            samples.n_blocks,
+            points=samples.points,
+            dims=samples.dims,
+            sizes=sizes,
+        )
+        fit = fit_surrogate(self.spec.surrogate, regression, self.spec.max_features, with_margin=False)
+        return fit.insert_features(self.varying)
+
+    def _fit_wide(self, predictions: Floats, outputs: Codes, at_row: Floats, sizes: Floats) -> LocalFits:
+        """The fit of some outputs near a row, one by one."""
+        samples = self.samples
+        regression = WideRegression(
+            samples.design,
+            self.weights,
+            predictions[:, outputs],
+            np.ones(samples.masks.shape[1]),
+            at_row[outputs],
+            samples.n_blocks,
+            samples.points,
+            samples.dims,
+            sizes=sizes[outputs],
+            are_exchangeable=True,
+        )
+        fit = fit_each_output(self.spec.surrogate, regression, self.spec.max_features, with_margin=False)
+        return fit.insert_features(self.varying)

@@ -11,10 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from itertools import chain
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from agnostix.core.base import OutputSelection
 from agnostix.core.designs import Design
 from agnostix.core.evaluate import WorkerProgress, run_in_shares
 from agnostix.core.explanation import Detail
@@ -26,20 +27,47 @@ from agnostix.core.reproducibility import one_blas_thread
 from agnostix.core.row_sources import RowSource, TableRows
 from agnostix.core.typing import Bools, Codes, Floats, Numbers
 from agnostix.exceptions import DataError
-from agnostix.lime.features import BinnedFeature, FeatureSamples
+from agnostix.lime.features import BinnedFeature
 from agnostix.lime.local_fits import LocalFits
 from agnostix.lime.output_ranges import UNKNOWN, OutputRanges
 from agnostix.lime.sampling import AMPLE_VARIATION, MIN_VARIATION, Kernel
-from agnostix.lime.surrogates import Surrogate
-from agnostix.lime.tabular_samples import InterpretableSamples, RowSampler, SharedSamples, TabularSampler
+from agnostix.lime.surrogates import Surrogate, fit_each_output, fit_surrogate
+from agnostix.lime.tabular_samples import (
+    BinSamples,
+    Drawn,
+    InterpretableSamples,
+    RowSampler,
+    SharedSamples,
+    TabularSampler,
+)
 from agnostix.lime.unseen_levels import LevelEffect, UnseenLevelEffects, count_effect_rows
 from agnostix.lime.weighted_regression import WeightedRegression, split_points
+from agnostix.lime.wide_regression import WideRegression
 
 MAX_DOUBLINGS = 4
 """Times that the samples are doubled at most while the selection of features is not stable."""
 
 Evaluate = Callable[..., tuple[Any, int]]
 """`evaluate` under the explained model: from a source and a reduction to results and model rows."""
+
+
+class NeighborhoodFits(NamedTuple):
+    """Fits near rows of the outputs to explain, and what else is known of the rows.
+
+    Attributes
+    ----------
+    fits : LocalFits
+    predictions : (n_rows, n_outputs)
+        Of all outputs.
+    details : dict of Detail
+    n_model_rows : int
+        That it took.
+    """
+
+    fits: LocalFits
+    predictions: Floats
+    details: dict[str, Detail]
+    n_model_rows: int
 
 
 class Neighborhood(Protocol):
@@ -65,9 +93,9 @@ class Neighborhood(Protocol):
         """Model rows that `fit` evaluates at most."""
 
     def fit(
-        self, evaluate: Evaluate, spec: SurrogateSpec, rows: Any
-    ) -> tuple[LocalFits, dict[str, Detail], int]:
-        """Fits near the rows, what else is known of the rows, and the model rows that it took."""
+        self, evaluate: Evaluate, spec: SurrogateSpec, rows: Any, selection: OutputSelection
+    ) -> NeighborhoodFits:
+        """Fits near the rows, of the outputs to explain."""
 
 
 @dataclass(frozen=True)
@@ -78,21 +106,25 @@ class EncodedRows:
     ----------
     encoded : (n_rows, n_features)
         Bin codes and standardized values.
-    predictions : (n_rows, n_outputs)
+    predictions : (n_rows, n_selected)
+        Of the outputs to explain.
+    outputs : int (n_rows, n_selected)
+        Which outputs these are.
     is_fitted : bool (n_rows, n_features)
         Features in the regression: those in which some samples differ from the row and others do not.
     row_indices : int (n_rows,)
         Of the rows in the table that is explained, for messages.
     weights : (n_rows,)
         Weights that samples in the place of the rows would have.
-    effects : (n_rows, n_outputs)
+    effects : (n_rows, n_selected)
         Effects of values that no sample has, in the predictions.
-    sizes : (n_rows, n_outputs)
+    sizes : (n_rows, n_selected)
         How far predictions elsewhere differ from theirs; NaN if unknown.
     """
 
     encoded: Floats
     predictions: Floats
+    outputs: Codes
     is_fitted: Bools
     row_indices: Codes
     weights: Floats
@@ -132,10 +164,21 @@ class SurrogateSpec:
 
     @one_blas_thread
     def fit(
-        self, samples: InterpretableSamples, predictions: Floats, rows: EncodedRows, row: int, points: Design
+        self,
+        samples: InterpretableSamples | BinSamples,
+        predictions: Floats,
+        rows: EncodedRows,
+        row: int,
+        points: Design,
     ) -> LocalFits:
         """The fit near one of the rows, to predictions (n_samples, n_outputs) of samples."""
         center, is_fitted = rows.encoded[row], rows.is_fitted[row]
+        if rows.outputs.shape[1] < predictions.shape[1]:
+            predictions = predictions[:, rows.outputs[row]]
+        if isinstance(samples, BinSamples):
+            wide = self._regress_on_bins(samples, predictions, rows, row, points)
+            fit = fit_each_output(self.surrogate, wide, self.max_features, self.with_margin)
+            return fit.insert_features(is_fitted)
         design, row_design, squares = samples.design(center)
         weights = samples.weigh(self.kernel, squares)
         scale = np.where(samples.is_binned, 1.0, self.radius or 1.0)
@@ -162,13 +205,49 @@ class SurrogateSpec:
             row_effects=rows.effects[row],
             sizes=rows.sizes[row],
         )
-        fit = self.surrogate.fit(regression, self.max_features, self.with_margin)
+        fit = fit_surrogate(self.surrogate, regression, self.max_features, self.with_margin)
         whole = fit.insert_features(is_fitted)
         return whole if self.surrogate.has_contributions else whole.rescale(scale, row_design)
 
+    def _regress_on_bins(
+        self,
+        samples: BinSamples,
+        predictions: Floats,
+        rows: EncodedRows,
+        row: int,
+        points: Design,
+    ) -> WideRegression:
+        """The regression on many features, all binned."""
+        is_fitted = np.flatnonzero(rows.is_fitted[row])
+        design, _, squares = samples.design(rows.encoded[row])
+        weights = samples.weigh(self.kernel, squares)
+        if is_fitted.size < design.shape[0]:
+            design = design.features(is_fitted)
+        if self.kernel is not None:
+            number = int(rows.row_indices[row])
+            self.kernel.check(
+                squares, samples.log_weights, design, number, np.ones(is_fitted.size, dtype=bool)
+            )
+        return WideRegression(
+            design,
+            weights,
+            predictions,
+            np.ones(is_fitted.size),
+            rows.predictions[row],
+            points.n_blocks,
+            points,
+            row_weight=float(rows.weights[row]),
+            row_effects=rows.effects[row],
+            sizes=rows.sizes[row],
+        )
+
 
 def fit_shared(
-    spec: SurrogateSpec, samples: InterpretableSamples, predictions: Floats, rows: EncodedRows, points: Design
+    spec: SurrogateSpec,
+    samples: InterpretableSamples | BinSamples,
+    predictions: Floats,
+    rows: EncodedRows,
+    points: Design,
 ) -> LocalFits:
     """Fits near all rows to samples that they share; the rows are split among workers."""
     parts = run_in_shares(
@@ -184,7 +263,7 @@ def fit_shared(
 
 def _fit_rows(
     spec: SurrogateSpec,
-    samples: InterpretableSamples,
+    samples: InterpretableSamples | BinSamples,
     predictions: Floats,
     rows: EncodedRows,
     points: Design,
@@ -202,7 +281,7 @@ class RowSamples(RowSource):
         self._spec = spec
         self._row_sampler = sampler
         self._rows = rows
-        self._cached: tuple[int, list[FeatureSamples]] = (-1, [])
+        self._cached: tuple[int, Drawn] = (-1, Drawn([]))
 
     def for_worker(self) -> RowSamples:
         return RowSamples(self._spec, self._row_sampler.for_worker(), self._rows)
@@ -234,7 +313,7 @@ class RowSamples(RowSource):
         samples = self._row_sampler.interpret(self._sample(row))
         return self._spec.fit(samples, predictions, self._rows, row, self._sampler.points)
 
-    def _sample(self, row: int) -> list[FeatureSamples]:
+    def _sample(self, row: int) -> Drawn:
         if self._cached[0] != row:
             self._cached = row, self._row_sampler.sample(self._rows.encoded[row])
         return self._cached[1]
@@ -267,7 +346,7 @@ class TabularNeighborhood:
     width: float
     stability: float | None
     seen: OutputRanges = UNKNOWN
-    samples: InterpretableSamples | None = None
+    samples: InterpretableSamples | BinSamples | None = None
     predictions: Floats | None = None
 
     @property
@@ -309,18 +388,29 @@ class TabularNeighborhood:
         return cost + (0 if self.stability is None else self.n_samples * (2**MAX_DOUBLINGS - 1))
 
     def fit(
-        self, evaluate: Evaluate, spec: SurrogateSpec, rows: Any
-    ) -> tuple[LocalFits, dict[str, Detail], int]:
-        """Fits near the rows, equal rows once; details; model rows."""
+        self, evaluate: Evaluate, spec: SurrogateSpec, rows: Any, selection: OutputSelection
+    ) -> NeighborhoodFits:
+        """Fits near the rows, equal rows once."""
         first, which = distinct_rows(rows)
         distinct = take_rows(rows, first)
         predictions, _ = evaluate(TableRows(rows, first))
         encoded = self.sampler.encode(distinct)
-        fits, n_sampled = self._fit_distinct(evaluate, spec, distinct, encoded, predictions, first)
+        outputs = selection.indices(predictions)
+        fitted = (
+            outputs if self._fits_each_output else np.tile(np.arange(predictions.shape[1]), (first.size, 1))
+        )
+        fits, n_sampled = self._fit_distinct(evaluate, spec, distinct, encoded, predictions, fitted, first)
         details = {name: detail.take("row", which) for name, detail in self.details(encoded).items()}
         if self.stability is not None:
             details["stable"] = Detail(self._is_stable(fits)[which], ("row",))
-        return fits.take(which), details, first.size + n_sampled
+        if fitted is not outputs:
+            fits = fits.take_outputs(outputs)
+        return NeighborhoodFits(fits.take(which), predictions[which], details, first.size + n_sampled)
+
+    @property
+    def _fits_each_output(self) -> bool:
+        """Whether outputs are fitted one by one, so that only those to explain need be; else all together."""
+        return self.row_sampler is None and self.sampler.is_wide and self.stability is None
 
     def is_contrasted(self, encoded: Numbers) -> Bools:
         """Values (n_rows, n_features) that too few samples have for a regression, or none."""
@@ -370,21 +460,26 @@ class TabularNeighborhood:
         X: Any,
         encoded: Floats,
         predictions: Floats,
+        outputs: Codes,
         row_indices: Codes,
     ) -> tuple[LocalFits, int]:
-        """Fits near distinct rows, and the model rows that they took."""
+        """Fits near distinct rows, of the outputs (n_rows, n_selected), and the model rows that they took."""
         contrasted = self.is_contrasted(encoded)
         levels = UnseenLevelEffects.from_flags(
             spec.kernel, self.sampler, self.row_sampler, X, encoded, contrasted, row_indices
         )
         effects, n_effect_rows = levels.estimate(evaluate) if contrasted.any() else ([], 0)
-        in_rows = np.zeros_like(predictions)
+        in_rows = np.zeros(outputs.shape)
+        effects = [one.take(outputs[row]) for (row, _), one in zip(levels.pairs, effects, strict=False)]
         for (row, _), effect in zip(levels.pairs, effects, strict=True):
             in_rows[row] += effect.value
         is_fitted = self.sampler.varies & ~contrasted
         weights = self._row_weights(encoded, is_fitted)
-        sizes = self.seen.sizes(predictions)
-        rows = EncodedRows(encoded, predictions, is_fitted, row_indices, weights, in_rows, sizes)
+        of_outputs = (
+            np.take_along_axis(part, outputs, 1) for part in (predictions, self.seen.sizes(predictions))
+        )
+        own, sizes = of_outputs
+        rows = EncodedRows(encoded, own, outputs, is_fitted, row_indices, weights, in_rows, sizes)
         if self.row_sampler is None:
             fits, n_model_rows = self._fit_shared(evaluate, spec, rows)
         else:

@@ -13,7 +13,7 @@ from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
 from agnostix.lime.influences import LinearInfluences, Spread, components_of_parts, sample_groups
 from agnostix.lime.local_fits import LocalFits, OpenFit
-from agnostix.lime.selection import Selection, select_features
+from agnostix.lime.selection import Selection
 from agnostix.lime.weighted_regression import WeightedRegression
 
 N_GROUPS = 16
@@ -47,9 +47,8 @@ class RegressorSurrogate:
 
     has_contributions: ClassVar[bool] = False
 
-    def fit(self, regression: WeightedRegression, max_features: int | None, with_margin: bool) -> LocalFits:
-        selected, margin, one = select_features(self.selection, regression, max_features, with_margin)
-        fit = OpenFit(one, selected, margin, regression)
+    def fit(self, fit: OpenFit) -> LocalFits:
+        one, selected = fit.regression, fit.selected
         for output in range(selected.shape[1]):
             features = np.flatnonzero(selected[:, output])
             line = self._refit(one, features, output)
@@ -85,7 +84,7 @@ class RegressorSurrogate:
     def _put_unused(self, fit: OpenFit, features: Codes, output: int, numbers: Floats) -> None:
         """The rule of three for coefficients of 0 in every fit: least squares' error over their number."""
         one = fit.regression
-        unused = ~numbers[:, :, : features.size].any(axis=(0, 1)) & (np.diag(one.gram)[features] > 0)
+        unused = ~numbers[:, :, : features.size].any(axis=(0, 1)) & (one.gram_diagonal[features] > 0)
         unused &= one.total_squares[output] > 0
         if unused.any():
             spread = LinearInfluences(one, features, 0.0).spread(fit.residuals[:, [output]])

@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial, reduce
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from agnostix.core.base import Attribution, OutputSelection
+from agnostix.core.base import Attribution
 from agnostix.core.explanation import Detail
 from agnostix.core.explanation.fields import DEGREES_OF_FREEDOM, INTERVAL_KIND
 from agnostix.core.intervals import UNDETERMINED
 from agnostix.core.typing import Numbers
 from agnostix.lime.local_fits import LocalFits
+from agnostix.lime.neighborhood import NeighborhoodFits
 
 if TYPE_CHECKING:
     from agnostix.lime.explainer import LimeExplainer
 
 
-def to_attribution(
-    explainer: LimeExplainer,
-    rows: Any,
-    fits: LocalFits,
-    details: dict[str, Any],
-    n_model_rows: int,
-    selection: OutputSelection,
-) -> Attribution:
+def to_attribution(explainer: LimeExplainer, rows: Any, found: NeighborhoodFits) -> Attribution:
     """Fits near rows as an attribution of the selected outputs."""
-    pick = partial(selection.pick, predictions=fits.predictions)
+    fits = found.fits
     contributions = fits.coefficients * fits.row_design[:, :, None]
     # Added one by one: features that only other rows have must not change the order of the sum.
     total = reduce(np.add, np.moveaxis(contributions, 1, 0))
@@ -37,19 +30,17 @@ def to_attribution(
         values, errors = contributions, errors * np.abs(fits.row_design)[:, :, None]
     is_there = explainer._neighborhood.present(rows)[:, :, None]
     return Attribution(
-        values=pick(np.where(is_there, values, np.nan)),
-        std_errors=pick(errors),
-        base_values=pick(fits.surrogate_outputs - total),
-        predictions=fits.predictions,
-        fidelity={"r2": pick(fits.r2)},
-        n_model_rows=n_model_rows,
-        details=details | _describe_fits(explainer, fits, details, pick),
+        values=np.where(is_there, values, np.nan),
+        std_errors=errors,
+        base_values=fits.surrogate_outputs - total,
+        predictions=found.predictions,
+        fidelity={"r2": fits.r2},
+        n_model_rows=found.n_model_rows,
+        details=found.details | _describe_fits(explainer, fits, found.details),
     )
 
 
-def _describe_fits(
-    explainer: LimeExplainer, fits: LocalFits, details: dict[str, Any], pick: Callable[[Numbers], Numbers]
-) -> dict[str, Any]:
+def _describe_fits(explainer: LimeExplainer, fits: LocalFits, details: dict[str, Any]) -> dict[str, Any]:
     by_output: dict[str, Numbers] = {
         "surrogate_outputs": fits.surrogate_outputs,
         "surrogate_std_errors": fits.surrogate_std_errors,
@@ -67,7 +58,7 @@ def _describe_fits(
         "shared_degrees_of_freedom": fits.dof,
     }
     scale = fits.row_design[:, :, None, None] if explainer.values == "coef_x" else 1.0
-    shared = np.moveaxis(pick(np.moveaxis(fits.shared * scale, 3, 1)), 1, 3)
+    shared = fits.shared * scale
     if not fits.is_determined.all():
         by_output["determined"] = fits.is_determined
     if explainer.max_features is not None:
@@ -81,7 +72,7 @@ def _describe_fits(
         "n_samples": Detail(fits.n_samples, ("row",)),
         "effective_samples": Detail(fits.effective_samples, ("row",)),
         "kernel_width": explainer.kernel_width_,
-        **{name: Detail(pick(array), ("row", "output")) for name, array in by_output.items()},
-        **{name: Detail(pick(array), ("row", "feature", "output")) for name, array in by_value.items()},
+        **{name: Detail(array, ("row", "output")) for name, array in by_output.items()},
+        **{name: Detail(array, ("row", "feature", "output")) for name, array in by_value.items()},
         "shared_errors": Detail(shared, ("row", "feature", "output", "component")),
     }

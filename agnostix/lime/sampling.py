@@ -19,6 +19,7 @@ from agnostix.core.sklearn_compat import Interval, StrOptions
 from agnostix.core.typing import Bools, Floats
 from agnostix.exceptions import DataError
 from agnostix.lime.features import Feature, ScaledFeature
+from agnostix.lime.indicators import IndicatorDesign
 
 WIDTH_PER_ROOT, MASK_WIDTH = 0.75, 0.25
 """Default width of the kernel: for a table times the root of the number of features, and for masks."""
@@ -233,7 +234,7 @@ class Kernel:
         self,
         squared_distances: Floats,
         log_weights: Floats,
-        design: Floats,
+        design: Floats | IndicatorDesign,
         row: int,
         is_binned: Bools | None = None,
     ) -> None:
@@ -245,17 +246,16 @@ class Kernel:
         weights = self.weights(squared_distances, log_weights)
         n_effective = _effective_samples(weights)
         n_features = design.shape[0]
-        bins = design
         # A feature that hardly varies in any sample is not the fault of the kernel.
-        design = design[sums_of_squares(design, np.exp(log_weights)) >= AMPLE_VARIATION]
-        if n_effective >= needed and (sums_of_squares(design, weights) >= MIN_VARIATION).all():
+        varies = sums_of_squares(design, np.exp(log_weights)) >= AMPLE_VARIATION
+        if n_effective >= needed and (sums_of_squares(design, weights)[varies] >= MIN_VARIATION).all():
             return
 
         def is_wide_enough(width: float) -> bool:
             wider = Kernel(width).weights(squared_distances, log_weights)
             if _effective_samples(wider) < needed:
                 return False
-            return bool((sums_of_squares(design, wider) >= MIN_VARIATION).all())
+            return bool((sums_of_squares(design, wider)[varies] >= MIN_VARIATION).all())
 
         width = _least_width(is_wide_enough, self.width)
         remedy = (
@@ -267,7 +267,9 @@ class Kernel:
         tilted = self.width
         if is_binned is not None:
             shares = np.exp(log_weights) / np.exp(log_weights).sum()
-            tilted = max(tilted, _least_tilted_width(bins[is_binned] @ shares, squared_distances.size))
+            tilted = max(
+                tilted, _least_tilted_width(_means(design, shares)[is_binned], squared_distances.size)
+            )
         raise DataError(
             f"The 'width' of {self.owner} is {self.width:.3g}, which leaves an effective sample size of "
             f"{n_effective:.3g} of {squared_distances.size} samples around row {row}, {problem}. {remedy} "
@@ -284,11 +286,19 @@ def _least_tilted_width(frequencies: Floats, n_samples: int) -> float:
     return 1.02 * float(np.sqrt(-0.5 / np.log(ratio)))  # it is shown with three digits
 
 
-def sums_of_squares(design: Floats, weights: Floats) -> Floats:
+def _means(design: Floats | IndicatorDesign, shares: Floats) -> Floats:
+    """Means (n_features,) of a design (n_features, n_samples) by weights that sum to 1."""
+    return design.means(shares) if isinstance(design, IndicatorDesign) else np.asarray(design @ shares)
+
+
+def sums_of_squares(design: Floats | IndicatorDesign, weights: Floats) -> Floats:
     """Weighted sums of squares about the mean, (n_features,), of a design (n_features, n_samples)."""
     total = weights.sum()
     if total == 0:
         return np.zeros(design.shape[0])
+    if isinstance(design, IndicatorDesign):
+        mean = design.means(weights)
+        return np.asarray(total * mean * (1.0 - mean))
     mean = design @ weights / total
     return np.square(design) @ weights - total * mean**2
 

@@ -30,13 +30,13 @@ def forward_selection(
     regression: WeightedRegression, n_features: int, with_margin: bool
 ) -> tuple[Codes, float]:
     """One after the other, the feature that raises R2 most."""
-    gram, cross = regression.gram.copy(), regression.cross[:, 0].copy()
-    least = _COLLINEAR * np.diag(gram)
+    cross, left = regression.cross[:, 0].copy(), regression.gram_diagonal.copy()
+    least = _COLLINEAR * left
+    swept: list[tuple[Floats, Floats]] = []
     free = np.ones(cross.size, dtype=bool)
     selected: list[int] = []
     steps: list[tuple[Floats, Floats]] = []
     for _ in range(n_features):
-        left = np.diag(gram)
         usable = free & (left > least)
         root = np.sqrt(np.where(usable, left, 1.0))
         gain = np.where(usable, np.abs(cross) / root, -1.0)
@@ -45,9 +45,15 @@ def forward_selection(
         selected.append(best)
         free[best] = False
         if usable[best]:  # sweep the feature out of the moments: no refit for any candidate
-            swept = gram[:, best] / gram[best, best]
-            cross = cross - swept * cross[best]
-            gram = gram - np.outer(swept, gram[best])
+            column = regression.gram_column(best).copy()
+            row = column.copy()
+            for share, earlier in swept:
+                row -= share[best] * earlier
+                column -= share * earlier[best]
+            share = column / column[best]
+            swept.append((share, row))
+            cross = cross - share * cross[best]
+            left = left - share * row
     margin = np.inf
     for step, (gain, scale) in enumerate(steps if with_margin else []):
         rivals = _drop_selected(gain, selected, selected[step])
@@ -67,9 +73,9 @@ def lasso_path(regression: WeightedRegression, n_features: int, with_margin: boo
     for step in range(knot if with_margin else 0):
         inactive = path[:, step] == 0
         entered = inactive & (path[:, step + 1] != 0)
-        candidates = inactive & (np.diag(regression.gram) > 0)
+        candidates = inactive & (regression.gram_diagonal > 0)
         if entered.any() and candidates.sum() > 1:
-            correlation = np.abs(cross - regression.gram @ path[:, step])
+            correlation = np.abs(cross - regression.times_gram(path[:, step : step + 1])[:, 0])
             best = int(np.where(entered, correlation, -1.0).argmax())
             rivals = _drop_selected(np.where(candidates, correlation, -1.0), selected, best)
             lead = _lead(regression, path[:, step, None], rivals, np.ones(cross.size))
@@ -145,12 +151,12 @@ def group_outputs(selected: Bools) -> list[tuple[Codes, Codes]]:
 
 def _lasso_coefficients(regression: WeightedRegression) -> Floats:
     """Coefficients (n_features, n_knots) at the knots of the lasso's path."""
-    cross, varies = regression.cross[:, 0], np.flatnonzero(np.diag(regression.gram) > 0)
+    cross, varies = regression.cross[:, 0], np.flatnonzero(regression.gram_diagonal > 0)
     unit = np.abs(cross[varies]).max(initial=0.0)
     if unit == 0:
         return np.zeros((cross.size, 1))
     # scikit-learn's tolerances are absolute: the moments are brought to the order of 1.
-    gram = regression.gram[varies[:, None], varies] / regression.total_weight
+    gram = regression.whole_gram()[varies[:, None], varies] / regression.total_weight
     _, _, knots = lars_path_gram(cross[varies] / unit, gram, n_samples=1, method="lasso")
     path = np.zeros((cross.size, knots.shape[1]))
     path[varies] = knots * (unit / regression.total_weight)
@@ -174,7 +180,7 @@ def _lead(regression: WeightedRegression, coefficients: Floats, gain: Floats, sc
     weighted = regression.weights[:, None] * regression.residuals(coefficients)
     scores = regression.block_scores(weighted)[:, :, 0]
     # |a| - |b| varies as sign(a) a - sign(b) b: correlated candidates of opposite sign do not cancel.
-    total = regression.cross[:, 0] - regression.gram @ coefficients[:, 0]
+    total = regression.cross[:, 0] - regression.times_gram(coefficients)[:, 0]
     signed = scores * (np.sign(total) * scale)
     return _standardize(gain[best] - gain[second], signed[:, best] - signed[:, second], regression)
 

@@ -9,20 +9,34 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
+from scipy.sparse import csc_array, csr_array, vstack
 
 from agnostix.core.designs import Design
-from agnostix.core.frames import build_table
-from agnostix.core.row_sources import TableRows
+from agnostix.core.row_sources import TableRows, working_memory
 from agnostix.core.state import PandasState
 from agnostix.core.typing import Bools, Codes, Floats, Numbers
+from agnostix.exceptions import DataError
 from agnostix.lime.features import BinnedFeature, Feature, FeatureSamples
+from agnostix.lime.indicators import (
+    CodeIndicators,
+    IndicatorDesign,
+    Indicators,
+    PackedCodes,
+    SideBySide,
+    SparseIndicators,
+)
 from agnostix.lime.sampling import Kernel, KernelSampling, LocalSampling, Sampling
+from agnostix.lime.sparse_columns import SparseColumns, build_mixed
+from agnostix.lime.wide_regression import MOST_DENSE
 
 CHUNK_NUMBERS = 2**20
-"""Cells of shared samples that are built and held at once."""
+"""Cells of shared samples that are built and held at once, if as many are drawn together."""
+CELL_BYTES = 20
+"""Bytes of a cell of samples that are held as points, values and bins or standardized numbers."""
 CACHE_BYTES = 64 * 2**20
 """Samples of bins that a `RowSampler` keeps, since many rows share a bin."""
 
@@ -91,12 +105,98 @@ class InterpretableSamples:
 
 
 @dataclass(frozen=True)
+class BinSamples:
+    """What the surrogate sees of n samples of a wide table, all of its features binned.
+
+    Attributes
+    ----------
+    codes : PackedCodes
+        Of the features that are no sparse columns.
+    sparse : csr_array (n, n_sparse)
+        Bins of sparse columns less their usual ones.
+    dense_places, sparse_places : int
+        Places of both among all features.
+    usual : int (n_sparse,)
+    log_weights : ndarray of shape (n,)
+        Logarithms of the importance weights.
+    """
+
+    codes: PackedCodes
+    sparse: csr_array
+    dense_places: Codes
+    sparse_places: Codes
+    usual: Codes
+    log_weights: Floats
+
+    @property
+    def n_samples(self) -> int:
+        """Number of samples."""
+        return self.log_weights.size
+
+    @property
+    def is_binned(self) -> Bools:
+        """All features are."""
+        return np.ones(self.dense_places.size + self.sparse_places.size, dtype=bool)
+
+    def design(self, center: Floats) -> tuple[IndicatorDesign, Floats, Floats]:
+        """As that of `InterpretableSamples`: 1 for the row's own bin and else 0."""
+        own = center.astype(np.intp)
+        indicators, is_usual = self._indicators(own)
+        ones = np.ones((own.size, 1))
+        inside = indicators.product(np.where(is_usual, -1.0, 1.0)[:, None] * ones)[:, 0]
+        squares = np.rint(own.size - is_usual.sum() - inside)
+        return IndicatorDesign(indicators, is_usual), np.ones(own.size), squares
+
+    def weigh(self, kernel: Kernel | None, squares: Floats) -> Floats:
+        """Weights (n,) at squared distances (n,): kernel times importance weights."""
+        return np.ones(self.n_samples) if kernel is None else kernel.weights(squares, self.log_weights)
+
+    def _indicators(self, own: Codes) -> tuple[Indicators, Bools]:
+        """Whether samples are in the row's bins, or out of those that are usual (n_features,)."""
+        is_usual = np.zeros(own.size, dtype=bool)
+        kept = np.arange(self.dense_places.size)
+        dense = CodeIndicators(self.codes, own[self.dense_places], kept, 0, self.n_samples)
+        if not self.sparse_places.size:
+            return dense, is_usual
+        change = own[self.sparse_places] - self.usual
+        is_usual[self.sparse_places] = change == 0
+        change_here = change[self.sparse.indices]
+        ones = ((change_here == 0) | (self.sparse.data == change_here)).astype(float)
+        cells = csr_array((ones, self.sparse.indices, self.sparse.indptr), shape=self.sparse.shape)
+        cells.eliminate_zeros()
+        sparse = SparseIndicators(cells)
+        if not self.dense_places.size:
+            return sparse, is_usual
+        return SideBySide((dense, sparse), (self.dense_places, self.sparse_places)), is_usual
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Samples of each feature; of sparse columns together, their values and bins."""
+
+    dense: Sequence[FeatureSamples]
+    sparse: tuple[csc_array, csc_array] | None = None
+
+    @property
+    def n_samples(self) -> int:
+        """Number of samples."""
+        return self.dense[0].encoded.size if self.sparse is None else self.sparse[0].shape[0]
+
+    def take(self, part: slice) -> Drawn:
+        """Some of the samples."""
+        dense = [FeatureSamples([c[part] for c in one.columns], one.encoded[part]) for one in self.dense]
+        sparse = None if self.sparse is None else (self.sparse[0][part], self.sparse[1][part])
+        return Drawn(dense, sparse)
+
+
+@dataclass(frozen=True)
 class TabularSampler(PandasState):
     """Features of a table, the points at which they are sampled, and rows that tables are built like."""
 
     template: Any
     features: tuple[Feature, ...]
-    points: Design
+    points: Design  # one dimension for each feature that is no sparse column
+    sparse: SparseColumns | None = None
 
     @property
     def n_columns(self) -> int:
@@ -104,13 +204,48 @@ class TabularSampler(PandasState):
         return int(self.template.shape[1])
 
     @property
+    def is_wide(self) -> bool:
+        """Whether samples are kept as bins alone, since there are many."""
+        return len(self.features) > MOST_DENSE and all(
+            isinstance(one, BinnedFeature) for one in self.features
+        )
+
+    def check_memory(self, sampling: Sampling) -> None:
+        """DataError if samples that are held as numbers exceed the working memory."""
+        if self.is_wide and isinstance(sampling, KernelSampling):
+            return
+        size = CELL_BYTES * len(self.features) * self.points.n_points
+        if size <= working_memory() or len(self.features) <= MOST_DENSE:
+            return
+        remedy = "Use sampling='kernel' with its bins, whose samples are kept as half a byte a cell"
+        raise DataError(
+            f"The 'sampling' of LimeExplainer, {sampling!r}, holds {self.points.n_points} samples of "
+            f"{len(self.features)} features as numbers, {size / 2**20:.0f} MB, and the working memory is "
+            f"{working_memory() / 2**20:.0f} MB. {remedy}, or fewer features (feature_groups), or raise "
+            "sklearn's working_memory."
+        )
+
+    @cached_property
+    def dense_places(self) -> Codes:
+        """Places of the features that are no sparse columns."""
+        is_dense = np.ones(len(self.features), dtype=bool)
+        if self.sparse is not None:
+            is_dense[self.sparse.places] = False
+        return np.flatnonzero(is_dense)
+
+    @cached_property
     def varies(self) -> Bools:
         """Features (n_features,) with more than one observed value."""
         return np.array([one.varies for one in self.features])
 
     def encode(self, X: Any) -> Floats:
         """Bin codes and standardized values (n_rows, n_features) of the rows of a table."""
-        return np.stack([np.asarray(one.encode(X), dtype=float) for one in self.features], axis=1)
+        encoded = np.empty((X.shape[0], len(self.features)))
+        for place in self.dense_places:
+            encoded[:, place] = self.features[place].encode(X)
+        if self.sparse is not None:
+            encoded[:, self.sparse.places] = self.sparse.usual + self.sparse.encode(X).toarray()
+        return encoded
 
     def is_unseen(self, encoded: Numbers) -> Bools:
         """Whether values (n_rows, n_features) are never sampled."""
@@ -125,18 +260,45 @@ class TabularSampler(PandasState):
                 frequencies[:, j] = feature.frequencies_of(encoded[:, j])
         return frequencies
 
-    def sample(self, part: slice) -> list[FeatureSamples]:
-        """Some of the shared samples, feature by feature."""
-        u = self.points.points(part)
-        return [one.sample(u[:, j]) for j, one in enumerate(self.features)]
+    def sample(self, part: slice, only_encoded: bool = False) -> Drawn:
+        """Some of the shared samples; of a wide table perhaps their bins alone."""
+        dense = self.dense_places
+        u = np.ascontiguousarray(self.points.points(part).T) if dense.size else np.empty((0, 0))
+        samples = [
+            self.features[place].encode_points(one) if only_encoded else self.features[place].sample(one)
+            for place, one in zip(dense, u, strict=True)
+        ]
+        if self.sparse is None:
+            return Drawn(samples)
+        n_runs = self.points.draw.n_runs
+        draws = range(part.start // n_runs, -(-part.stop // n_runs))
+        drawn = [self.sparse.sample(self.points, number) for number in draws]
+        values, codes = (vstack(parts, format="csc") for parts in zip(*drawn, strict=True))
+        inside = slice(part.start - draws.start * n_runs, part.stop - draws.start * n_runs)
+        return Drawn(samples, (csc_array(values[inside]), csc_array(codes[inside])))
 
-    def build_table(self, samples: Sequence[FeatureSamples], part: slice = slice(None)) -> Any:
+    def encoded(self, drawn: Drawn) -> list[Any]:
+        """Bin codes and standardized values (n,) of each feature."""
+        encoded: list[Any] = [None] * len(self.features)
+        for place, one in zip(self.dense_places, drawn.dense, strict=True):
+            encoded[place] = one.encoded
+        if self.sparse is not None and drawn.sparse is not None:
+            codes = drawn.sparse[1].toarray() + self.sparse.usual
+            for place, one in zip(self.sparse.places, codes.T, strict=True):
+                encoded[place] = one
+        return encoded
+
+    def build_table(self, drawn: Drawn, part: slice = slice(None)) -> Any:
         """A table (n, n_columns) of some of the samples."""
+        drawn = drawn.take(part)
         columns: dict[int, Any] = {}
-        for feature, one in zip(self.features, samples, strict=True):
-            for position, column in zip(feature.positions, one.columns, strict=True):
-                columns[position] = column[part]
-        return build_table(self.template, columns)
+        for place, one in zip(self.dense_places, drawn.dense, strict=True):
+            for position, column in zip(self.features[place].positions, one.columns, strict=True):
+                columns[position] = column
+        sparse = (
+            () if self.sparse is None or drawn.sparse is None else (self.sparse.positions, drawn.sparse[0])
+        )
+        return build_mixed(self.template, columns, *sparse)
 
 
 class SharedSamples(TableRows):
@@ -153,7 +315,7 @@ class SharedSamples(TableRows):
         super().__init__(sampler.template, np.arange(start, sampler.points.n_points), "samples")
         self._sampler = sampler
         self._span = slice(0, 0)
-        self._samples: list[FeatureSamples] = []
+        self._samples = Drawn([])
 
     def for_worker(self) -> SharedSamples:
         return copy(self)
@@ -175,11 +337,42 @@ class SharedSamples(TableRows):
     def describe(self, block: int, part: slice | None = None) -> str:
         return f"{super().describe(block, part)} of the neighborhood"
 
-    def interpret(self) -> InterpretableSamples:
+    def interpret(self) -> InterpretableSamples | BinSamples:
         """What a surrogate sees of all samples, also of those that are left out."""
-        parts = [[one.encoded for one in self._sampler.sample(span)] for span in self._chunks()]
+        if self._sampler.is_wide:
+            return self._interpret_bins()
+        parts = [[one.encoded for one in self._sampler.sample(span, True).dense] for span in self._chunks()]
         encoded = [np.concatenate(same) for same in zip(*parts, strict=True)]
         return InterpretableSamples.from_encoded(self._sampler.features, encoded, weighted=True)
+
+    def _interpret_bins(self) -> BinSamples:
+        """The same of a wide table, chunk by chunk."""
+        sampler, n = self._sampler, self._n_samples
+        places, sparse = sampler.dense_places, sampler.sparse
+        dense = [sampler.features[place] for place in places]
+        codes = PackedCodes.empty(
+            n, [one.frequencies.size for one in dense if isinstance(one, BinnedFeature)]
+        )
+        log_weights = np.zeros(n)
+        cells = []
+        for span in self._chunks():
+            drawn = sampler.sample(span, only_encoded=True)
+            for feature, one in zip(dense, drawn.dense, strict=True):
+                log_weights[span] += feature.log_weights(one.encoded)
+            if places.size:
+                codes.put(span, np.stack([one.encoded for one in drawn.dense], axis=1))
+            if sparse is not None and drawn.sparse is not None:
+                cells.append(csr_array(drawn.sparse[1]))
+                log_weights[span] += sparse.log_weights(cells[-1])
+        none = np.zeros(0, dtype=np.intp)
+        return BinSamples(
+            codes,
+            csr_array((n, 0)) if sparse is None else csr_array(vstack(cells, format="csr")),
+            places,
+            none if sparse is None else sparse.places,
+            none if sparse is None else sparse.usual,
+            log_weights,
+        )
 
     @property
     def _n_samples(self) -> int:
@@ -223,16 +416,16 @@ class RowSampler:
         """A copy for one worker, with a cache of its own."""
         return RowSampler(self.sampler, self.method, self.scale)
 
-    def sample(self, center: Floats) -> list[FeatureSamples]:
-        """All samples of an encoded row (n_features,), feature by feature."""
+    def sample(self, center: Floats) -> Drawn:
+        """All samples of an encoded row (n_features,)."""
         if self._points is None:
             points = self.sampler.points
             self._points = points.points(slice(0, points.n_points)).T.copy()
-        return [self._sample_cached(j, float(one)) for j, one in enumerate(center)]
+        return Drawn([self._sample_cached(j, float(one)) for j, one in enumerate(center)])
 
-    def interpret(self, samples: list[FeatureSamples]) -> InterpretableSamples:
+    def interpret(self, drawn: Drawn) -> InterpretableSamples:
         """What a surrogate sees of samples."""
-        encoded = [one.encoded for one in samples]
+        encoded = [one.encoded for one in drawn.dense]
         return InterpretableSamples.from_encoded(self.sampler.features, encoded, weighted=False)
 
     def _sample_cached(self, j: int, center: float) -> FeatureSamples:

@@ -22,7 +22,7 @@ from agnostix.lime.influences import (
     spread_of_parts,
 )
 from agnostix.lime.local_fits import LocalFits, OpenFit
-from agnostix.lime.selection import Selection, group_outputs, select_features
+from agnostix.lime.selection import Selection, group_outputs
 from agnostix.lime.weighted_regression import WeightedRegression
 
 FEWEST, MOST, GROUP_SIZE = 8, 16, 150
@@ -75,9 +75,8 @@ class TreeSurrogate:
 
     has_contributions: ClassVar[bool] = True
 
-    def fit(self, regression: WeightedRegression, max_features: int | None, with_margin: bool) -> LocalFits:
-        selected, margin, one = select_features(self.selection, regression, max_features, with_margin)
-        fit = OpenFit(one, selected, margin, regression)
+    def fit(self, fit: OpenFit) -> LocalFits:
+        one, selected = fit.regression, fit.selected
         n_groups = int(np.clip(one.n_samples // GROUP_SIZE, FEWEST, MOST))
         starts = sample_groups(one, n_groups) if one.n_blocks else np.array([0])
         groups = [slice(a, b) for a, b in zip(starts, [*starts[1:], one.n_samples], strict=True)]
@@ -198,7 +197,7 @@ def _put_rare(fit: OpenFit, features: Codes, outputs: Codes, contributions: Floa
     squares = contributions**2
     second, fourth = squares.sum(axis=0), (squares**2).sum(axis=0)
     is_rare = (second**2 < LEAST_CARRIERS * fourth) | (second == 0)
-    is_rare &= (np.diag(one.gram)[features] > _ROUNDING * one.total_weight)[:, None]
+    is_rare &= (one.gram_diagonal[features] > _ROUNDING * one.total_weight)[:, None]
     cells = tuple(part[is_rare] for part in np.broadcast_arrays(features[:, None], outputs))
     fit.errors[cells] = np.maximum(fit.errors[cells], sizes[is_rare] / len(contributions))
     fit.is_unused[cells] = (second == 0)[is_rare]

@@ -11,16 +11,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.sparse import csr_array, diags_array, issparse, vstack
 
 from agnostix.core.features import joined_values
 from agnostix.core.frames import build_table, take_rows
 from agnostix.core.row_sources import RowSource
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
-from agnostix.lime.features import FeatureSamples
 from agnostix.lime.influences import components_of_parts, spread_of_parts
 from agnostix.lime.sampling import Kernel
-from agnostix.lime.tabular_samples import InterpretableSamples, RowSampler, TabularSampler
+from agnostix.lime.tabular_samples import Drawn, InterpretableSamples, RowSampler, TabularSampler
 
 N_SAMPLES = 620
 """Samples that are taken at most, as many from each array of the design."""
@@ -38,6 +38,10 @@ class LevelEffect(NamedTuple):
     error: Floats
     dof: Floats
     components: Floats
+
+    def take(self, outputs: Codes) -> LevelEffect:
+        """Of some outputs."""
+        return LevelEffect(*(part[outputs] for part in self))
 
 
 @dataclass
@@ -67,7 +71,7 @@ class UnseenLevelEffects(RowSource):
     encoded: Floats
     pairs: Codes
     row_indices: Codes
-    _cached: tuple[int, list[FeatureSamples], Any] = field(default=(-1, [], None), repr=False)
+    _cached: tuple[int, Drawn, Any] = field(default=(-1, Drawn([]), None), repr=False)
 
     @classmethod
     def from_flags(
@@ -102,8 +106,7 @@ class UnseenLevelEffects(RowSource):
 
     def build(self, block: int, part: slice) -> Any:
         """Samples, then the same with the row's value."""
-        columns = {position: column[part] for position, column in self._columns(block).items()}
-        return build_table(self.sampler.template, columns)
+        return take_rows(self._prepared(block)[1], part)
 
     def estimate(self, evaluate: Callable[..., Any]) -> tuple[list[LevelEffect], int]:
         """All effects, and the model rows that they took."""
@@ -113,7 +116,7 @@ class UnseenLevelEffects(RowSource):
         """Weighted mean difference, with its error."""
         row, feature = self.pairs[item]
         before, after = np.split(predictions, 2)
-        encoded = [one.encoded for one in self._samples(item)]
+        encoded = self.sampler.encoded(self._prepared(item)[0])
         is_shared = self.row_sampler is None
         samples = InterpretableSamples.from_encoded(self.sampler.features, encoded, weighted=is_shared)
         center = self.encoded[row]
@@ -137,33 +140,40 @@ class UnseenLevelEffects(RowSource):
         first, last = (0, self.n_rows(block) - 1) if part is None else (part.start, part.stop - 1)
         return f"samples {first} to {last} around row {self.row_indices[self.pairs[block][0]]}"
 
-    def _samples(self, item: int) -> list[FeatureSamples]:
-        return self._prepared(item)[0]
-
-    def _columns(self, item: int) -> dict[int, Any]:
-        return self._prepared(item)[1]
-
-    def _prepared(self, item: int) -> tuple[list[FeatureSamples], dict[int, Any]]:
-        """Samples of an item and the columns of its rows, kept from batch to batch."""
+    def _prepared(self, item: int) -> tuple[Drawn, Any]:
+        """Samples of an item and the table of its rows, kept from batch to batch."""
         if self._cached[0] != item:
             row, feature = self.pairs[item]
-            samples = self._sample(row)
-            self._cached = (item, samples, self._replace_feature(samples, row, feature))
+            drawn = self._sample(row)
+            self._cached = (item, drawn, self._replace_feature(drawn, row, feature))
         return self._cached[1:]
 
-    def _sample(self, row: int) -> list[FeatureSamples]:
+    def _sample(self, row: int) -> Drawn:
         if self.row_sampler is not None:
             return self.row_sampler.sample(self.encoded[row])
         return self.sampler.sample(slice(0, self.sampler.points.n_points))
 
-    def _replace_feature(self, samples: list[FeatureSamples], row: int, feature: int) -> dict[int, Any]:
-        """Columns of the samples, and after them of the samples with the row's value."""
-        table, row_table = self.sampler.build_table(samples), take_rows(self.X, np.array([row]))
+    def _replace_feature(self, drawn: Drawn, row: int, feature: int) -> Any:
+        """The samples, and after them the samples with the row's value."""
+        table, row_table = self.sampler.build_table(drawn), take_rows(self.X, np.array([row]))
+        positions = self.sampler.features[feature].positions
+        if issparse(table):
+            return _replaced_cells(table, row_table, np.array(positions))
         n = self.sampler.points.n_points
         twice = np.tile(np.arange(n), 2)
         replaced = np.where(np.arange(2 * n) < n, twice, n)  # n: the row, joined to the samples
-        positions = self.sampler.features[feature].positions
-        return {
+        columns = {
             position: joined_values(table, row_table, position)[replaced if position in positions else twice]
             for position in range(self.n_columns)
         }
+        return build_table(self.sampler.template, columns)
+
+
+def _replaced_cells(table: Any, row_table: Any, positions: Codes) -> Any:
+    """A sparse table, and after it the same with a row's values at some columns."""
+    others = np.ones(table.shape[1])
+    others[positions] = 0.0
+    kept = table @ diags_array(others.astype(table.dtype))
+    own = row_table @ diags_array((1.0 - others).astype(table.dtype))
+    ones = csr_array(np.ones((table.shape[0], 1), dtype=table.dtype))
+    return type(table)(vstack([csr_array(table), csr_array(kept) + ones @ csr_array(own)], format="csr"))

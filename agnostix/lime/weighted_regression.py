@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from copy import copy
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -92,9 +93,7 @@ class WeightedRegression:
         self.points, self.dims = points, dims
         self.targets = predictions - row_predictions
         root = np.sqrt(weights)
-        scaled = design * root
         self.total_weight = float(weights.sum())
-        self.design_mean = scaled @ root / self.total_weight
         self.target_mean = weights @ self.targets / self.total_weight
         centered = (self.targets - self.target_mean) * root[:, None]
         squares = np.einsum("nc,nc->c", centered, centered)
@@ -102,10 +101,33 @@ class WeightedRegression:
             self._check_squares()
         with np.errstate(over="ignore"):  # `explain` refuses predictions of such a size
             varies = squares > (_ROUNDING * self.target_mean) ** 2 * self.total_weight
-        # One symmetric product is the cost of a fit, so the design is not centered but the product is.
-        self.gram = scaled @ scaled.T - self.total_weight * np.outer(self.design_mean, self.design_mean)
-        cross = scaled @ centered - np.outer(self.design_mean, root @ centered)
+        self.gram, cross = self._take_moments(root, centered)
         self.cross, self.total_squares = np.where(varies, cross, 0.0), np.where(varies, squares, 0.0)
+
+    def _take_moments(self, root: Floats, centered: Floats) -> tuple[Any, Floats]:
+        """The Gram matrix, and D W y from centered targets, both with the roots of the weights in them."""
+        scaled = self.design * root
+        self.design_mean = scaled @ root / self.total_weight
+        # One symmetric product is the cost of a fit, so the design is not centered but the product is.
+        gram = scaled @ scaled.T - self.total_weight * np.outer(self.design_mean, self.design_mean)
+        return gram, scaled @ centered - np.outer(self.design_mean, root @ centered)
+
+    @property
+    def gram_diagonal(self) -> Floats:
+        """Sums of squares (n_features,) of the centered design."""
+        return np.diag(self.gram)
+
+    def gram_column(self, feature: int) -> Floats:
+        """Products (n_features,) of all features with one."""
+        return np.asarray(self.gram[:, feature])
+
+    def whole_gram(self) -> Floats:
+        """All products (n_features, n_features)."""
+        return np.asarray(self.gram)
+
+    def times_gram(self, v: Floats) -> Floats:
+        """D W D' v, of v (n_features, ...)."""
+        return np.asarray(self.gram @ v)
 
     def _check_squares(self) -> None:
         """DataError for predictions that differ, beyond rounding, by what has no square."""
@@ -209,11 +231,16 @@ class WeightedRegression:
         sums = (ones @ columns.reshape(self.n_blocks, size, -1))[:, 0]
         if points is None or not points.is_cut:
             return sums
-        rest = columns - points.additive_part(columns)
+        rest = self.unbalanced(columns)
         parts = np.sqrt(points.inflation) * (ones @ rest.reshape(self.n_blocks, size, -1))[:, 0]
         if not points.n_arrays:
             return parts
         return np.concatenate([parts, sums.reshape(points.n_arrays, -1, sums.shape[1]).sum(axis=1)])
+
+    def unbalanced(self, columns: Floats) -> Floats:
+        """Columns (n_samples, n_columns) less the additive function of the points' levels nearest to them."""
+        assert self.points is not None
+        return columns - self.points.additive_part(columns)
 
     def standard_error(self, influences: Floats, n_fitted: int) -> Floats:
         """Standard error (...) of a sum over blocks, and arrays (n, ...), `n_fitted` coefficients fitted."""
@@ -241,9 +268,14 @@ class WeightedRegression:
 
     def _part(self, samples: slice, n_blocks: int, points: Design | None) -> WeightedRegression:
         weights = self.weights[samples]
+        return self._of_samples(samples, weights * (self.n_samples / weights.size), n_blocks, points)
+
+    def _of_samples(
+        self, samples: slice, weights: Floats, n_blocks: int, points: Design | None
+    ) -> WeightedRegression:
         return WeightedRegression(
             self.design[:, samples],
-            weights * (self.n_samples / weights.size),
+            weights,
             self.predictions[samples],
             self.row_design,
             self.row_predictions,

@@ -57,7 +57,13 @@ def encode(sampler, row_indices, is_fitted=None):
     flags = np.ones((row_indices.size, 3), dtype=bool) if is_fitted is None else np.array(is_fitted)
     n, predictions = row_indices.size, model(X[row_indices])
     return EncodedRows(
-        sampler.encode(X[row_indices]), predictions, flags, row_indices, np.ones(n), *np.zeros((2, n, 2))
+        sampler.encode(X[row_indices]),
+        predictions,
+        np.tile([0, 1], (n, 1)),
+        flags,
+        row_indices,
+        np.ones(n),
+        *np.zeros((2, n, 2)),
     )
 
 
@@ -230,7 +236,8 @@ def fit_rows(parts, rows, row_indices=None):
     neighborhood, run, spec, _ = parts
     encoded = neighborhood.sampler.encode(rows)
     row_indices = np.arange(len(rows)) if row_indices is None else row_indices
-    return neighborhood._fit_distinct(run, spec, rows, encoded, curved(rows), row_indices)
+    outputs = np.tile([0, 1], (len(rows), 1))
+    return neighborhood._fit_distinct(run, spec, rows, encoded, curved(rows), outputs, row_indices)
 
 
 def test_shared_samples_are_evaluated_once():
@@ -281,6 +288,7 @@ def test_stability_threshold_is_student_quantile():
     rows = EncodedRows(
         neighborhood.sampler.encode(TABLE[:30]),
         curved(TABLE[:30]),
+        np.tile([0, 1], (30, 1)),
         np.ones((30, 3), dtype=bool),
         np.arange(30),
         np.ones(30),

@@ -11,7 +11,7 @@ from agnostix.exceptions import DataError
 from agnostix.lime.evidence import carriers, rare_changes
 from agnostix.lime.local_fits import LocalFits
 from agnostix.lime.selection import forward_selection, lasso_path
-from agnostix.lime.surrogates import LinearSurrogate, RegressorSurrogate, TreeSurrogate
+from agnostix.lime.surrogates import LinearSurrogate, RegressorSurrogate, TreeSurrogate, fit_surrogate
 from agnostix.lime.weighted_regression import WeightedRegression
 from tests.lime.regressions import (
     block_of,
@@ -33,7 +33,7 @@ LINEAR = [LinearSurrogate(1.0, forward_selection), LinearSurrogate(0.0, lasso_pa
 @pytest.mark.parametrize("binary", [True, False])
 def test_linear_surrogate_matches_sklearn(surrogate, most, binary):
     one = regression(d=5, binary=binary, n_outputs=3)
-    fit = surrogate.fit(one, most, False)
+    fit = fit_surrogate(surrogate, one, most, False)
     for output in range(3):
         expected_choice, two = range(5), one
         if most is not None:
@@ -56,7 +56,7 @@ def test_linear_surrogate_matches_sklearn(surrogate, most, binary):
 @pytest.mark.parametrize("ridge", [0.0, 1.0, 50.0])
 def test_linear_surrogate_r2_is_of_samples_left_out(ridge):
     one = regression(n=64, n_blocks=16)
-    fit = LinearSurrogate(ridge, forward_selection).fit(one, None, False)
+    fit = fit_surrogate(LinearSurrogate(ridge, forward_selection), one, None, False)
     for output in range(2):
         residuals = left_out_residuals(one, np.arange(4), ridge, output)
         assert fit.r2[output] == pytest.approx(left_out_r2(one, residuals, output), abs=1e-9)
@@ -64,7 +64,7 @@ def test_linear_surrogate_r2_is_of_samples_left_out(ridge):
 
 def test_linear_surrogate_r2_of_selected_features_is_of_the_half_that_estimates():
     one = regression(n=64, n_blocks=16)
-    fit = LINEAR[0].fit(one, 2, False)
+    fit = fit_surrogate(LINEAR[0], one, 2, False)
     features = np.flatnonzero(fit.selected[:, 0])
     _, two = one.halves()
     assert fit.r2[0] == pytest.approx(left_out_r2(two, left_out_residuals(two, features, 1.0)), abs=1e-9)
@@ -78,7 +78,7 @@ def test_linear_surrogate_r2_of_noise_is_not_above_0():
         design = (rng.random((100, 250)) < 0.5).astype(float)
         noise = rng.normal(size=(250, 1))
         one = WeightedRegression(design, np.ones(250), noise, np.ones(100), np.zeros(1), 250)
-        found.append(LINEAR[0].fit(one, None, False).r2[0])
+        found.append(fit_surrogate(LINEAR[0], one, None, False).r2[0])
     assert np.mean(found) == pytest.approx(-100 / 150, abs=0.15)
 
 
@@ -86,7 +86,7 @@ def test_linear_surrogate_r2_of_noise_is_not_above_0():
 def test_linear_surrogate_std_errors_match_block_jackknife(most):
     one = regression(d=4, n=8192)
     surrogate = LINEAR[0]
-    fit = surrogate.fit(one, most, False)
+    fit = fit_surrogate(surrogate, one, most, False)
     one = one if most is None else one.halves()[1]
     number, n_blocks = block_of(one), one.n_blocks
     for output in range(2):
@@ -107,7 +107,7 @@ def test_linear_surrogate_std_errors_match_block_jackknife(most):
 
 def test_linear_surrogate_std_errors_of_single_samples_are_hc2():
     one = regression(d=4, n=300, n_blocks=300, n_outputs=1)
-    fit = LINEAR[0].fit(one, None, False)
+    fit = fit_surrogate(LINEAR[0], one, None, False)
     w, centered = one.weights, one.design - one.design_mean[:, None]
     inverse = np.linalg.inv(one.gram + np.eye(4))
     rest = one.predictions[:, 0] - plain_fit(one, np.arange(4), 1.0).predict(one.design.T)
@@ -124,7 +124,7 @@ def test_linear_surrogate_intervals_of_many_features_cover():
         design = (rng.random((60, 130)) < 0.5).astype(float)
         y = design[0] + rng.normal(size=130)
         one = WeightedRegression(design, np.ones(130), y[:, None], np.ones(60), np.zeros(1), 130)
-        fit = LINEAR[1].fit(one, None, False)
+        fit = fit_surrogate(LINEAR[1], one, None, False)
         half = student.ppf(0.975, fit.dof[:, 0]) * fit.std_errors[:, 0]
         inside.append(np.abs(fit.coefficients[:, 0] - (np.arange(60) == 0)) <= half)
     assert 0.92 < np.mean(inside) < 0.98
@@ -135,14 +135,14 @@ def test_freedom_counts_samples_in_the_bin():
     rng = np.random.default_rng(0)
     design = np.vstack([np.arange(400) < 5, rng.random(400) < 0.5]).astype(float)
     one = WeightedRegression(design, np.ones(400), rng.normal(size=(400, 1)), np.ones(2), np.zeros(1), 400)
-    fit = LINEAR[0].fit(one, None, False)
+    fit = fit_surrogate(LINEAR[0], one, None, False)
     assert 2.0 < fit.dof[0, 0] < 8.0
     assert fit.dof[1, 0] > 200.0
 
 
 def test_shared_components_are_the_errors_and_their_covariance():
     one = regression(d=4, n=8192)
-    fit = LINEAR[0].fit(one, None, False)
+    fit = fit_surrogate(LINEAR[0], one, None, False)
     shared = fit.shared.astype(float)
     np.testing.assert_allclose((shared**2).sum(axis=2), fit.std_errors**2, rtol=1e-5)
     weighted = one.weights[:, None] * one.residuals(fit.coefficients)
@@ -166,7 +166,7 @@ def test_linear_surrogate_std_errors_match_resampling():
             design, rng.exponential(size=512), predictions[:, None], np.ones(3), np.zeros(1), 16
         )
 
-    fits = [LINEAR[0].fit(sample(seed), None, False) for seed in range(400)]
+    fits = [fit_surrogate(LINEAR[0], sample(seed), None, False) for seed in range(400)]
     for value, error in (
         ("coefficients", "std_errors"),
         ("surrogate_outputs", "surrogate_std_errors"),
@@ -188,7 +188,7 @@ def test_linear_surrogate_of_linear_model_has_the_rule_of_three():
     exact = WeightedRegression(
         one.design, one.weights, 3.0 + one.design.T @ np.ones((4, 1)), np.ones(4), np.array([7.0]), 16
     )
-    fit = LINEAR[1].fit(exact, None, False)
+    fit = fit_surrogate(LINEAR[1], exact, None, False)
     np.testing.assert_allclose(fit.coefficients, 1.0, atol=1e-12)
     np.testing.assert_allclose(fit.std_errors, rare_changes(exact, np.arange(4), np.arange(1))[:-2])
     assert fit.is_unused.all()
@@ -202,7 +202,7 @@ def test_linear_surrogate_of_constant_model_has_no_effects(surrogate):
     constant = WeightedRegression(
         one.design, one.weights, np.full((512, 1), 0.1), np.ones(4), np.array([0.1]), 16
     )
-    fit = surrogate.fit(constant, None, False)
+    fit = fit_surrogate(surrogate, constant, None, False)
     assert not fit.coefficients.any()
     assert fit.surrogate_outputs == 0.1
     for unknown in (fit.std_errors, fit.surrogate_std_errors, fit.r2, fit.r2_std_errors):
@@ -219,7 +219,7 @@ def test_surrogate_of_model_constant_but_at_the_row_is_not_determined(surrogate)
     spike = WeightedRegression(
         one.design, one.weights, np.full((512, 2), 0.1), np.ones(4), np.array([0.1, 1.0]), 16, sizes=3.0
     )
-    fit = surrogate.fit(spike, None, False)
+    fit = fit_surrogate(surrogate, spike, None, False)
     assert fit.is_determined.tolist() == [True, False]
     expected = rare_changes(spike, np.arange(4), np.array([0]))[:-2]
     np.testing.assert_allclose(fit.std_errors[:, [0]], expected)
@@ -235,7 +235,7 @@ def test_surrogate_of_model_constant_but_at_the_row_is_not_determined(surrogate)
         16,
         row_effects=np.array([0.0, 0.9]),
     )
-    assert surrogate.fit(known, None, False).is_determined.all()
+    assert fit_surrogate(surrogate, known, None, False).is_determined.all()
 
 
 @pytest.mark.parametrize(("n_hits", "determined"), [(0, False), (1, False), (2, True), (5, True)])
@@ -245,7 +245,7 @@ def test_row_is_determined_by_two_samples_like_it(n_hits, determined):
     spike = (np.arange(4096) % 800 == 3).astype(float)
     spike[np.cumsum(spike) > n_hits] = 0.0
     spiky = WeightedRegression(one.design, np.ones(4096), spike[:, None], np.ones(4), np.ones(1), 4096)
-    fit = LINEAR[0].fit(spiky, None, False)
+    fit = fit_surrogate(LINEAR[0], spiky, None, False)
     assert fit.is_determined.tolist() == [determined]
     if determined:
         assert fit.r2_dof < 4 * n_hits
@@ -270,7 +270,7 @@ def test_sample_that_stands_out_leaves_values_open_but_not_without_error():
         y = np.zeros((64, 1))
         y[np.flatnonzero(design[0])[:n_hits]] = 1.0
         few = WeightedRegression(design, np.ones(64), y, np.ones(4), np.zeros(1), 64, sizes=1.0)
-        fit = LINEAR[0].fit(few, None, False)
+        fit = fit_surrogate(LINEAR[0], few, None, False)
         assert fit.is_determined.all()
         assert fit.is_unused.all()
         in_bin = design.sum(axis=1)
@@ -283,7 +283,7 @@ def test_sample_that_stands_out_leaves_values_open_but_not_without_error():
 
 
 def test_linear_surrogate_exhaustive_sample_has_no_error():
-    fit = LINEAR[0].fit(regression(n_blocks=0), None, False)
+    fit = fit_surrogate(LINEAR[0], regression(n_blocks=0), None, False)
     for errors in (fit.std_errors, fit.surrogate_std_errors, fit.r2_std_errors):
         assert not errors.any()
 
@@ -294,7 +294,7 @@ def test_linear_surrogate_without_features_is_mean(surrogate):
     none = WeightedRegression(
         one.design[:0], one.weights, one.predictions, np.ones(0), one.row_predictions, 16
     )
-    fit = surrogate.fit(none, None, False)
+    fit = fit_surrogate(surrogate, none, None, False)
     assert fit.surrogate_outputs == pytest.approx(np.average(one.predictions[:, 0], weights=one.weights))
     assert fit.r2 == pytest.approx(0.0, abs=1e-12)
     assert fit.surrogate_std_errors > 0
@@ -303,9 +303,9 @@ def test_linear_surrogate_without_features_is_mean(surrogate):
 
 def test_linear_surrogate_outputs_are_independent():
     one = regression(d=5, n_outputs=3)
-    fit = LINEAR[0].fit(one, 2, True)
+    fit = fit_surrogate(LINEAR[0], one, 2, True)
     for output in range(3):
-        alone = LINEAR[0].fit(only(one, output), 2, True)
+        alone = fit_surrogate(LINEAR[0], only(one, output), 2, True)
         np.testing.assert_allclose(fit.coefficients[:, output], alone.coefficients[:, 0], atol=1e-12)
         np.testing.assert_allclose(fit.std_errors[:, output], alone.std_errors[:, 0], atol=1e-12)
         assert fit.margin[output] == pytest.approx(alone.margin[0])
@@ -317,8 +317,8 @@ def test_linear_surrogate_outputs_are_independent():
 @pytest.mark.parametrize("most", [None, 2])
 def test_regressor_surrogate_ridge_matches_linear_surrogate(most):
     one = regression(d=5, n=8192, n_outputs=2)
-    fit = RegressorSurrogate(Ridge(1.0, tol=1e-12), forward_selection).fit(one, most, True)
-    expected = LinearSurrogate(1.0, forward_selection).fit(one, most, True)
+    fit = fit_surrogate(RegressorSurrogate(Ridge(1.0, tol=1e-12), forward_selection), one, most, True)
+    expected = fit_surrogate(LinearSurrogate(1.0, forward_selection), one, most, True)
     for name in ("coefficients", "surrogate_outputs"):
         np.testing.assert_allclose(getattr(fit, name), getattr(expected, name), atol=1e-9, err_msg=name)
     np.testing.assert_allclose(fit.r2, expected.r2, atol=2e-3)
@@ -331,7 +331,7 @@ def test_regressor_surrogate_ridge_matches_linear_surrogate(most):
 def test_regressor_surrogate_std_errors_are_of_balanced_halves():
     one = regression(d=3, n_outputs=1)
     regressor = HuberRegressor()
-    fit = RegressorSurrogate(regressor, forward_selection).fit(one, None, False)
+    fit = fit_surrogate(RegressorSurrogate(regressor, forward_selection), one, None, False)
     y = one.predictions[:, 0] - one.row_predictions[0]
     group = np.arange(512) // 32
 
@@ -364,10 +364,11 @@ def test_regressor_surrogate_std_errors_are_of_balanced_halves():
 
 def test_regressor_surrogate_coefficients_of_0_in_all_fits_have_the_rule_of_three():
     one = regression(d=4, n_outputs=1)
-    fit = RegressorSurrogate(Lasso(5.0), forward_selection).fit(one, None, False)
+    fit = fit_surrogate(RegressorSurrogate(Lasso(5.0), forward_selection), one, None, False)
     assert not fit.coefficients.any()
     assert fit.is_unused.all()
-    expected = LinearSurrogate(0.0, forward_selection).fit(
+    expected = fit_surrogate(
+        LinearSurrogate(0.0, forward_selection),
         WeightedRegression(one.design, one.weights, one.predictions, np.ones(4), one.row_predictions, 16),
         None,
         False,
@@ -378,7 +379,9 @@ def test_regressor_surrogate_coefficients_of_0_in_all_fits_have_the_rule_of_thre
 
 def test_regressor_surrogate_without_intercept():
     one = regression(d=3, n_outputs=1)
-    fit = RegressorSurrogate(LinearRegression(fit_intercept=False), forward_selection).fit(one, None, False)
+    fit = fit_surrogate(
+        RegressorSurrogate(LinearRegression(fit_intercept=False), forward_selection), one, None, False
+    )
     y = one.predictions[:, 0] - one.row_predictions[0]
     plain = LinearRegression(fit_intercept=False).fit(one.design.T, y, sample_weight=one.weights)
     assert fit.surrogate_outputs == pytest.approx(one.row_predictions[0] + plain.coef_.sum())
@@ -395,8 +398,10 @@ class RowCoefficients(RegressorMixin, BaseEstimator):
 
 def test_regressor_surrogate_coef_of_shape_1_n():
     one = regression(d=3, n_outputs=1)
-    rows = RegressorSurrogate(RowCoefficients(), forward_selection).fit(one, None, False)
-    plain = RegressorSurrogate(LinearRegression(fit_intercept=False), forward_selection).fit(one, None, False)
+    rows = fit_surrogate(RegressorSurrogate(RowCoefficients(), forward_selection), one, None, False)
+    plain = fit_surrogate(
+        RegressorSurrogate(LinearRegression(fit_intercept=False), forward_selection), one, None, False
+    )
     np.testing.assert_array_equal(rows.coefficients, plain.coefficients)
 
 
@@ -405,13 +410,13 @@ def test_regressor_surrogate_without_features_is_mean():
     none = WeightedRegression(
         one.design[:0], one.weights, one.predictions, np.ones(0), one.row_predictions, 16
     )
-    fit = RegressorSurrogate(Ridge(), forward_selection).fit(none, None, False)
+    fit = fit_surrogate(RegressorSurrogate(Ridge(), forward_selection), none, None, False)
     assert fit.surrogate_outputs == pytest.approx(np.average(one.predictions[:, 0], weights=one.weights))
     assert fit.surrogate_std_errors > 0
 
 
 def test_regressor_surrogate_exhaustive_sample_has_no_error():
-    fit = RegressorSurrogate(Ridge(), forward_selection).fit(regression(n_blocks=0), None, False)
+    fit = fit_surrogate(RegressorSurrogate(Ridge(), forward_selection), regression(n_blocks=0), None, False)
     for errors in (fit.std_errors, fit.surrogate_std_errors, fit.r2_std_errors):
         assert not errors.any()
 
@@ -427,7 +432,7 @@ def test_regressor_surrogate_exhaustive_sample_has_no_error():
 )
 def test_regressor_surrogate_refuses_regressor_without_coef(regressor, facts):
     with refuses(DataError, *facts):
-        RegressorSurrogate(regressor, forward_selection).fit(regression(), None, False)
+        fit_surrogate(RegressorSurrogate(regressor, forward_selection), regression(), None, False)
 
 
 # ---------------------------------------------------------------- trees
@@ -462,7 +467,7 @@ def grown(one, output=0, n_groups=8):
 @pytest.mark.parametrize("seed", range(3))
 def test_tree_surrogate_effects_are_mean_changes_along_paths(seed, binary):
     one = regression(seed, d=5, n_outputs=1, binary=binary)
-    fit = TREE.fit(one, None, False)
+    fit = fit_surrogate(TREE, one, None, False)
     steps, predictions, group = grown(one)
     *effects, at_row, base = steps.mean(axis=0)
     np.testing.assert_allclose(fit.coefficients[:, 0], effects, atol=1e-9)
@@ -495,7 +500,7 @@ def test_tree_surrogate_effects_are_mean_changes_along_paths(seed, binary):
 
 def test_tree_surrogate_on_selected_features_uses_the_half_that_estimates():
     one = regression(1, d=5, n_outputs=1)
-    fit = TREE.fit(one, 2, False)
+    fit = fit_surrogate(TREE, one, 2, False)
     features = np.flatnonzero(fit.selected[:, 0])
     _, two = one.halves()
     few = WeightedRegression(
@@ -512,7 +517,7 @@ def test_tree_surrogate_features_without_splits_have_the_rule_of_three():
     design[2] = 1.0
     y = 10.0 * design[0]
     one = WeightedRegression(design, np.ones(512), y[:, None], np.ones(3), np.array([10.0]), 16)
-    fit = TREE.fit(one, None, False)
+    fit = fit_surrogate(TREE, one, None, False)
     assert fit.is_unused[:, 0].tolist() == [True, True, False]  # leaves are pure; the last is constant
     assert fit.std_errors[1, 0] > 0
     assert fit.std_errors[2, 0] == 0
@@ -521,7 +526,7 @@ def test_tree_surrogate_features_without_splits_have_the_rule_of_three():
 def test_tree_surrogate_answer_of_pure_leaves_is_not_exact():
     design = np.tile([0.0, 1.0], 256)[None]
     one = WeightedRegression(design, np.ones(512), 3.0 * design.T, np.ones(1), np.array([3.0]), 16)
-    fit = TREE.fit(one, None, False)
+    fit = fit_surrogate(TREE, one, None, False)
     assert fit.surrogate_outputs == pytest.approx(3.0)
     assert 0 < fit.surrogate_std_errors < 0.05
 
@@ -536,7 +541,7 @@ def test_tree_surrogate_std_errors_match_resampling():
         )
 
     # More samples than groups of them: a feature that is used in all groups has their spread.
-    fits = [TREE.fit(sample(seed), None, False) for seed in range(200)]
+    fits = [fit_surrogate(TREE, sample(seed), None, False) for seed in range(200)]
     for value, error in (("coefficients", "std_errors"), ("surrogate_outputs", "surrogate_std_errors")):
         sampled = np.array([getattr(fit, value) for fit in fits])
         stated = np.array([getattr(fit, error) for fit in fits])
@@ -555,7 +560,7 @@ def test_tree_surrogate_outputs_share_tree_in_any_unit():
         one.row_predictions * [1.0, 1e6],
         16,
     )
-    first, second = (TREE.fit(p, None, False) for p in (one, other))
+    first, second = (fit_surrogate(TREE, p, None, False) for p in (one, other))
     np.testing.assert_allclose(second.coefficients / [1.0, 1e6], first.coefficients, atol=1e-9)
 
 
@@ -566,7 +571,7 @@ def test_tree_surrogate_without_split_is_mean(n_features):
     constant = WeightedRegression(
         design, one.weights, one.predictions, np.ones(n_features), one.row_predictions, 16
     )
-    fit = TREE.fit(constant, None, False)
+    fit = fit_surrogate(TREE, constant, None, False)
     assert not fit.coefficients.any()
     assert not fit.std_errors.any()
     mean = np.average(one.predictions[:, 0], weights=one.weights)
@@ -579,14 +584,14 @@ def test_tree_surrogate_of_constant_model_has_no_effects():
     constant = WeightedRegression(
         one.design, one.weights, np.full((512, 1), 0.1), np.ones(4), np.array([0.1]), 16
     )
-    fit = TREE.fit(constant, None, False)
+    fit = fit_surrogate(TREE, constant, None, False)
     assert not fit.coefficients.any()
     assert fit.surrogate_outputs == 0.1
     assert np.isnan([fit.r2, fit.surrogate_std_errors]).all()
 
 
 def test_tree_surrogate_exhaustive_sample_has_no_error():
-    fit = TREE.fit(regression(n_blocks=0), None, False)
+    fit = fit_surrogate(TREE, regression(n_blocks=0), None, False)
     for errors in (fit.std_errors, fit.surrogate_std_errors, fit.r2_std_errors):
         assert not errors.any()
 
@@ -595,7 +600,7 @@ def test_tree_surrogate_exhaustive_sample_has_no_error():
 
 
 def fit_one(seed=0, d=4):
-    return LINEAR[0].fit(regression(seed, d=d, binary=False), None, False)
+    return fit_surrogate(LINEAR[0], regression(seed, d=d, binary=False), None, False)
 
 
 def contributions(one):

@@ -74,15 +74,15 @@ def test_sampled_table_keeps_type_and_dtypes(table):
 @forms
 def test_interpretable_samples_match_centers_of_sampled_table(table):
     sampler = make_sampler(table)
-    samples = sampler.sample(slice(0, 512))
-    encoded = sampler.encode(sampler.build_table(samples))
-    np.testing.assert_array_equal(encoded, np.stack([one.encoded for one in samples], axis=1))
+    drawn = sampler.sample(slice(0, 512))
+    encoded = sampler.encode(sampler.build_table(drawn))
+    np.testing.assert_array_equal(encoded, np.stack(sampler.encoded(drawn), axis=1))
     assert not sampler.is_unseen(encoded).any()
 
 
 def test_shared_samples_have_independent_features():
     sampler = make_sampler(PLAIN, 8192)
-    codes = [one.encoded for one in sampler.sample(slice(0, 8192))]
+    codes = [one.encoded for one in sampler.sample(slice(0, 8192)).dense]
     for j in range(3):
         np.testing.assert_allclose(np.bincount(codes[j]) / 8192, sampler.features[j].proposal[:4], atol=2e-3)
         for k in range(j):
@@ -104,7 +104,7 @@ def test_shared_samples_of_slice(table, chunk, monkeypatch):
             rows.build(0, part), whole[part].reset_index(drop=True) if hasattr(whole, "iloc") else whole[part]
         )
     np.testing.assert_array_equal(
-        rows.interpret().codes, np.stack([one.encoded for one in sampler.sample(slice(0, 512))])
+        rows.interpret().codes, np.stack([one.encoded for one in sampler.sample(slice(0, 512)).dense])
     )
 
 
@@ -134,7 +134,7 @@ def test_row_sampler_samples_match_features_at_same_points(method, cache_bytes, 
     points = sampler.points.points(slice(0, 512))
     row_sampler = RowSampler(sampler, method, 0.8).for_worker()
     for center in sampler.encode(MIXED.iloc[[0, 50, 0, 3, 51]]):
-        for j, one in enumerate(row_sampler.sample(center)):
+        for j, one in enumerate(row_sampler.sample(center).dense):
             feature = sampler.features[j]
             if method == "tilted":
                 expected = feature.sample_tilted(points[:, j], int(center[j]), 0.8)
@@ -147,19 +147,19 @@ def test_row_sampler_samples_match_features_at_same_points(method, cache_bytes, 
 def test_row_sampler_samples_do_not_oversample_rare_levels():
     sampler = make_sampler(MIXED, 8192)
     row_sampler = RowSampler(sampler, "local", 1.0)
-    samples = row_sampler.sample(sampler.encode(MIXED.iloc[:1])[0])
+    drawn = row_sampler.sample(sampler.encode(MIXED.iloc[:1])[0])
     rare = int(sampler.features[1].encode(MIXED.iloc[:1])[0])
-    assert (samples[1].encoded == rare).mean() == pytest.approx(3 / N, abs=1e-3)
+    assert (drawn.dense[1].encoded == rare).mean() == pytest.approx(3 / N, abs=1e-3)
     assert sampler.features[1].proposal[rare] > 0.05
-    np.testing.assert_array_equal(row_sampler.interpret(samples).log_weights, 0.0)
+    np.testing.assert_array_equal(row_sampler.interpret(drawn).log_weights, 0.0)
 
 
 def test_row_sampler_samples_ignore_earlier_rows():
     sampler = make_sampler(PLAIN, method=None)
     encoded = sampler.encode(PLAIN[:4])
     row_sampler = RowSampler(sampler, "local", 0.5)
-    after = [row_sampler.sample(center) for center in encoded][-1]
-    alone = RowSampler(sampler, "local", 0.5).sample(encoded[3])
+    after = [row_sampler.sample(center).dense for center in encoded][-1]
+    alone = RowSampler(sampler, "local", 0.5).sample(encoded[3]).dense
     for one, other in zip(after, alone, strict=True):
         np.testing.assert_array_equal(one.columns[0], other.columns[0])
 
@@ -169,7 +169,7 @@ def test_row_sampler_samples_ignore_earlier_rows():
 
 def interpretable(method="quartile"):
     sampler = make_sampler(MIXED[["x", "t", "k"]], 64, method)
-    samples = sampler.sample(slice(0, 64))
+    samples = sampler.sample(slice(0, 64)).dense
     return (
         sampler,
         samples,
