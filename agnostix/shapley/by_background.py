@@ -27,7 +27,7 @@ from agnostix.shapley.estimation import ShapleyResult
 PART = 0.5
 """Players of single background rows, relative to those of all, up to which their games are played instead."""
 
-Play = Callable[[MaskedTable, Codes, int, int], tuple[ShapleyResult, int]]
+SolveSingle = Callable[[MaskedTable, Codes, int, int], tuple[ShapleyResult, int]]
 """From a row before one background row, the players in order, and the places of that background row and the
 row: their values, and model rows."""
 
@@ -48,7 +48,7 @@ class ByBackground:
     weights: Floats  # (n_background,)
     errors: ErrorMap
     seed: int
-    play: Play
+    solve_single: SolveSingle
 
     def run(self, row: MaskedTable, place: int, result: ShapleyResult) -> int:
         """Fill in a row, which is at this place of the result; gives model rows."""
@@ -61,7 +61,7 @@ class ByBackground:
             players = order[varying[order]]
             if not players.size:
                 continue
-            part, n = self.play(row.behind(b), players, b, place)
+            part, n = self.solve_single(row.behind(b), players, b, place)
             n_model_rows += n
             values[b, players], variances[b, players] = part.values[0], part.coalition_variances[0]
             dofs[b, players] = part.coalition_dof[0]

@@ -61,7 +61,7 @@ class GamesByBackground(ExactTrees):
         predictions: Any = self._background_predictions
         means, stages = BackgroundMeans(ErrorMap.none(1)), dict[int, list[Stage]]()
 
-        def play(behind: Any, players: Codes, b: int, row: int) -> tuple[ShapleyResult, int]:
+        def solve_single(behind: Any, players: Codes, b: int, row: int) -> tuple[ShapleyResult, int]:
             n_players = players.size
             if n_players not in stages:
                 plan = CoalitionPlan(np.ones(n_players, dtype=bool), self._sample(n_players), False)
@@ -79,7 +79,7 @@ class GamesByBackground(ExactTrees):
             tol = None if self.tol is None else self.tol * np.sqrt(games.n_effective)
             return own, estimate_rows(evaluate, stages[n_players], linked, tol, np.zeros(1, dtype=int), own)
 
-        games = ByBackground(self._masker.weights, self._errors, self._seed, play)
+        games = ByBackground(self._masker.weights, self._errors, self._seed, solve_single)
         n_model_rows = sum(games.run(rows[[row]], int(row), result) for row in row_indices)
         result.base_values[row_indices] = self.base_values_
         result.base_components[row_indices] = self._errors.of_means(predictions)

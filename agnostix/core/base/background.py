@@ -24,6 +24,7 @@ from agnostix.core.base.explainer import OutputSelection
 from agnostix.core.frames import as_table, build_table, column_values, take_rows, without_index
 from agnostix.core.masking import MaskedRows, MaskerConstraint, SparseMasker, TabularMasker, read_rows
 from agnostix.core.models import Predictor, is_fitted
+from agnostix.core.models.sparse_inputs import for_sparse
 from agnostix.core.reproducibility import own_order
 from agnostix.core.row_order import check_row_order
 from agnostix.core.sparse_rows import as_sparse, is_sparse, row_keys
@@ -147,7 +148,7 @@ class BackgroundExplainer(AttributionExplainer):
             self._learn_columns(table, self.feature_groups)
             background = self._choose_background(table, sample_weight)
             if is_sparse(X):
-                predictor = predictor.for_sparse(as_sparse(table[:_N_TRIAL_ROWS]))
+                predictor = for_sparse(predictor, as_sparse(table[:_N_TRIAL_ROWS]))
                 self._masker: Any = SparseMasker(
                     background.rows, background.weights, self.features_, make=predictor.sparse
                 )

@@ -32,7 +32,6 @@ from agnostix.core.models.outputs import (
     RESPONSES,
     as_indicators,
     as_numbers,
-    differ,
     has_independent_labels,
     join_outputs,
     kind_of_estimator,
@@ -430,30 +429,6 @@ class Predictor:
             )
         n_rows = int(np.prod(shape))
         return self.checked(outputs.reshape(n_rows, *outputs.shape[3:]), n_rows).reshape(*shape, -1)
-
-    def for_sparse(self, rows: Any) -> Predictor:
-        """The predictor with sparse rows handed over as they are, if the model takes them; else as arrays.
-
-        DataError for a function that predicts something else of sparse rows than of the same as an array.
-        """
-        if self.columns is not None:
-            return self
-        taking = replace(self, sparse=type(rows), copies=True)
-        try:
-            outputs = taking.predict_batch(rows)
-        except Exception:  # whatever a model raises that takes arrays alone
-            return self
-        try:
-            others = replace(self, copies=True).predict_batch(rows)
-        except Exception:
-            others = outputs
-        if self.response == "callable" and differ(outputs, others, 0.0).any():
-            raise DataError(
-                f"The model {self.name} predicts something else of sparse rows ({type(rows).__name__}) than "
-                "of the same rows as an array. Pass X.toarray(), or a function that makes of its rows what "
-                "the model takes: lambda X: model(scipy.sparse.csr_array(X))."
-            )
-        return replace(self, sparse=type(rows))
 
     def trial(self, table: Any, others: Any = None) -> tuple[Predictor, Floats, int]:
         """The predictor as a trial shows it, outputs (n_rows, n_outputs) of a small table, and model rows.
