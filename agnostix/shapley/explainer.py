@@ -45,6 +45,10 @@ _FEWER = {True: "group columns with feature_groups", False: "use a masker with f
 """How to have fewer features, by whether they are columns of a table."""
 
 
+SharedOperators = dict[tuple[int, ...], Operator]
+"""Operators without a kernel, of rows with as many players, by the shape of masks."""
+
+
 class KernelShapExplainer(Interactions, GamesByBackground):
     """Shapley values of any model, with a standard error for each.
 
@@ -277,7 +281,7 @@ class KernelShapExplainer(Interactions, GamesByBackground):
         self.kernel_ = self._choose_kernel(n_players, len(rows) if is_pooled else 0)
         if is_pooled and self.kernel_ in ("pooled", "none"):
             self._kernel_params = self._learn_kernel(examples[pilots])
-        for plan, operator in self._stages(self._plan, self.kernel_):
+        for plan, operator in self._stages(self._plan, self.kernel_, {}):
             self._operators[str(plan.masks.shape)] = operator
 
     def _draw_examples(self, rows: MaskedRows) -> Codes:
@@ -320,11 +324,11 @@ class KernelShapExplainer(Interactions, GamesByBackground):
         n_model_rows, linked = 0, self._link_values()
         with ProgressBar(n_evaluations, self.verbose) as bar:
             n_model_rows += self._explain_split(rows, np.flatnonzero(is_split), bar, result)
-            means = BackgroundMeans(self._errors)
+            means, shared = BackgroundMeans(self._errors), SharedOperators()
             for plan, row_indices in plans():
                 evaluate = partial(self._evaluate_means, rows, means, bar, plan.players)
                 kernels[row_indices] = kernel = self._kernel_of(plan)
-                stages = self._stages(plan, kernel)
+                stages = self._stages(plan, kernel, shared)
                 n_model_rows += estimate_rows(evaluate, stages, linked, self.tol, row_indices, result)
         if first.size < len(rows):
             result, kernels = result.take(first[which]), kernels[first[which]]
@@ -413,8 +417,8 @@ class KernelShapExplainer(Interactions, GamesByBackground):
         sampled = {self._plan.players.size: self._plan.coalitions}
 
         def plans() -> Iterator[tuple[CoalitionPlan, Codes]]:
-            for number, varying in enumerate(patterns):
-                yield self._plan_for(varying, sampled), row_indices[which.ravel() == number]
+            for number in np.argsort(patterns.sum(axis=1), kind="stable"):
+                yield self._plan_for(patterns[number], sampled), row_indices[which.ravel() == number]
 
         return plans
 
@@ -468,20 +472,29 @@ class KernelShapExplainer(Interactions, GamesByBackground):
         params = learn_kernel(coalitions, *values.differences()).of_some(self._plan.varying)
         return params if self.kernel_ == "pooled" else replace(params, rho=0.0)
 
-    def _stages(self, plan: CoalitionPlan, kernel: str) -> list[Stage]:
+    def _stages(
+        self, plan: CoalitionPlan, kernel: str, shared: dict[tuple[int, ...], Operator]
+    ) -> list[Stage]:
         """The coalitions of each stage under `tol`, or all at once, and their operators."""
         plans = [plan] if self.tol is None else plan.prefixes()
-        return [(one, self._operator(one, kernel)) for one in plans]
+        return [(one, self._operator(one, kernel, shared)) for one in plans]
 
-    def _operator(self, plan: CoalitionPlan, kernel: str) -> Operator | None:
-        if np.array_equal(plan.varying, self._plan.varying) and str(plan.masks.shape) in self._operators:
-            return self._operators[str(plan.masks.shape)]
+    def _operator(
+        self, plan: CoalitionPlan, kernel: str, shared: SharedOperators | None = None
+    ) -> Operator | None:
+        """The operator of a plan; those `shared` are of other players, as many as these, without a kernel."""
+        shape = plan.masks.shape
+        if np.array_equal(plan.varying, self._plan.varying) and str(shape) in self._operators:
+            return self._operators[str(shape)]
         if plan.coalitions is None:
             return ExactOperator(plan.players.size)
         if kernel == "row":
             return None
-        if self._kernel_params is None:
-            params = KernelParams.without_kernel(plan.players.size)
-        else:
-            params = self._kernel_params.restrict(plan.varying)
-        return build_operator(plan.coalitions, params)
+        if self._kernel_params is not None:
+            return build_operator(plan.coalitions, self._kernel_params.restrict(plan.varying))
+        shared = {} if shared is None else shared
+        if shape not in shared:
+            if any(n_players != shape[1] for _, n_players in shared):
+                shared.clear()  # plans are in order of their players
+            shared[shape] = build_operator(plan.coalitions, KernelParams.without_kernel(shape[1]))
+        return shared[shape]

@@ -21,6 +21,9 @@ from agnostix.shapley.kriging import KernelParams
 _CELLS = 2**24
 """Pairs of rows and background rows, times features, that are compared at once."""
 
+_N_KEPT = 16
+"""Designs that are kept, for games with as many players."""
+
 
 class GamesByBackground(ExactTrees):
     """What KernelShapExplainer does with rows that differ in few features from each background row.
@@ -64,6 +67,8 @@ class GamesByBackground(ExactTrees):
         def solve_single(behind: Any, players: Codes, b: int, row: int) -> tuple[ShapleyResult, int]:
             n_players = players.size
             if n_players not in stages:
+                if len(stages) == _N_KEPT:
+                    stages.clear()
                 plan = CoalitionPlan(np.ones(n_players, dtype=bool), self._sample(n_players), False)
                 stages[n_players] = self._single_stages(plan)
             linked = LinkedValues.of_background("identity", predictions[[b]], np.ones(1), ErrorMap.none(1))
