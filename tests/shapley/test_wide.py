@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
 from agnostix import KernelShapExplainer, OcclusionExplainer
-from agnostix.core.masking import Features, MaskBlock, TabularMasker
+from agnostix.core.masking import Features, MaskBlock, TabularMasker, TextMasker
 from agnostix.exceptions import DataError
 from agnostix.shapley.by_background import pays
 from tests.messages import refuses
@@ -255,3 +255,31 @@ def test_int_budget_is_checked_by_the_features_that_vary():
     assert exp.extras["evaluations"].array.tolist() == [60, 60]
     with refuses(DataError, "at least 42", "20 features", "got 30"):
         explained(lambda Z: Z.sum(axis=1), np.zeros((1, 500)), X, budget=30)
+
+
+def test_long_texts_are_explained():
+    words = [f"word{j}" for j in range(300)]
+    weights = dict(zip(words, RNG.normal(size=300), strict=True))
+
+    def score(texts):
+        return np.array([sum(weights.get(word, 0.0) for word in text.split()) for text in texts])
+
+    long, short = " ".join(words), " ".join(words[:14])
+    explainer = KernelShapExplainer(score, masker=TextMasker(), budget=602, random_state=0, verbose=0)
+    exp = explainer.fit([short]).explain([long, short])
+    assert exp.extras["evaluations"].array.tolist() == [602, 602]
+    np.testing.assert_allclose(exp.values[0, :, 0], list(weights.values()), atol=1e-9)
+    np.testing.assert_allclose(exp.values[1, :14, 0], exp.values[0, :14, 0], atol=1e-9)
+    assert np.isnan(exp.values[1, 14:]).all()
+
+
+def test_rows_with_as_many_players_share_no_more_than_the_design():
+    X, weights = sparse_rows(4, 200, 15), RNG.normal(size=200)
+    explainer = KernelShapExplainer(
+        sigmoid_of(weights), kernel="none", budget=80, random_state=0, verbose=0
+    ).fit(np.zeros((1, 200)))
+    together = explainer.explain(X)
+    for place in range(4):
+        alone = explainer.explain(X[[place]])
+        np.testing.assert_array_equal(together.values[place], alone.values[0])
+        np.testing.assert_array_equal(together.std_errors[place], alone.std_errors[0])
