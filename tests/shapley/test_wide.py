@@ -79,7 +79,7 @@ def test_few_players_are_brute_force_behind_each_background_row():
     X, background = sparse_rows(1, 60, 5), sparse_rows(4, 60, 5, seed=1)
     weights = RNG.normal(size=60)
     model = sigmoid_of(weights)
-    exp = explained(model, background, X)
+    exp = explained(model, background, X, tol=None)
     used = np.flatnonzero((background != X).any(axis=0))
     assert used.size > 12
     expected = np.zeros(60)
@@ -109,7 +109,7 @@ def test_many_background_rows_cost_by_what_differs_from_each():
     forecast = explainer.cost(X)
     exp = explainer.explain(X)
     assert exp.n_model_rows <= forecast <= 8 * 512
-    assert exp.extras["evaluations"].array.tolist() == [512]
+    assert exp.extras["evaluations"].array[0] < 512  # stopped by the errors of all games
     assert exp.check_additivity() < 1e-8
 
 
