@@ -4,9 +4,9 @@ Every design has half as many pairs again as the one before. A row stops at the 
 coalition error is at most `tol` times the range of its values, 0 included, in all outputs of the model.
 Errors that are looked at several times are small by chance sooner or later, so they are enlarged: the k-th
 look takes Student's quantile of the level 1 - 0.05 / 2**k, in units of that of the normal distribution at
-0.95. These chances of an error sum to 0.05, however many looks there are [1]_, so that where a row stops does
-not depend on how much its budget would have allowed. The first look, whose error is the least certain, gets
-most of them.
+0.95. These chances of an error sum to 0.05, however many looks there are [1]_, so that rows which stop in a
+stage that a larger budget has too are left as they are. The first look, whose error is the least certain,
+gets most of them.
 
 References
 ----------
