@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -225,7 +224,7 @@ class TabularSampler(PandasState):
             "sklearn's working_memory."
         )
 
-    @cached_property
+    @property
     def dense_places(self) -> Codes:
         """Places of the features that are no sparse columns."""
         is_dense = np.ones(len(self.features), dtype=bool)
@@ -233,7 +232,7 @@ class TabularSampler(PandasState):
             is_dense[self.sparse.places] = False
         return np.flatnonzero(is_dense)
 
-    @cached_property
+    @property
     def varies(self) -> Bools:
         """Features (n_features,) with more than one observed value."""
         return np.array([one.varies for one in self.features])

@@ -260,9 +260,9 @@ class KernelShapExplainer(Interactions):
             self.budget_, self.expected_evaluations_, self.kernel_ = 0, 0.0, "exact"
             return self
         self.budget_ = self._choose_budget(n_players, self._tol)
-        self.expected_evaluations_ = float(self.budget_)
         all_vary, evaluates_empty = np.ones(n_players, dtype=bool), self.base_values_ is None
         self._plan = CoalitionPlan(all_vary, self._sample(n_players, self._tol), evaluates_empty)
+        self.expected_evaluations_ = float(self._plan.n_evaluations)
         self.kernel_ = self._choose_kernel(self._plan, len(rows))
         if self._masker.same_features and self.kernel_ in ("pooled", "none"):
             self._kernel_params = self._learn_kernel(rows)
