@@ -120,15 +120,13 @@ class CoalitionPlan:
 
     @cached_property
     def masks(self) -> Bools:
-        """Masks (n_masks, n_players), the full coalition's first."""
+        """Masks (n_masks, n_varying) of the varying players, the full coalition's first."""
         t = self.players.size
         parts = [np.ones((1, t), dtype=bool)]
         if self.evaluates_empty:
             parts.append(np.zeros((1, t), dtype=bool))
         parts.append(self.others)
-        masks = np.ones((sum(part.shape[0] for part in parts), self.varying.size), dtype=bool)
-        masks[:, self.varying] = np.concatenate(parts)
-        return masks
+        return np.concatenate(parts)
 
     def prefix(self, n_pairs: int) -> CoalitionPlan:
         """Plan of the first pairs."""

@@ -171,6 +171,15 @@ class KernelParams:
         part = np.expm1(-scales.sum()) / np.expm1(-self.scales.sum())
         return replace(self, scales=scales, rho=float(self.rho * part))
 
+    def of_some(self, varying: Bools) -> KernelParams:
+        """As the kernel of more players (n_players,), of whom the others are like the mean of these."""
+        if varying.all():
+            return self
+        scales = np.full(varying.size, self.scales.mean())
+        scales[varying] = self.scales
+        part = np.expm1(-scales.sum()) / np.expm1(-self.scales.sum()) if self.is_active else 1.0
+        return replace(self, scales=scales, rho=float(self.rho * part))
+
 
 @one_blas_thread
 def learn_kernel(coalitions: Coalitions, differences: Floats, delta: Floats) -> KernelParams:

@@ -94,15 +94,23 @@ def _slope(half: float) -> float:
 
 def _sinh_minus_linear(x: Floats, half: float) -> Floats:
     """(sinh(x) - x) / sinh(half) for abs(x) <= half, without overflow or cancellation."""
+    slope = _slope(half)
+    if half < _SMALL:
+        return 2.0 * slope * _sinh_series(x)
     size = np.abs(x)
-    large = np.exp(size - half) * (np.expm1(-2.0 * size) / np.expm1(-2.0 * half)) - 2.0 * size * _slope(half)
-    return np.where(size < _SMALL, 2.0 * _slope(half) * _sinh_series(x), np.sign(x) * large)
+    result = np.exp(size - half) * (np.expm1(-2.0 * size) / np.expm1(-2.0 * half)) - 2.0 * size * slope
+    result = np.copysign(result, x)
+    is_small = size < _SMALL
+    result[is_small] = 2.0 * slope * _sinh_series(x[is_small])
+    return result
 
 
 def _sinh_series(x: Floats) -> Floats:
-    """sinh(x) - x for abs(x) < 0.5; 0 elsewhere."""
-    square = np.square(np.where(np.abs(x) < _SMALL, x, 0.0))
+    """sinh(x) - x for abs(x) < 0.5."""
+    square = np.square(x)
     total = np.ones_like(square)
     for k in (12, 10, 8, 6, 4):
-        total = 1.0 + square / (k * (k + 1)) * total
-    return x * square / 6.0 * total
+        total *= square
+        total *= 1.0 / (k * (k + 1))
+        total += 1.0
+    return x * square * total / 6.0
