@@ -20,6 +20,7 @@ class ExplainedValues(BackgroundExplainer):
 
     link: str
     algorithm_: str
+    _is_pooled: bool  # whether a design and perhaps a kernel are shared by rows
 
     def _to_attribution(
         self,
@@ -36,7 +37,7 @@ class ExplainedValues(BackgroundExplainer):
             "algorithm": self.algorithm_,
             "evaluations": Detail(result.evaluations, ("row",)),
             "forecast": Detail(result.forecast, ("row",)),
-            "kernel": self._used_kernel if self._masker.same_features else Detail(kernels, ("row",)),
+            "kernel": self._used_kernel if self._is_pooled else Detail(kernels, ("row",)),
         }
         details |= errors.details(self._masker.weights.size) | rows.details()
         if self.link != "identity":

@@ -40,6 +40,10 @@ N_PILOTS = 8
 """Rows from which `fit` learns a kernel."""
 _N_EXAMPLES = 64
 """Rows that tell in `fit` which players rows have."""
+MAX_OWN_PLAYERS = 512
+"""Players above which kernel="auto" learns no kernel for a row: its cost grows with their cube."""
+SPARSE = 0.5
+"""Players, as a share of a table's features, up to which kernel="auto" learns no kernel for a row."""
 MAX_POOLED_PAIRS = 2048
 """Pairs up to which a kernel is learned in `fit`; more pairs of a row tell enough of its own kernel."""
 
@@ -85,8 +89,9 @@ class KernelShapExplainer(Interactions, GamesByBackground):
         the regression). It improves on weighted least squares where coalitions are
         sampled. "pooled": learned once, in `fit`, from 8 pilot rows.
         "row": learned for each row from its own coalition values. "none": least
-        squares. "auto": "pooled" for tables up to 2,048 pairs of coalitions, else
-        "row".
+        squares. "auto": "pooled" for tables whose rows vary in the same features, up to
+        2,048 pairs of coalitions; "none" for rows of tables that vary in at most half of
+        the features, and above 512; else "row".
     background : {"representative", "sample", "medoids", "all"}, default="representative"
         Background rows, of those seen in `fit`. "representative": chosen and weighted
         to be as the table is, see `representative_sample`. "sample": drawn without
@@ -260,6 +265,7 @@ class KernelShapExplainer(Interactions, GamesByBackground):
         self._check_kernel()
         rows = self._learn_background(X, y, sample_weight)
         self._kernel_params: KernelParams | None = None
+        self._is_pooled = True
         self._operators: dict[str, Operator | None] = {}  # by the shape of masks, as text for skops
         self.n_model_rows_ = self._n_trial_rows + self._n_read_rows
         if self.algorithm_ == "tree":
@@ -272,18 +278,19 @@ class KernelShapExplainer(Interactions, GamesByBackground):
         """Check the budget; draw the design and learn the kernel of rows with players in common."""
         examples = rows[self._draw_examples(rows)]
         varying, is_split = examples.varying, self._are_split(examples)
+        n_features = varying.shape[1]
         n_most = int(self._count_players(examples, varying, is_split).max())
         self.budget_ = self._choose_budget(n_most, self._tol)
         self.expected_evaluations_ = float(self._count_evaluations(n_most))
         pilots = np.flatnonzero(~is_split)[:N_PILOTS]
         n_played, together = varying[pilots].sum(axis=1), varying[pilots].any(axis=0)
-        is_pooled = self._masker.same_features and bool(together.any())
         # else rows tell nothing of others
-        is_pooled = is_pooled and bool((2 * n_played[n_played > 0] >= together.sum()).all())
-        self._plan = self._plan_for(np.logical_and(together, is_pooled), {}, self._tol)
-        n_players = int(together.sum()) if is_pooled else n_most
-        self.kernel_ = self._choose_kernel(n_players, len(rows) if is_pooled else 0)
-        if is_pooled and self.kernel_ in ("pooled", "none"):
+        are_alike = bool(together.any()) and bool((2 * n_played[n_played > 0] >= together.sum()).all())
+        self._is_pooled = self._masker.same_features and are_alike
+        self._plan = self._plan_for(np.logical_and(together, self._is_pooled), {}, self._tol)
+        n_players, n_rows = (int(together.sum()), len(rows)) if self._is_pooled else (n_most, 0)
+        self.kernel_ = self._choose_kernel(n_players, n_features, n_rows)
+        if self._is_pooled and self.kernel_ in ("pooled", "none"):
             self._kernel_params = self._learn_kernel(examples[pilots])
         for stage in self._stages(self._plan, self.kernel_, {}):
             self._operators[str(stage.plan.masks.shape)] = stage.operator
@@ -379,23 +386,26 @@ class KernelShapExplainer(Interactions, GamesByBackground):
                 "each row."
             )
 
-    def _choose_kernel(self, n_players: int, n_rows: int) -> str:
-        """The kernel by parameter, coalitions and rows in `fit`, never by the clock or by values."""
+    def _choose_kernel(self, n_players: int, n_features: int, n_rows: int) -> str:
+        """The kernel by parameter, players and rows in `fit` (0: of no use), never by the clock or values."""
         n_pairs = self._count_pairs(n_players, self._tol)
         if n_pairs is None:
             return "exact"
+        if self.kernel == "pooled" and not n_rows:
+            return "none"
         if self.kernel != "auto":
             return self.kernel
-        if self.background_ is not None and n_rows >= N_PILOTS:
-            return "pooled" if n_pairs <= MAX_POOLED_PAIRS else "row"
-        return "row"
+        if self.background_ is not None and n_rows >= N_PILOTS and n_pairs <= MAX_POOLED_PAIRS:
+            return "pooled"
+        is_sparse = self.masker is None and n_players <= SPARSE * n_features
+        return "none" if is_sparse or n_players > MAX_OWN_PLAYERS else "row"
 
     def _kernel_of(self, plan: CoalitionPlan) -> str:
         if plan.coalitions is None:
             return "exact"
-        if self._masker.same_features and self.kernel_ != "exact":
+        if self._is_pooled and self.kernel_ != "exact":
             return self.kernel_
-        return self._choose_kernel(plan.players.size, n_rows=0)
+        return self._choose_kernel(plan.players.size, plan.varying.size, n_rows=0)
 
     @property
     def _used_kernel(self) -> str:
@@ -429,7 +439,9 @@ class KernelShapExplainer(Interactions, GamesByBackground):
         return params.of_some(self._plan.varying)
 
     def _expect(self, plan: CoalitionPlan) -> float:
-        """Coalitions that a row of a plan is expected to take."""
+        """Coalitions that a row of a plan is expected to take: all, where no pilot rows tell."""
+        if self._kernel_params is None:
+            return plan.n_evaluations
         return min(plan.n_evaluations, self.expected_evaluations_)
 
     def _forecast(self, rows: MaskedRows, plans: Callable[[], Iterator[tuple[CoalitionPlan, Codes]]]) -> str:
