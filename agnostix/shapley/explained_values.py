@@ -33,11 +33,12 @@ class ExplainedValues(BackgroundExplainer):
         pick = partial(selection.pick, predictions=result.predictions)
         elsewhere = self._elsewhere(rows, result.predictions, selection)
         errors = ErrorParts.from_result(result, self._errors, elsewhere, pick)
+        is_shared = self._is_pooled and self.kernel_ != "row"
         details: dict[str, Any] = {
             "algorithm": self.algorithm_,
             "evaluations": Detail(result.evaluations, ("row",)),
             "forecast": Detail(result.forecast, ("row",)),
-            "kernel": self._used_kernel if self._is_pooled else Detail(kernels, ("row",)),
+            "kernel": self._used_kernel if is_shared else Detail(kernels, ("row",)),
         }
         details |= errors.details(self._masker.weights.size) | rows.details()
         if self.link != "identity":

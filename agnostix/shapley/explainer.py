@@ -42,8 +42,6 @@ _N_EXAMPLES = 64
 """Rows that tell in `fit` which players rows have."""
 MAX_OWN_PLAYERS = 512
 """Players above which kernel="auto" learns no kernel for a row: its cost grows with their cube."""
-SPARSE = 0.5
-"""Players, as a share of a table's features, up to which kernel="auto" learns no kernel for a row."""
 MAX_POOLED_PAIRS = 2048
 """Pairs up to which a kernel is learned in `fit`; more pairs of a row tell enough of its own kernel."""
 
@@ -90,8 +88,9 @@ class KernelShapExplainer(Interactions, GamesByBackground):
         sampled. "pooled": learned once, in `fit`, from 8 pilot rows.
         "row": learned for each row from its own coalition values. "none": least
         squares. "auto": "pooled" for tables whose rows vary in the same features, up to
-        2,048 pairs of coalitions; "none" for rows of tables that vary in at most half of
-        the features, and above 512; else "row".
+        2,048 pairs of coalitions, else "row" for up to 512 features. Under a tolerance
+        rows stop by the errors of least squares, and "row" is learned for those that do
+        not, once their budget is spent.
     background : {"representative", "sample", "medoids", "all"}, default="representative"
         Background rows, of those seen in `fit`. "representative": chosen and weighted
         to be as the table is, see `representative_sample`. "sample": drawn without
@@ -278,7 +277,6 @@ class KernelShapExplainer(Interactions, GamesByBackground):
         """Check the budget; draw the design and learn the kernel of rows with players in common."""
         examples = rows[self._draw_examples(rows)]
         varying, is_split = examples.varying, self._are_split(examples)
-        n_features = varying.shape[1]
         n_most = int(self._count_players(examples, varying, is_split).max())
         self.budget_ = self._choose_budget(n_most, self._tol)
         self.expected_evaluations_ = float(self._count_evaluations(n_most))
@@ -289,7 +287,7 @@ class KernelShapExplainer(Interactions, GamesByBackground):
         self._is_pooled = self._masker.same_features and are_alike
         self._plan = self._plan_for(np.logical_and(together, self._is_pooled), {}, self._tol)
         n_players, n_rows = (int(together.sum()), len(rows)) if self._is_pooled else (n_most, 0)
-        self.kernel_ = self._choose_kernel(n_players, n_features, n_rows)
+        self.kernel_ = self._choose_kernel(n_players, n_rows)
         if self._is_pooled and self.kernel_ in ("pooled", "none"):
             self._kernel_params = self._learn_kernel(examples[pilots])
         for stage in self._stages(self._plan, self.kernel_, {}):
@@ -336,10 +334,12 @@ class KernelShapExplainer(Interactions, GamesByBackground):
             means, shared = BackgroundMeans(self._errors), SharedOperators()
             for plan, row_indices in plans():
                 evaluate = partial(self._evaluate_means, rows, means, bar, plan.players)
-                kernels[row_indices] = kernel = self._kernel_of(plan)
+                kernel = self._kernel_of(plan)
                 stages = self._stages(plan, kernel, shared)
                 estimation = RowEstimation(evaluate, stages, linked, self._tol, result)
                 n_model_rows += estimation.run(row_indices)
+                stops = result.evaluations[row_indices] < plan.n_evaluations
+                kernels[row_indices] = np.where(stops & (kernel == "row"), "none", kernel)
         if first.size < len(rows):
             result, kernels = result.take(first[which]), kernels[first[which]]
         return self._to_attribution(rows, selection, result, kernels, n_model_rows)
@@ -386,7 +386,7 @@ class KernelShapExplainer(Interactions, GamesByBackground):
                 "each row."
             )
 
-    def _choose_kernel(self, n_players: int, n_features: int, n_rows: int) -> str:
+    def _choose_kernel(self, n_players: int, n_rows: int) -> str:
         """The kernel by parameter, players and rows in `fit` (0: of no use), never by the clock or values."""
         n_pairs = self._count_pairs(n_players, self._tol)
         if n_pairs is None:
@@ -397,15 +397,14 @@ class KernelShapExplainer(Interactions, GamesByBackground):
             return self.kernel
         if self.background_ is not None and n_rows >= N_PILOTS and n_pairs <= MAX_POOLED_PAIRS:
             return "pooled"
-        is_sparse = self.masker is None and n_players <= SPARSE * n_features
-        return "none" if is_sparse or n_players > MAX_OWN_PLAYERS else "row"
+        return "row" if n_players <= MAX_OWN_PLAYERS else "none"
 
     def _kernel_of(self, plan: CoalitionPlan) -> str:
         if plan.coalitions is None:
             return "exact"
         if self._is_pooled and self.kernel_ != "exact":
             return self.kernel_
-        return self._choose_kernel(plan.players.size, plan.varying.size, n_rows=0)
+        return self._choose_kernel(plan.players.size, n_rows=0)
 
     @property
     def _used_kernel(self) -> str:
@@ -452,11 +451,14 @@ class KernelShapExplainer(Interactions, GamesByBackground):
 
     def _stages(self, plan: CoalitionPlan, kernel: str, shared: SharedOperators) -> list[Stage]:
         """The coalitions of each stage under a tolerance, or all at once, and their operators."""
-        build, plans = partial(self._operator, kernel=kernel, shared=shared), []
+        plans = []
         if self._tol is not None and plan.coalitions is not None:
             *sizes, _ = stage_pairs(plan.players.size, plan.coalitions.n_pairs)
             plans = [plan.prefix(n_pairs) for n_pairs in sizes]
-        return [Stage(one, build) for one in [*plans, plan]]
+        # Errors with a row's own kernel take too long to be looked at again and again.
+        build = partial(self._operator, kernel="none" if kernel == "row" else kernel, shared=shared)
+        last = partial(self._operator, kernel=kernel, shared=shared)
+        return [*(Stage(one, build) for one in plans), Stage(plan, last)]
 
     def _operator(
         self, plan: CoalitionPlan, kernel: str, shared: SharedOperators | None = None
