@@ -32,6 +32,7 @@ _MAX_CELLS = 2_000_000
 """Limit of candidates x pairs x players in one comparison; above it there are fewer candidates."""
 _MAX_COMPARED = 4096
 """Pairs after which candidates are no longer compared: it would cost more than it brings."""
+_MOST = 10**300
 _MAX_LISTED = 20_000
 """Coalitions of a size up to which all are listed; above it they are drawn, and repeats rejected."""
 
@@ -75,8 +76,9 @@ class Coalitions:
         """Share (n_pairs,) of all pairs of a pair's size that are not in the design: 0 for sizes used up."""
         d = self.n_players
         n_of_size = np.bincount(self.sizes, minlength=d // 2 + 1)
-        every = np.array([max(1, count_pairs_of_size(d, size)) for size in range(d // 2 + 1)], dtype=float)
-        return (1.0 - n_of_size / every)[self.sizes]
+        # Counts that no float holds are as good as infinite.
+        every = [min(max(1, count_pairs_of_size(d, size)), _MOST) for size in range(d // 2 + 1)]
+        return (1.0 - n_of_size / np.array(every, dtype=float))[self.sizes]
 
     def kernel_weights(self) -> Floats:
         """Shapley kernel weights (n_pairs,): those of size s sum to 1 / (s (d - s)), spread evenly."""
