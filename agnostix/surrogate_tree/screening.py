@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -100,7 +101,7 @@ class BinnedColumns:
         for start in range(0, self.full.size, n_together):
             block = slice(start, start + n_together)
             bins = self.bins[block][:, rows]
-            sums = node.sum_cells(_cells(bins), lambda one, n=len(bins): np.tile(one, n), len(bins))
+            sums = node.sum_cells(_cells(bins), partial(np.tile, reps=len(bins)), len(bins))
             yield self.full[block], node.gains(sums)
 
     def _mostly_gains(self, rows: Codes, node: _Node) -> tuple[Codes, Floats]:
