@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_array
 
-from agnostix.core.typing import Bools, Codes, Floats
+from agnostix.core.typing import Bools, Codes, Floats, Numbers
 
 N_BINS = 32
 """Bins of a column, besides the one of missing values; columns of fewer values have a bin for each."""
@@ -35,7 +35,7 @@ _BLOCK = 2**18
 class BinnedColumns:
     """Columns of a table in bins, in the order of their values; N_BINS where they are missing."""
 
-    bins: Codes  # (n_full, n_rows) of uint8
+    bins: Numbers  # (n_full, n_rows) of uint8
     full: Codes  # (n_full,), positions of these columns
     others: Any  # csr_array (n_rows, n_usual) of uint8: 1 + the bin, where it is not the usual one
     usual: Codes  # (n_usual,), the usual bins
@@ -47,8 +47,8 @@ class BinnedColumns:
         """Bins of encoded rows (n_rows, n_columns); columns at some positions with those of every row."""
         in_full = set(always_full)
         n_rows, n_columns = encoded.shape
-        full: list[Codes] = []
-        others: list[tuple[Codes, Codes]] = []
+        full: list[Numbers] = []
+        others: list[tuple[Numbers, Numbers]] = []
         usual: dict[int, int] = {}
         for position, column in enumerate(encoded.T):
             bins = bin_values(column)
@@ -168,7 +168,7 @@ class _Node:
         return gains.max(axis=1)
 
 
-def bin_values(values: Floats) -> Codes:
+def bin_values(values: Floats) -> Numbers:
     """Bins (n,) of values in their order; N_BINS for NaN."""
     # Halfway between equal numbers of rows and equal numbers of distinct values: the first alone would put
     # the few numbers of a column that is mostly 0 into one bin, the second would leave most rows in few.
@@ -188,13 +188,13 @@ def rank_codes(codes: Floats, ranks: Floats) -> Floats:
     return np.append(ranks, np.nan)[np.where(np.isnan(codes), -1, codes).astype(np.intp)]
 
 
-def _cells(bins: Codes) -> Codes:
+def _cells(bins: Numbers) -> Codes:
     """Cells (n_columns * n_rows,) of sums by column and bin, of bins (n_columns, n_rows)."""
     starts = np.arange(len(bins), dtype=np.intp)[:, None] * (N_BINS + 1)
     return np.add(bins, starts, dtype=np.intp).ravel()
 
 
-def _rows_of(columns: list[tuple[Codes, Codes]], n_rows: int) -> Any:
+def _rows_of(columns: list[tuple[Numbers, Numbers]], n_rows: int) -> Any:
     """Columns, each as rows and what they hold, as a csr_array (n_rows, n_columns) of uint8."""
     rows, values = zip(*columns, strict=True) if columns else ((np.zeros(0, int),), (np.zeros(0, np.uint8),))
     sizes = [one.size for one in rows]

@@ -153,7 +153,7 @@ def test_wide_fit_explains_whatever_the_order_of_rows():
     assert one.to_text() == other.to_text()
     assert one.fidelity_.r2 == other.fidelity_.r2
     values = one.explain(X[:3]).values
-    np.testing.assert_allclose(values.sum(axis=1) + one.rule_tree_.values[0, 0], one.predict(X[:3]))
+    np.testing.assert_allclose(values.sum(axis=1) + one.rule_tree_.values[0], one.predict(X[:3])[:, None])
     assert one.feature_importances_.shape == (N_WIDE,)
 
 
