@@ -33,6 +33,7 @@ _MAX_CELLS = 2_000_000
 _MAX_COMPARED = 4096
 """Pairs after which candidates are no longer compared: it would cost more than it brings."""
 _MOST = 10**300
+"""Coalitions of a size, of which floats hold no more."""
 _MAX_LISTED = 20_000
 """Coalitions of a size up to which all are listed; above it they are drawn, and repeats rejected."""
 
@@ -76,7 +77,6 @@ class Coalitions:
         """Share (n_pairs,) of all pairs of a pair's size that are not in the design: 0 for sizes used up."""
         d = self.n_players
         n_of_size = np.bincount(self.sizes, minlength=d // 2 + 1)
-        # Counts that no float holds are as good as infinite.
         every = [min(max(1, count_pairs_of_size(d, size)), _MOST) for size in range(d // 2 + 1)]
         return (1.0 - n_of_size / np.array(every, dtype=float))[self.sizes]
 

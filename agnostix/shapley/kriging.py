@@ -237,9 +237,7 @@ class Candidate:
 
 def _search(regression: PairRegression, data: Floats, start: Candidate | None) -> Candidate:
     """The most likely kernel on a grid: first with the importances of the regression, then of that kernel."""
-    first = start
-    if start is None:
-        first = _climb(regression, data, _importances(regression.matrix @ data), _FIRST_POWERS, None)
+    first = _climb(regression, data, _importances(regression.matrix @ data), _FIRST_POWERS, start)
     kriging = Kriging.from_regression(regression, first.scales, first.rho)
     return _climb(regression, data, _importances(kriging.matrix @ data), _POWERS, start)
 

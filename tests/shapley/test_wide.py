@@ -183,11 +183,19 @@ def test_function_that_reads_sparse_rows_otherwise_is_refused():
         KernelShapExplainer(of_stored).fit(X)
 
 
-def test_forms_are_not_mixed():
+def test_arrays_are_explained_after_a_fit_on_sparse_rows():
     X = scipy.sparse.csr_array(sparse_rows(20, 30, 4))
     explainer = KernelShapExplainer(lambda Z: Z @ np.ones(30)).fit(X[:3])
-    with refuses(DataError, "fit saw sparse rows", "ndarray", "scipy.sparse.csr_array(X)"):
-        explainer.explain(X.toarray())
+    np.testing.assert_array_equal(explainer.explain(X.toarray()).values, explainer.explain(X).values)
+    with refuses(DataError, "fit saw sparse rows", "DataFrame", "scipy.sparse.csr_array(X)"):
+        explainer.explain(pd.DataFrame(X.toarray()))
+    with refuses(DataError, "must hold numbers", "object"):
+        explainer.explain(np.full((1, 30), "a", dtype=object))
+
+
+def test_rows_of_other_columns_and_medoids_are_refused():
+    X = scipy.sparse.csr_array(sparse_rows(20, 30, 4))
+    explainer = KernelShapExplainer(lambda Z: Z @ np.ones(30)).fit(X[:3])
     with refuses(DataError, "29 columns", "have 30"):
         explainer.explain(X[:, :29])
     with refuses(DataError, "'medoids'", "X.toarray()"):
@@ -283,3 +291,17 @@ def test_rows_with_as_many_players_share_no_more_than_the_design():
         alone = explainer.explain(X[[place]])
         np.testing.assert_array_equal(together.values[place], alone.values[0])
         np.testing.assert_array_equal(together.std_errors[place], alone.std_errors[0])
+
+
+def test_text_of_more_words_than_floats_count_coalitions_of():
+    words = " ".join(f"w{number}" for number in range(1100))
+
+    def model(texts):
+        return np.array([text.count("w1") for text in texts], dtype=float)
+
+    masker = TextMasker()
+    explainer = KernelShapExplainer(model, masker=masker, budget=2202, verbose=0, random_state=0)
+    exp = explainer.fit([words]).explain([words])
+    assert exp.extras["kernel"].array.tolist() == ["none"]
+    expected = [word.startswith("w1") for word in words.split()]
+    np.testing.assert_allclose(exp.values[0, :, 0], np.array(expected, dtype=float), atol=1e-8)

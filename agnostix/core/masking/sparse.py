@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from agnostix.core.explanation import Detail
 from agnostix.core.features import Features, comparable, first_of_each
+from agnostix.core.frames import as_table, is_frame
 from agnostix.core.masking.builders import ArrayBuilder, FrameBuilder
 from agnostix.core.masking.masker import Builder, MaskBlock
 from agnostix.core.masking.tabular import TabularMasker, by_feature
@@ -28,12 +30,17 @@ class SparseMasker(TabularMasker):
     make: Callable[..., Any] | None = None  # the class of sparse rows that the model takes; None for arrays
 
     def read(self, X: Any) -> Any:
-        """Sparse rows that must have the background's columns."""
-        if not is_sparse(X):
+        """Sparse rows, or arrays of numbers as such, that must have the background's columns."""
+        if is_frame(X):
             raise DataError(
-                f"fit saw sparse rows and X is a {type(X).__name__}. Pass both in the same form, such as "
+                "fit saw sparse rows and X is a DataFrame. Pass both in the same form, such as "
                 "scipy.sparse.csr_array(X)."
             )
+        if not is_sparse(X):
+            X = as_table(X)
+            if X.dtype.kind not in "biuf":
+                raise DataError(f"fit saw sparse rows, so X must hold numbers, got {X.dtype}.")
+            X = csr_array(X)
         table, n_columns = as_sparse(X), self.background.shape[1]
         if table.shape[1] != n_columns:
             raise DataError(f"X has {table.shape[1]} columns, and the rows that fit saw have {n_columns}.")
