@@ -26,8 +26,8 @@ _MISFIT = 1.05
 """What the choice among so few kernels adds to the variance."""
 _BLOCK_ROWS = 512
 """Rows of the kernel at once."""
-_MOST_PLAYERS = 128
-"""Players whose errors are computed; those of more are alike to within a few percent."""
+_MOST_PLAYERS = 1024
+"""Players whose errors are computed: their time grows with the cube of the players."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class ExchangeableErrors:
 def _errors_of_kernels(regression: PairRegression) -> Floats:
     """Variances (n_scales, n_players) of the errors that a game of each scale leads to, without noise.
 
-    Of many players, who differ by the chance of the design alone, those of some stand for all.
+    Of more players than are computed, the mean of those stands for all: they differ by the design's chance.
     """
     signs, d = regression.signs, regression.n_players
     some = np.unique(np.linspace(0, d - 1, min(d, _MOST_PLAYERS)).astype(int))

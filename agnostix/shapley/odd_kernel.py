@@ -45,8 +45,8 @@ def pair_covariances(signs: Floats, scales: Floats, others: Floats | None = None
 
 def covariances_alike(overlaps: Codes, scale: float, n_players: int) -> Floats:
     """Covariances of differences of pairs by the products of their signs; all players have one scale."""
-    products = np.arange(-n_players, n_players + 1)
-    table = _sinh_minus_linear(scale * products / 2.0, scale * n_players / 2.0)
+    half = scale * n_players / 2.0
+    table = _sinh_minus_linear(np.linspace(-half, half, 2 * n_players + 1), half)
     return table[overlaps + n_players]
 
 
