@@ -27,7 +27,7 @@ from tqdm.std import tqdm
 
 from agnostix.core.files import describe_error
 from agnostix.core.frames import as_table
-from agnostix.core.masking import MaskBlock, Masker
+from agnostix.core.masking import MaskBlock, MaskedRows, Masker, narrowed
 from agnostix.core.models import Predictor
 from agnostix.core.row_sources import MaskedRowSource, ModelCaller, RowSource, TableRows, batch_rows
 from agnostix.core.typing import Bools, Codes, Floats
@@ -145,8 +145,9 @@ def evaluate(
     return source.collect(results), sum(n for _, n in shares)
 
 
-def mask_cost(masker: Masker, masks: Bools) -> int:
-    """Model rows that masks take at most for each row, before anything runs."""
+def mask_cost(masker: Masker, rows: MaskedRows, masks: Bools, features: Codes | None = None) -> int:
+    """Model rows that masks take at most for each row, before anything runs; `features` as in the source."""
+    masker, _, masks = narrowed(masker, rows, masks, features)
     return sum(draws.rows.size for draws in masker.draws(masks))
 
 

@@ -113,10 +113,43 @@ def _numbers(column: Any) -> Codes | None:
 
 
 def table_codes(X: Any) -> Codes:
-    """Codes of a table's values (n_rows, n_columns), column by column."""
+    """Codes of a table's values (n_rows, n_columns), column by column, from 0 where nothing is missing."""
+    numbers = numeric_array(X)
+    if numbers is not None:
+        return _array_codes(numbers)
     # Objects as they are: 1 and 1.0 are equal numbers, yet not the same to every model.
     series = columns(X).values() if not is_frame(X) else (X[name] for name in X.columns)
     return np.column_stack([value_codes(column) for column in series])
+
+
+def numeric_array(X: Any) -> Any:
+    """A table as an array of numbers, whose columns are compared all at once; None if it is none."""
+    if isinstance(X, pd.DataFrame):
+        first = X.dtypes.array[0]
+        is_plain = isinstance(first, np.dtype) and first.kind in "biuf" and (X.dtypes == first).all()
+        return X.to_numpy() if is_plain else None
+    return X if isinstance(X, np.ndarray) and X.dtype.kind in "biuf" else None
+
+
+def comparable(X: Any) -> Any:
+    """An array of numbers as numbers that are equal where the values are the same: whole ones for decimals.
+
+    Missing values are the same as each other; 0.0 and -0.0 are not.
+    """
+    if X.dtype.kind != "f":
+        return X
+    floats = X.astype(float, copy=False)
+    return np.where(np.isnan(floats), np.nan, floats).view(np.int64)
+
+
+def _array_codes(X: Any) -> Codes:
+    numbers = comparable(X)
+    order = np.argsort(numbers, axis=0, kind="stable")
+    ordered = np.take_along_axis(numbers, order, axis=0)
+    codes = np.zeros(X.shape, dtype=np.intp)
+    ranks = np.cumsum(ordered[1:] != ordered[:-1], axis=0)
+    np.put_along_axis(codes, order[1:], ranks, axis=0)
+    return codes
 
 
 def as_series(values: Any) -> Any:

@@ -304,6 +304,8 @@ def same_table(one: Any, other: Any) -> bool:
     if not is_frame(one):
         if one.shape != other.shape:
             return False
+        if hasattr(one, "toarray"):
+            return bool((one != other).nnz == 0)
         one, other = (pd.DataFrame(part.reshape(len(part), -1)) for part in (one, other))
     try:
         return bool(one.equals(other))

@@ -113,9 +113,10 @@ def check_takes_one_batch(model: Any, name: str) -> None:
 def sparse_error(X: Any) -> DataError:
     """The error for a sparse matrix."""
     return DataError(
-        f"X is sparse ({type(X).__name__} of shape {X.shape}); a table of rows is needed. Pass X.toarray(), "
-        "or a DataFrame of it; of many rows some: fit(X[:100].toarray()). For a model that takes sparse rows "
-        "only, pass lambda X: model.predict_proba(scipy.sparse.csr_array(X))."
+        f"X is sparse ({type(X).__name__} of shape {X.shape}); a table of rows is needed here, other than by "
+        "KernelShapExplainer and OcclusionExplainer. Pass X.toarray(), or a DataFrame of it; of many rows "
+        "some: fit(X[:100].toarray()). For a model that takes sparse rows only, pass lambda X: "
+        "model.predict_proba(scipy.sparse.csr_array(X))."
     )
 
 

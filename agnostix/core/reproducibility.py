@@ -19,6 +19,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 WIDTH = 64
 """Right-hand sides in a product; the last one is padded with zeros."""
+_HASHED = 2**20
+"""Values that are hashed at once."""
 
 
 def seed_of(random_state: Any) -> int:
@@ -35,10 +37,21 @@ def seed_of(random_state: Any) -> int:
 def own_order(keys: list[np.ndarray]) -> Codes:
     """Rows sorted by a hash of all that they hold, keys (n_rows,) by column; equal ones as they came."""
     mixed = np.zeros(keys[0].size, dtype=np.uint64)
-    for key in keys:
+    for hashes in _hashes(keys):
         mixed *= np.uint64(0x9E3779B97F4A7C15)
-        mixed ^= pd.util.hash_array(np.ascontiguousarray(key))
+        mixed ^= hashes
     return np.argsort(mixed, kind="stable")
+
+
+def _hashes(keys: list[np.ndarray]) -> Iterator[np.ndarray]:
+    """A hash of each value, (n_rows,) for each key; keys of one type are hashed together."""
+    n_together = max(1, _HASHED // max(keys[0].size, 1))
+    for start in range(0, len(keys), n_together):
+        some = keys[start : start + n_together]
+        if len({key.dtype for key in some}) > 1:
+            yield from (pd.util.hash_array(np.ascontiguousarray(key)) for key in some)
+        else:
+            yield from pd.util.hash_array(np.concatenate(some)).reshape(len(some), -1)
 
 
 def one_blas_thread(function: Callable[P, R]) -> Callable[P, R]:

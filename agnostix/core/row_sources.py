@@ -12,7 +12,7 @@ import numpy as np
 from sklearn import get_config
 
 from agnostix.core.frames import copy_table, take_rows
-from agnostix.core.masking import MaskBlock, MaskedRows, Masker, SoftMaskBatch
+from agnostix.core.masking import MaskBlock, MaskedRows, Masker, SoftMaskBatch, narrowed, widen_masks
 from agnostix.core.models import MaskComposer, Predictor, wants_to_write
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError, ModelOutputError
@@ -208,16 +208,26 @@ class MaskedRowSource(RowSource):
     batches: BatchPlan | None = None
     blocks: tuple[MaskBlock, ...] = ()
     is_composed: bool = False
+    features: Codes | None = None  # (n_narrow,): those that the masks are of, where others stay as they are
     _item: tuple[int, Any] = field(default=(-1, None), init=False, repr=False)
     _merged: tuple[int, Any] = field(default=(-1, None), init=False, repr=False)
 
     @classmethod
     def from_rows(
-        cls, masker: Masker, table: MaskedRows, masks: Bools, names: Codes | None = None
+        cls,
+        masker: Masker,
+        table: MaskedRows,
+        masks: Bools,
+        names: Codes | None = None,
+        features: Codes | None = None,
     ) -> MaskedRowSource:
-        """All rows, those that are alike evaluated once; `names` where they are part of another table."""
+        """All rows, those that are alike evaluated once; `names` where they are part of another table.
+
+        Masks (n_masks, n_narrow) of some `features` leave all others as they are in the row.
+        """
         rows, inverse = table.distinct()
-        return cls(masker, table, masks, rows, inverse, np.arange(inverse.size) if names is None else names)
+        names = np.arange(inverse.size) if names is None else names
+        return cls(masker, table, masks, rows, inverse, names, features=features)
 
     @property
     def n_items(self) -> int:
@@ -239,8 +249,13 @@ class MaskedRowSource(RowSource):
         if len(self.masks) == 0:
             raise DataError("There are no masks to evaluate the rows under.")
         is_composed = predictor.supports(MaskComposer) and self.table.compose(self.rows[:1]) is not None
-        source = replace(self, is_composed=is_composed)
-        draws = self.masker.draws(self.masks)
+        masker, table, masks = self.masker, self.table, self.masks
+        if is_composed and self.features is not None:
+            masks = widen_masks(masks, self.features, len(table.features.names))
+        elif not is_composed:
+            masker, table, masks = narrowed(masker, table, masks, self.features)
+        source = replace(self, masker=masker, table=table, masks=masks, is_composed=is_composed)
+        draws = source.masker.draws(source.masks)
         source.batches = batches = BatchPlan.from_sizes(
             self.rows.size,
             np.array([part.rows.size for part in draws]),
@@ -248,10 +263,12 @@ class MaskedRowSource(RowSource):
             n_outputs,
             n_kept,
             n_workers,
-            merges=self.masker.merges and not is_composed,
+            merges=source.masker.merges and not is_composed,
             n_whole=self.table.n_values * self.masker.weights.size if is_composed else 0,
         )
-        source.blocks = tuple(MaskBlock(part, self.masks[part], tuple(draws[part])) for part in batches.masks)
+        source.blocks = tuple(
+            MaskBlock(part, source.masks[part], tuple(draws[part])) for part in batches.masks
+        )
         return source
 
     def for_worker(self) -> MaskedRowSource:

@@ -189,6 +189,7 @@ class OcclusionExplainer(BackgroundExplainer):
 
     _doc_page = "occlusion.md"
     _depends_alone = True
+    _takes_sparse = True
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BackgroundExplainer._parameter_constraints,
         "masker": [None, SlidingWindow, MaskerConstraint()],
@@ -391,7 +392,7 @@ class OcclusionExplainer(BackgroundExplainer):
     def _count_model_rows(self, rows: Any) -> int:
         if self._windows is not None and self._window.inpaints:
             return len(rows) * (2 + self._windows.n_windows)
-        return len(rows) * mask_cost(self._masker, self._masks(rows))
+        return len(rows) * mask_cost(self._masker, rows, self._masks(rows))
 
     def _masks(self, rows: Any) -> Bools:
         """Masks (n_masks, n_features): nothing hidden, one part at a time, without a background all."""

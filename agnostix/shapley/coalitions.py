@@ -32,6 +32,8 @@ _MAX_CELLS = 2_000_000
 """Limit of candidates x pairs x players in one comparison; above it there are fewer candidates."""
 _MAX_COMPARED = 4096
 """Pairs after which candidates are no longer compared: it would cost more than it brings."""
+_MOST = 10**300
+"""Coalitions of a size, of which floats hold no more."""
 _MAX_LISTED = 20_000
 """Coalitions of a size up to which all are listed; above it they are drawn, and repeats rejected."""
 
@@ -75,8 +77,8 @@ class Coalitions:
         """Share (n_pairs,) of all pairs of a pair's size that are not in the design: 0 for sizes used up."""
         d = self.n_players
         n_of_size = np.bincount(self.sizes, minlength=d // 2 + 1)
-        every = np.array([max(1, count_pairs_of_size(d, size)) for size in range(d // 2 + 1)], dtype=float)
-        return (1.0 - n_of_size / every)[self.sizes]
+        every = [min(max(1, count_pairs_of_size(d, size)), _MOST) for size in range(d // 2 + 1)]
+        return (1.0 - n_of_size / np.array(every, dtype=float))[self.sizes]
 
     def kernel_weights(self) -> Floats:
         """Shapley kernel weights (n_pairs,): those of size s sum to 1 / (s (d - s)), spread evenly."""
@@ -120,15 +122,13 @@ class CoalitionPlan:
 
     @cached_property
     def masks(self) -> Bools:
-        """Masks (n_masks, n_players), the full coalition's first."""
+        """Masks (n_masks, n_varying) of the varying players, the full coalition's first."""
         t = self.players.size
         parts = [np.ones((1, t), dtype=bool)]
         if self.evaluates_empty:
             parts.append(np.zeros((1, t), dtype=bool))
         parts.append(self.others)
-        masks = np.ones((sum(part.shape[0] for part in parts), self.varying.size), dtype=bool)
-        masks[:, self.varying] = np.concatenate(parts)
-        return masks
+        return np.concatenate(parts)
 
     def prefix(self, n_pairs: int) -> CoalitionPlan:
         """Plan of the first pairs."""

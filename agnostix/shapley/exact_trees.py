@@ -7,15 +7,16 @@ from typing import Any
 import numpy as np
 
 from agnostix.core.background import BACKGROUND_SIZE, Background
-from agnostix.core.base import BackgroundExplainer
 from agnostix.core.frames import checked_weights, take_rows
 from agnostix.core.masking import MaskedRows
 from agnostix.core.models import Predictor
 from agnostix.core.row_sources import TableRows
+from agnostix.core.sparse_rows import is_sparse
 from agnostix.core.trees import TreeModel, margin_predictor, read_trees
 from agnostix.core.typing import Codes, Floats
 from agnostix.exceptions import DataError
 from agnostix.shapley.estimation import ShapleyResult
+from agnostix.shapley.explained_values import ExplainedValues
 from agnostix.shapley.trees import (
     TreeBackground,
     TreeForecast,
@@ -39,7 +40,7 @@ _ROUNDING = 1e-5
 """By how much sums of trees may differ from predictions larger than those that were known in `fit`."""
 
 
-class ExactTrees(BackgroundExplainer):
+class ExactTrees(ExplainedValues):
     """What KernelShapExplainer does with trees: the whole table is the background, and nothing is sampled.
 
     A subclass has the parameters `algorithm`, `budget`, `tol`, `kernel` and `link`.
@@ -98,6 +99,12 @@ class ExactTrees(BackgroundExplainer):
         if self.algorithm == "kernel":
             return None
         if self.algorithm == "auto" and (reason := self._reason_to_sample()):
+            self.algorithm_reason_ = reason
+            return None
+        if is_sparse(table):
+            reason = "Trees are read with rows of an array or a frame: pass X.toarray()."
+            if self.algorithm == "tree":
+                raise DataError(f"{reason} Or use algorithm='kernel'.")
             self.algorithm_reason_ = reason
             return None
         if n_rows > MOST_ROWS:

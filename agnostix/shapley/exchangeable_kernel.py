@@ -17,15 +17,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agnostix.core.typing import Floats
+from agnostix.core.typing import Codes, Floats
 from agnostix.shapley.kriging import GAMMAS, RHOS, Spectrum
-from agnostix.shapley.odd_kernel import pair_covariances, shapley_covariances, shapley_variances
+from agnostix.shapley.odd_kernel import covariances_alike, shapley_covariances, shapley_variances
 from agnostix.shapley.pair_regression import PairRegression
 
 _MISFIT = 1.05
 """What the choice among so few kernels adds to the variance."""
 _BLOCK_ROWS = 512
 """Rows of the kernel at once."""
+_MOST_PLAYERS = 1024
+"""Players whose errors are computed: their time grows with the cube of the players."""
 
 
 @dataclass(frozen=True)
@@ -41,11 +43,10 @@ class ExchangeableErrors:
         """Of a design, and of its first pairs, which suffice for the choice of a kernel."""
         noise = np.square(regression.matrix) @ regression.noise
         spectra, variances = [], np.empty((len(GAMMAS), RHOS.size, noise.size))
-        for k, gamma in enumerate(GAMMAS):
-            scales = np.full(noise.size, gamma)
-            spectra.append(Spectrum.from_regression(first, scales))
+        for k, errors in enumerate(_errors_of_kernels(regression)):
+            spectra.append(Spectrum.from_kernel(first, _covariances(first.signs, first.signs, GAMMAS[k])))
             expected = 1.0 + RHOS[:, None] * spectra[k].eigenvalues.mean()
-            variances[k] = (RHOS[:, None] * _errors_of_kernel(regression, scales) + noise) / expected
+            variances[k] = (RHOS[:, None] * errors + noise) / expected
         return cls(spectra, first.n_pairs, variances)
 
     def unscaled_variances(self, data: Floats) -> Floats:
@@ -56,11 +57,30 @@ class ExchangeableErrors:
         return _MISFIT * self.variances.reshape(-1, self.variances.shape[2])[best].T
 
 
-def _errors_of_kernel(regression: PairRegression, scales: Floats) -> Floats:
-    """Variances (n_players,) of the errors that a game of this covariance leads to, without noise."""
-    signs, plain = regression.signs, regression.matrix
-    variances = shapley_variances(scales) - 2.0 * (shapley_covariances(signs > 0.0, scales) * plain).sum(1)
+def _errors_of_kernels(regression: PairRegression) -> Floats:
+    """Variances (n_scales, n_players) of the errors that a game of each scale leads to, without noise.
+
+    Of more players than are computed, the mean of those stands for all: they differ by the design's chance.
+    """
+    signs, d = regression.signs, regression.n_players
+    some = np.unique(np.linspace(0, d - 1, min(d, _MOST_PLAYERS)).astype(int))
+    plain, scales = regression.matrix[some], [np.full(d, gamma) for gamma in GAMMAS]
+    variances = np.stack([shapley_variances(one)[some] for one in scales])
     for start in range(0, len(signs), _BLOCK_ROWS):
         rows = slice(start, start + _BLOCK_ROWS)
-        variances += ((plain @ pair_covariances(signs[rows], scales, signs).T) * plain[:, rows]).sum(1)
-    return np.maximum(variances, 0.0)
+        overlaps = _overlaps(signs[rows], signs)
+        for k, gamma in enumerate(GAMMAS):
+            crossed = shapley_covariances(signs[rows] > 0.0, scales[k])[some]
+            covered = plain @ covariances_alike(overlaps, gamma, d).T
+            variances[k] += ((covered - 2.0 * crossed) * plain[:, rows]).sum(1)
+    variances = np.maximum(variances, 0.0)
+    return variances if some.size == d else np.repeat(variances.mean(1, keepdims=True), d, axis=1)
+
+
+def _covariances(signs: Floats, others: Floats, gamma: float) -> Floats:
+    return covariances_alike(_overlaps(signs, others), gamma, signs.shape[1])
+
+
+def _overlaps(signs: Floats, others: Floats) -> Codes:
+    """Products of signs (n_pairs, n_others), which are whole numbers."""
+    return np.rint(signs @ others.T).astype(np.intp)

@@ -13,17 +13,14 @@ import numpy as np
 from agnostix.core.background import BACKGROUND_SIZE, BACKGROUNDS, BackgroundMeans, ErrorMap
 from agnostix.core.base import Attribution, OutputSelection
 from agnostix.core.evaluate import ProgressBar, mask_cost
-from agnostix.core.explanation import Detail
 from agnostix.core.inputs import check_background
 from agnostix.core.masking import MaskedRows
 from agnostix.core.row_sources import MaskedRowSource
 from agnostix.core.sklearn_compat import Interval, StrOptions
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
-from agnostix.shapley.budgets import AUTO_TOL, MAX_EXACT_AT_ONCE, auto_budget, check_budget
-from agnostix.shapley.coalition_values import LinkedValues, find_lacking, link_slope
-from agnostix.shapley.coalitions import CoalitionPlan, Coalitions, count_pairs, first_pairs, sample_pairs
-from agnostix.shapley.errors import ErrorParts
+from agnostix.shapley.coalition_values import LinkedValues, link_slope
+from agnostix.shapley.coalitions import CoalitionPlan, count_pairs, first_pairs, sample_pairs
 from agnostix.shapley.estimation import (
     Operator,
     RowEstimation,
@@ -34,17 +31,26 @@ from agnostix.shapley.estimation import (
     expect_evaluations,
 )
 from agnostix.shapley.exact import ExactOperator
+from agnostix.shapley.games_by_background import GamesByBackground
 from agnostix.shapley.interactions.explaining import Interactions
 from agnostix.shapley.kriging import MAX_LEARNING_DOF, KernelParams, learn_kernel
 from agnostix.shapley.stopping import stage_pairs
 
 N_PILOTS = 8
 """Rows from which `fit` learns a kernel."""
+_N_EXAMPLES = 64
+"""Rows that tell in `fit` which players rows have."""
+MAX_OWN_PLAYERS = 512
+"""Players above which kernel="auto" learns no kernel for a row: its cost grows with their cube."""
 MAX_POOLED_PAIRS = 2048
 """Pairs up to which a kernel is learned in `fit`; more pairs of a row tell enough of its own kernel."""
 
 
-class KernelShapExplainer(Interactions):
+SharedOperators = dict[tuple[int, ...], Operator]
+"""Operators without a kernel, of rows with as many players, by the shape of masks."""
+
+
+class KernelShapExplainer(Interactions, GamesByBackground):
     """Shapley values of any model, with a standard error for each.
 
     The Shapley value of a feature is its average marginal contribution to the
@@ -81,8 +87,10 @@ class KernelShapExplainer(Interactions):
         the regression). It improves on weighted least squares where coalitions are
         sampled. "pooled": learned once, in `fit`, from 8 pilot rows.
         "row": learned for each row from its own coalition values. "none": least
-        squares. "auto": "pooled" for tables up to 2,048 pairs of coalitions, else
-        "row".
+        squares. "auto": "pooled" for tables whose rows vary in the same features, up to
+        2,048 pairs of coalitions, else "row" for up to 512 features. Under a tolerance
+        rows stop by the errors of least squares, and "row" is learned for those that do
+        not, once their budget is spent.
     background : {"representative", "sample", "medoids", "all"}, default="representative"
         Background rows, of those seen in `fit`. "representative": chosen and weighted
         to be as the table is, see `representative_sample`. "sample": drawn without
@@ -121,7 +129,8 @@ class KernelShapExplainer(Interactions):
     algorithm_, algorithm_reason_ : str
         "kernel" or "tree", and why, with a forecast of what both take.
     budget_ : int
-        Coalitions per row at most, for rows in which all features vary; 0 for trees.
+        Coalitions per row at most, for rows in which as many features vary as in any
+        of some rows of `fit`; 0 for trees.
     expected_evaluations_ : float
         Coalitions that such a row is expected to take, by the errors of pilot rows;
         `budget_` where there are none, as with kernel="row" or a masker.
@@ -182,6 +191,7 @@ class KernelShapExplainer(Interactions):
     """
 
     _doc_page = "shapley.md"
+    _takes_sparse = True
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **Interactions._parameter_constraints,
         "algorithm": [StrOptions({"auto", "kernel", "tree"})],
@@ -253,22 +263,40 @@ class KernelShapExplainer(Interactions):
         self._begin_fit()
         self._check_kernel()
         rows = self._learn_background(X, y, sample_weight)
-        n_players, self._kernel_params = len(rows.features.names), None
+        self._kernel_params: KernelParams | None = None
+        self._is_pooled = True
         self._operators: dict[str, Operator | None] = {}  # by the shape of masks, as text for skops
         self.n_model_rows_ = self._n_trial_rows + self._n_read_rows
         if self.algorithm_ == "tree":
             self.budget_, self.expected_evaluations_, self.kernel_ = 0, 0.0, "exact"
             return self
-        self.budget_ = self._choose_budget(n_players, self._tol)
-        all_vary, evaluates_empty = np.ones(n_players, dtype=bool), self.base_values_ is None
-        self._plan = CoalitionPlan(all_vary, self._sample(n_players, self._tol), evaluates_empty)
-        self.expected_evaluations_ = float(self._plan.n_evaluations)
-        self.kernel_ = self._choose_kernel(self._plan, len(rows))
-        if self._masker.same_features and self.kernel_ in ("pooled", "none"):
-            self._kernel_params = self._learn_kernel(rows)
-        for stage in self._stages(self._plan, self.kernel_):
-            self._operators[str(stage.plan.masks.shape)] = stage.operator
+        self._learn_designs(rows)
         return self
+
+    def _learn_designs(self, rows: MaskedRows) -> None:
+        """Check the budget; draw the design and learn the kernel of rows with players in common."""
+        examples = rows[self._draw_examples(rows)]
+        varying, is_split = examples.varying, self._are_split(examples)
+        n_most = int(self._count_players(examples, varying, is_split).max())
+        self.budget_ = self._choose_budget(n_most, self._tol)
+        self.expected_evaluations_ = float(self._count_evaluations(n_most))
+        pilots = np.flatnonzero(~is_split)[:N_PILOTS]
+        n_played, together = varying[pilots].sum(axis=1), varying[pilots].any(axis=0)
+        # else rows tell nothing of others
+        are_alike = bool(together.any()) and bool((2 * n_played[n_played > 0] >= together.sum()).all())
+        self._is_pooled = self._masker.same_features and are_alike
+        self._plan = self._plan_for(np.logical_and(together, self._is_pooled), {}, self._tol)
+        n_players, n_rows = (int(together.sum()), len(rows)) if self._is_pooled else (n_most, 0)
+        self.kernel_ = self._choose_kernel(n_players, n_rows)
+        if self._is_pooled and self.kernel_ in ("pooled", "none"):
+            self._kernel_params = self._learn_kernel(examples[pilots])
+        for stage in self._stages(self._plan, self.kernel_, {}):
+            self._operators[str(stage.plan.masks.shape)] = stage.operator
+
+    def _draw_examples(self, rows: MaskedRows) -> Codes:
+        """A few rows seen in `fit`, the same in any order of these."""
+        some = np.random.default_rng([self._seed, 2]).permutation(len(rows))[:_N_EXAMPLES]
+        return self._own_order(rows)[some]
 
     @property
     def _quantity(self) -> str:
@@ -294,17 +322,24 @@ class KernelShapExplainer(Interactions):
             return self._to_attribution(rows, selection, exact, None, n_model_rows)
         result = ShapleyResult.zeros(rows.present, len(self.output_names_), self._errors.n_components)
         first, which = rows.distinct()
-        kernels, plans = np.empty(len(rows), dtype="<U6"), self._plan_by_pattern(rows, first, self._tol)
+        is_split = np.zeros(len(rows), dtype=bool)
+        is_split[first] = self._are_split(rows[first])
+        kernels = np.full(len(rows), "none", dtype="<U6")
+        plans = self._plan_by_pattern(rows, first[~is_split[first]], self._tol)
         n_evaluations = sum(row_indices.size * self._expect(plan) for plan, row_indices in plans())
+        n_evaluations += sum(self._count_split(rows[[row]]) for row in np.flatnonzero(is_split))
         n_model_rows, linked = 0, self._link_values()
-        with ProgressBar(n_evaluations, self.verbose, partial(self._forecast, plans)) as bar:
-            means = BackgroundMeans(self._errors)
-            evaluate = partial(self._evaluate_means, rows, means, bar)
+        with ProgressBar(n_evaluations, self.verbose, partial(self._forecast, rows, plans)) as bar:
+            n_model_rows += self._explain_split(rows, np.flatnonzero(is_split), bar, result)
+            means, shared = BackgroundMeans(self._errors), SharedOperators()
             for plan, row_indices in plans():
-                kernels[row_indices] = kernel = self._kernel_of(plan)
-                stages = self._stages(plan, kernel)
+                evaluate = partial(self._evaluate_means, rows, means, bar, plan.players)
+                kernel = self._kernel_of(plan)
+                stages = self._stages(plan, kernel, shared)
                 estimation = RowEstimation(evaluate, stages, linked, self._tol, result)
                 n_model_rows += estimation.run(row_indices)
+                stops = result.evaluations[row_indices] < plan.n_evaluations
+                kernels[row_indices] = np.where(stops & (kernel == "row"), "none", kernel)
         if first.size < len(rows):
             result, kernels = result.take(first[which]), kernels[first[which]]
         return self._to_attribution(rows, selection, result, kernels, n_model_rows)
@@ -314,32 +349,34 @@ class KernelShapExplainer(Interactions):
         rows: MaskedRows,
         means: BackgroundMeans,
         verbose: int | ProgressBar,
+        players: Codes,
         masks: Bools,
         row_indices: Codes,
     ) -> tuple[Floats, int]:
         """Means and components (n_rows, n_masks, n_kept, n_outputs) of some rows, and model rows."""
-        source = MaskedRowSource.from_rows(self._masker, rows[row_indices], masks, names=row_indices)
+        source = MaskedRowSource.from_rows(
+            self._masker, rows[row_indices], masks, names=row_indices, features=players
+        )
         (by_row,), n_model_rows = self._evaluate(source, means, verbose)
         return by_row, n_model_rows
 
     def _count_model_rows(self, rows: MaskedRows) -> int:
         if self.algorithm_ == "tree":
             return len(rows)
-        plans = self._plan_by_pattern(rows, np.arange(len(rows)), self._tol)
-        return sum(row_indices.size * mask_cost(self._masker, plan.masks) for plan, row_indices in plans())
+        is_split = self._are_split(rows)
+        plans = self._plan_by_pattern(rows, np.flatnonzero(~is_split), self._tol)
+        of_split = sum(self._count_split(rows[[row]]) for row in np.flatnonzero(is_split))
+        return of_split + sum(self._count_most(rows, plan) * some.size for plan, some in plans())
+
+    def _count_most(self, rows: MaskedRows, plan: CoalitionPlan) -> int:
+        """Model rows that a row of a plan takes at most."""
+        return mask_cost(self._masker, rows, plan.masks, plan.players)
 
     def _link_values(self) -> LinkedValues:
         predictions = self._background_predictions
         if predictions is None:
             return LinkedValues(self.link)
         return LinkedValues.of_background(self.link, predictions, self._masker.weights, self._errors)
-
-    @property
-    def _tol(self) -> float | None:
-        """The tolerance that holds, None where the budget is spent."""
-        if self.tol == "auto":
-            return AUTO_TOL if self.budget == "auto" else None
-        return self.tol  # type: ignore[return-value]
 
     def _check_kernel(self) -> None:
         if self.kernel == "pooled" and self.masker is not None and not self.masker.same_features:
@@ -349,62 +386,25 @@ class KernelShapExplainer(Interactions):
                 "each row."
             )
 
-    def _choose_budget(self, n_players: int, tol: float | None) -> int:
-        """Coalitions at most for rows with this many players, under a tolerance or none."""
-        if isinstance(self.budget, str):
-            return auto_budget(n_players, tol)
-        return check_budget(self.budget, n_players, is_table=self.masker is None)
-
-    def _count_sampled_rows(self, n_rows: int) -> int:
-        n_background = n_rows if self.background == "all" else min(self.background_size, n_rows)
-        return self._choose_budget(len(self.features_.names), self._tol) * n_background
-
-    def _sample(self, n_players: int, tol: float | None) -> Coalitions | None:
-        """Pairs for rows in which this many players vary; None for all coalitions."""
-        budget = self._choose_budget(n_players, tol)
-        if 2**n_players <= budget and (tol is None or n_players <= MAX_EXACT_AT_ONCE):
-            return None
-        return sample_pairs(n_players, min((budget - 2) // 2, count_pairs(n_players)), self._seed)
-
-    def _plan_by_pattern(
-        self, rows: MaskedRows, row_indices: Codes, tol: float | None
-    ) -> Callable[[], Iterator[tuple[CoalitionPlan, Codes]]]:
-        """Iterates over coalition plans, and the rows among `row_indices` in which their players vary."""
-        patterns, which = np.unique(rows.varying[row_indices], axis=0, return_inverse=True)
-        if not self._masker.same_features:
-            self._choose_budget(int(patterns.sum(axis=1).max()), tol)  # or an error, before any evaluation
-        sampled: dict[int, Coalitions | None] = {}
-
-        def plans() -> Iterator[tuple[CoalitionPlan, Codes]]:
-            for number, varying in enumerate(patterns):
-                yield self._plan_for(varying, sampled, tol), row_indices[which.ravel() == number]
-
-        return plans
-
-    def _plan_for(
-        self, varying: Bools, sampled: dict[int, Coalitions | None], tol: float | None
-    ) -> CoalitionPlan:
-        """The plan for varying players (n_players,), with the pairs sampled before for as many players."""
-        if tol == self._tol and np.array_equal(varying, self._plan.varying):
-            return self._plan
-        n_players = int(varying.sum())
-        if n_players not in sampled:
-            sampled[n_players] = self._sample(n_players, tol)
-        return CoalitionPlan(varying, sampled[n_players], self._plan.evaluates_empty)
-
-    def _choose_kernel(self, plan: CoalitionPlan, n_rows: int) -> str:
-        """The kernel by parameter, coalitions and rows in `fit`, never by the clock or by values."""
-        if plan.coalitions is None:
+    def _choose_kernel(self, n_players: int, n_rows: int) -> str:
+        """The kernel by parameter, players and rows in `fit` (0: of no use), never by the clock or values."""
+        n_pairs = self._count_pairs(n_players, self._tol)
+        if n_pairs is None:
             return "exact"
+        if self.kernel == "pooled" and not n_rows:
+            return "none"
         if self.kernel != "auto":
             return self.kernel
-        n_pairs = plan.coalitions.n_pairs
-        if self.background_ is not None and n_rows >= N_PILOTS:
-            return "pooled" if n_pairs <= MAX_POOLED_PAIRS else "row"
-        return "row"
+        if self.background_ is not None and n_rows >= N_PILOTS and n_pairs <= MAX_POOLED_PAIRS:
+            return "pooled"
+        return "row" if n_players <= MAX_OWN_PLAYERS else "none"
 
     def _kernel_of(self, plan: CoalitionPlan) -> str:
-        return self.kernel_ if self._masker.same_features else self._choose_kernel(plan, n_rows=0)
+        if plan.coalitions is None:
+            return "exact"
+        if self._is_pooled and self.kernel_ != "exact":
+            return self.kernel_
+        return self._choose_kernel(plan.players.size, n_rows=0)
 
     @property
     def _used_kernel(self) -> str:
@@ -413,10 +413,9 @@ class KernelShapExplainer(Interactions):
         learned = self.kernel_ != "pooled" or (params is not None and params.is_active)
         return self.kernel_ if learned else "none"
 
-    def _learn_kernel(self, rows: MaskedRows) -> KernelParams:
+    def _learn_kernel(self, pilots: MaskedRows) -> KernelParams:
         """The kernel of pilot rows; with kernel="none" only the size of the residuals."""
         assert self._plan.coalitions is not None
-        order = self._own_order(rows)[np.random.default_rng([self._seed, 2]).permutation(len(rows))]
         n_players = self._plan.players.size
         n_pairs = first_pairs(n_players)  # which suffices where rows take few
         if self._tol is None:
@@ -424,9 +423,10 @@ class KernelShapExplainer(Interactions):
         n_pairs = min(n_pairs, count_pairs(n_players))
         coalitions = sample_pairs(n_players, n_pairs, self._seed)  # begins as that of the plan, or the same
         plan = replace(self._plan, coalitions=coalitions)
-        whole = BackgroundMeans(ErrorMap.none(self._masker.weights.size))
-        pilots = np.sort(order[:N_PILOTS])
-        means, n_model_rows = self._evaluate_means(rows, whole, self.verbose, plan.masks, pilots)
+        whole, every = BackgroundMeans(ErrorMap.none(self._masker.weights.size)), np.arange(len(pilots))
+        means, n_model_rows = self._evaluate_means(
+            pilots, whole, self.verbose, plan.players, plan.masks, every
+        )
         self.n_model_rows_ += n_model_rows
         linked = self._link_values().without_components()
         values = linked.values(means.transpose(1, 2, 0, 3))
@@ -435,66 +435,47 @@ class KernelShapExplainer(Interactions):
         if self._tol is not None:
             part = estimate(plan, build_operator(coalitions, params), linked, means)
             self.expected_evaluations_ = expect_evaluations(part, self._tol, self.budget_)
-        return params
+        return params.of_some(self._plan.varying)
 
     def _expect(self, plan: CoalitionPlan) -> float:
-        """Coalitions that a row of a plan is expected to take."""
+        """Coalitions that a row of a plan is expected to take: all, where no pilot rows tell."""
+        if self._kernel_params is None:
+            return plan.n_evaluations
         return min(plan.n_evaluations, self.expected_evaluations_)
 
-    def _forecast(self, plans: Callable[[], Iterator[tuple[CoalitionPlan, Codes]]]) -> str:
+    def _forecast(self, rows: MaskedRows, plans: Callable[[], Iterator[tuple[CoalitionPlan, Codes]]]) -> str:
         """Model rows, for the progress bar."""
-        most = [row_indices.size * mask_cost(self._masker, plan.masks) for plan, row_indices in plans()]
+        most = [row_indices.size * self._count_most(rows, plan) for plan, row_indices in plans()]
         shares = [self._expect(plan) / plan.n_evaluations for plan, _ in plans()]
         return f"at most {sum(most):,} model rows, about {np.dot(most, shares):,.0f} expected: "
 
-    def _stages(self, plan: CoalitionPlan, kernel: str) -> list[Stage]:
+    def _stages(self, plan: CoalitionPlan, kernel: str, shared: SharedOperators) -> list[Stage]:
         """The coalitions of each stage under a tolerance, or all at once, and their operators."""
-        build, plans = partial(self._operator, kernel=kernel), []
+        plans = []
         if self._tol is not None and plan.coalitions is not None:
             *sizes, _ = stage_pairs(plan.players.size, plan.coalitions.n_pairs)
             plans = [plan.prefix(n_pairs) for n_pairs in sizes]
-        return [Stage(one, build) for one in [*plans, plan]]
+        # Errors with a row's own kernel take too long to be looked at again and again.
+        build = partial(self._operator, kernel="none" if kernel == "row" else kernel, shared=shared)
+        last = partial(self._operator, kernel=kernel, shared=shared)
+        return [*(Stage(one, build) for one in plans), Stage(plan, last)]
 
-    def _operator(self, plan: CoalitionPlan, kernel: str) -> Operator | None:
-        if plan.varying.all() and str(plan.masks.shape) in self._operators:
-            return self._operators[str(plan.masks.shape)]
+    def _operator(
+        self, plan: CoalitionPlan, kernel: str, shared: SharedOperators | None = None
+    ) -> Operator | None:
+        """The operator of a plan; those `shared` are of other players, as many as these, without a kernel."""
+        shape = plan.masks.shape
+        if np.array_equal(plan.varying, self._plan.varying) and str(shape) in self._operators:
+            return self._operators[str(shape)]
         if plan.coalitions is None or plan.is_exact:
             return ExactOperator(plan.others)
         if kernel == "row":
             return None
-        if self._kernel_params is None:
-            params = KernelParams.without_kernel(plan.players.size)
-        else:
-            params = self._kernel_params.restrict(plan.varying)
-        return build_operator(plan.coalitions, params)
-
-    def _to_attribution(
-        self,
-        rows: MaskedRows,
-        selection: OutputSelection,
-        result: ShapleyResult,
-        kernels: Any,
-        n_model_rows: int,
-    ) -> Attribution:
-        pick = partial(selection.pick, predictions=result.predictions)
-        elsewhere = self._elsewhere(rows, result.predictions, selection)
-        errors = ErrorParts.from_result(result, self._errors, elsewhere, pick)
-        details: dict[str, Any] = {
-            "algorithm": self.algorithm_,
-            "evaluations": Detail(result.evaluations, ("row",)),
-            "forecast": Detail(result.forecast, ("row",)),
-            "kernel": self._used_kernel if self._masker.same_features else Detail(kernels, ("row",)),
-        }
-        details |= errors.details(self._masker.weights.size) | rows.details()
-        if self.link != "identity":
-            details["raw_outputs"] = Detail(pick(result.predictions), ("row", "output"))
-        lacking = find_lacking(pick(result.outside), selection.names)
-        return Attribution(
-            values=np.where(lacking[:, None], np.nan, pick(result.values)),
-            std_errors=np.where(lacking[:, None], np.nan, errors.std_errors),
-            base_values=pick(result.base_values),
-            predictions=result.predictions,
-            outputs=np.where(lacking, np.nan, pick(result.outputs)),
-            n_model_rows=n_model_rows,
-            details=details,
-        )
+        if self._kernel_params is not None:
+            return build_operator(plan.coalitions, self._kernel_params.restrict(plan.varying))
+        shared = {} if shared is None else shared
+        if shape not in shared:
+            if any(n_players != shape[1] for _, n_players in shared):
+                shared.clear()  # plans are in order of their players
+            shared[shape] = build_operator(plan.coalitions, KernelParams.without_kernel(shape[1]))
+        return shared[shape]

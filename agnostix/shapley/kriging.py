@@ -171,6 +171,15 @@ class KernelParams:
         part = np.expm1(-scales.sum()) / np.expm1(-self.scales.sum())
         return replace(self, scales=scales, rho=float(self.rho * part))
 
+    def of_some(self, varying: Bools) -> KernelParams:
+        """As the kernel of more players (n_players,), of whom the others are like the mean of these."""
+        if varying.all():
+            return self
+        scales = np.full(varying.size, self.scales.mean())
+        scales[varying] = self.scales
+        part = np.expm1(-scales.sum()) / np.expm1(-self.scales.sum()) if self.is_active else 1.0
+        return replace(self, scales=scales, rho=float(self.rho * part))
+
 
 @one_blas_thread
 def learn_kernel(coalitions: Coalitions, differences: Floats, delta: Floats) -> KernelParams:
@@ -228,14 +237,22 @@ class Candidate:
 
 def _search(regression: PairRegression, data: Floats, start: Candidate | None) -> Candidate:
     """The most likely kernel on a grid: first with the importances of the regression, then of that kernel."""
-    matrix = regression.matrix
-    for powers in (_FIRST_POWERS, _POWERS):
-        importances = _importances(matrix @ data)
-        fit = cache(partial(_fit, regression, data, importances))
-        places = _grid(powers) if start is None else _uphill(fit, powers, start)
-        best = max((fit(gamma, power) for gamma, power in places), key=lambda one: one.likelihood)
-        matrix = Kriging.from_regression(regression, best.scales, best.rho).matrix
-    return best
+    first = _climb(regression, data, _importances(regression.matrix @ data), _FIRST_POWERS, start)
+    kriging = Kriging.from_regression(regression, first.scales, first.rho)
+    return _climb(regression, data, _importances(kriging.matrix @ data), _POWERS, start)
+
+
+def _climb(
+    regression: PairRegression,
+    data: Floats,
+    importances: Floats,
+    powers: Sequence[float],
+    start: Candidate | None,
+) -> Candidate:
+    """The most likely kernel with these importances (n_players,), of the grid or uphill from `start`."""
+    fit = cache(partial(_fit, regression, data, importances))
+    places = _grid(powers) if start is None else _uphill(fit, powers, start)
+    return max((fit(gamma, power) for gamma, power in places), key=lambda one: one.likelihood)
 
 
 def _grid(powers: Sequence[float]) -> list[tuple[float, float]]:
@@ -296,7 +313,11 @@ class Spectrum:
     @classmethod
     def from_regression(cls, regression: PairRegression, scales: Floats) -> Spectrum:
         """Decompose the kernel with scales (n_players,) on a design with dof >= 1."""
-        kernel = pair_covariances(regression.signs, scales)
+        return cls.from_kernel(regression, pair_covariances(regression.signs, scales))
+
+    @classmethod
+    def from_kernel(cls, regression: PairRegression, kernel: Floats) -> Spectrum:
+        """Decompose covariances (n_pairs + 1, n_pairs + 1) of differences, Delta's last."""
         eigenvalues, rotation = np.linalg.eigh(project(regression, kernel))
         return cls(regression.contrasts @ rotation, np.maximum(eigenvalues, 0.0))
 

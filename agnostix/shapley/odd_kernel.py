@@ -18,10 +18,12 @@ are taken by logarithms.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from scipy.special import roots_legendre
 
-from agnostix.core.typing import Bools, Floats
+from agnostix.core.typing import Bools, Codes, Floats
 
 _SMALL = 0.5
 """Below this, sinh(x) - x is a series."""
@@ -41,6 +43,13 @@ def pair_covariances(signs: Floats, scales: Floats, others: Floats | None = None
     return covariances
 
 
+def covariances_alike(overlaps: Codes, scale: float, n_players: int) -> Floats:
+    """Covariances of differences of pairs by the products of their signs; all players have one scale."""
+    half = scale * n_players / 2.0
+    table = _sinh_minus_linear(np.linspace(-half, half, 2 * n_players + 1), half)
+    return table[overlaps + n_players]
+
+
 def shapley_covariances(masks: Bools, scales: Floats) -> Floats:
     """Covariances (n_players, n_pairs) of Shapley values and differences of pairs (n_pairs, n_players)."""
     odd = owen_values(masks, scales) - owen_values(~masks, scales)
@@ -57,34 +66,51 @@ def shapley_variances(scales: Floats) -> Floats:
 def owen_values(masks: Bools, scales: Floats) -> Floats:
     """Shapley values (n_masks, n_players) of the games S -> k(S, T), T by masks (n_masks, n_players)."""
     u, w = _quadrature(masks.shape[1])
-    gap = -np.expm1(-scales)
+    distinct, which, n_alike = np.unique(scales, return_inverse=True, return_counts=True)
+    gap = -np.expm1(-distinct)
     inside = 1.0 - (1.0 - u)[:, None] * gap
     outside = 1.0 - u[:, None] * gap
-    members = masks.astype(float)
-    logs = members @ np.log(inside).T + (1.0 - members) @ np.log(outside).T
+    members = _count_members(masks, which, distinct.size)
+    logs = members @ np.log(inside).T + (n_alike - members) @ np.log(outside).T
     product = w * np.exp(logs)
-    return gap * np.where(masks, product @ (1.0 / inside), -(product @ (1.0 / outside)))
+    of_members, of_others = gap * (product @ (1.0 / inside)), -gap * (product @ (1.0 / outside))
+    return np.where(masks, of_members[:, which], of_others[:, which])
 
 
 def owen_variances(scales: Floats) -> Floats:
     """Variances (n_players,) of the Shapley values of a random game with covariance k."""
     u, w = _quadrature(scales.size)
-    gap = -np.expm1(-scales)
-    total = np.zeros(scales.size)
-    step = max(1, _MAX_CELLS // (u.size * scales.size))
+    distinct, which, n_alike = np.unique(scales, return_inverse=True, return_counts=True)
+    gap = -np.expm1(-distinct)
+    total = np.zeros(distinct.size)
+    step = max(1, _MAX_CELLS // (u.size * distinct.size))
     for start in range(0, u.size, step):
         v = u[start : start + step]
         mixed = (v[:, None] + u - 2.0 * v[:, None] * u).ravel()
         weight = (w[start : start + step, None] * w).ravel()
         factors = 1.0 - mixed[:, None] * gap
-        total += (weight * np.exp(np.log(factors).sum(1))) @ (1.0 / factors)
-    return 2.0 * gap * total
+        total += (weight * np.exp(np.log(factors) @ n_alike)) @ (1.0 / factors)
+    return (2.0 * gap * total)[which]
 
 
+def _count_members(masks: Bools, which: Codes, n_distinct: int) -> Floats:
+    """Members (n_masks, n_distinct) of each scale, by the scale of each player (n_players,)."""
+    if n_distinct == which.size:
+        counts = np.empty(masks.shape)
+        counts[:, which] = masks
+        return counts
+    groups = np.zeros((which.size, n_distinct))
+    groups[np.arange(which.size), which] = 1.0
+    return masks @ groups
+
+
+@lru_cache(maxsize=32)
 def _quadrature(d: int) -> tuple[Floats, Floats]:
     """Nodes and weights on [0, 1], exact for polynomials of degree d - 1."""
     u, w = roots_legendre((d + 1) // 2)
-    return (u + 1.0) / 2.0, w / 2.0
+    u, w = (u + 1.0) / 2.0, w / 2.0
+    u.flags.writeable = w.flags.writeable = False
+    return u, w
 
 
 def _slope(half: float) -> float:
@@ -94,15 +120,23 @@ def _slope(half: float) -> float:
 
 def _sinh_minus_linear(x: Floats, half: float) -> Floats:
     """(sinh(x) - x) / sinh(half) for abs(x) <= half, without overflow or cancellation."""
+    slope = _slope(half)
+    if half < _SMALL:
+        return 2.0 * slope * _sinh_series(x)
     size = np.abs(x)
-    large = np.exp(size - half) * (np.expm1(-2.0 * size) / np.expm1(-2.0 * half)) - 2.0 * size * _slope(half)
-    return np.where(size < _SMALL, 2.0 * _slope(half) * _sinh_series(x), np.sign(x) * large)
+    result = np.exp(size - half) * (np.expm1(-2.0 * size) / np.expm1(-2.0 * half)) - 2.0 * size * slope
+    result = np.copysign(result, x)
+    is_small = size < _SMALL
+    result[is_small] = 2.0 * slope * _sinh_series(x[is_small])
+    return result
 
 
 def _sinh_series(x: Floats) -> Floats:
-    """sinh(x) - x for abs(x) < 0.5; 0 elsewhere."""
-    square = np.square(np.where(np.abs(x) < _SMALL, x, 0.0))
+    """sinh(x) - x for abs(x) < 0.5."""
+    square = np.square(x)
     total = np.ones_like(square)
     for k in (12, 10, 8, 6, 4):
-        total = 1.0 + square / (k * (k + 1)) * total
-    return x * square / 6.0 * total
+        total *= square
+        total *= 1.0 / (k * (k + 1))
+        total += 1.0
+    return x * square * total / 6.0

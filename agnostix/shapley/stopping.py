@@ -62,4 +62,4 @@ def relative_errors(values: Floats, variances: Floats, dof: Floats, level: float
 def forecast_evaluations(evaluations: Codes, errors: Floats, n_players: int) -> Floats:
     """Evaluations (n_rows,) that bring errors in units of the tolerance to 1, by the square root of them."""
     needed = np.ceil(evaluations * np.maximum(1.0, errors) ** 2)
-    return np.minimum(needed, 2.0**n_players)  # all coalitions are exact
+    return np.minimum(needed, 2.0 ** min(n_players, 1023))  # all coalitions are exact

@@ -111,7 +111,7 @@ class ClusterSums:
         cls, tree: RuleTree, training: TrainingRows, rows: Codes, targets: Floats, expected: Floats
     ) -> ClusterSums:
         """Sums over rows (n,) with targets, and what trees grown without them expect, both (n, n_outputs)."""
-        leaves, leaf = tree.leaves, tree.apply_encoded(training.encoded[rows])
+        leaves, leaf = tree.leaves, tree.apply_encoded(training.encoded)[rows]
         index = np.full(tree.n_nodes, -1)
         index[leaves] = np.arange(leaves.size)
         parent = training.parent[rows]

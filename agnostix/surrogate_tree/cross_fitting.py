@@ -44,7 +44,7 @@ from agnostix.surrogate_tree.training_rows import (
     SmoothedBootstrap,
     TrainingRows,
     Units,
-    rank_numbers,
+    rank_columns,
 )
 
 HOLD_OUT_FROM = 5000
@@ -55,6 +55,8 @@ ROWS_PER_LEVEL = 5
 """Mean number of rows with a level below which a categorical column is also left out for a trial."""
 MIN_QUERIES, MAX_QUERIES = 8000, 20_000
 """Bounds of the default number of synthetic rows, which is the number of observed ones."""
+MIN_CELLS = 6_000_000
+"""Values of synthetic rows that are enough by default, in tables so wide that these are fewer rows."""
 
 
 @dataclass(frozen=True)
@@ -210,6 +212,12 @@ def _pruning_path(
     return path
 
 
+def _own_order(features: tuple[RuleFeature, ...], encoded: Floats, sample_weight: Floats | None) -> Codes:
+    """Rows in an order of their own, so that their order in the table has no effect."""
+    keys = rank_columns(features, encoded)
+    return own_order(keys if sample_weight is None else [*keys, ranks(sample_weight)])
+
+
 def _near_unique(features: tuple[RuleFeature, ...], n_rows: int) -> frozenset[int]:
     """Positions of columns whose levels have so few rows each that their order may be noise."""
     n_levels = [0 if feature.levels is None else len(feature.levels) for feature in features]
@@ -247,12 +255,9 @@ class TreeSearch:
 
     def fit(self, table: Any, sample_weight: Floats | None) -> tuple[FittedTree, int]:
         """Surrogate tree of the model on a table with weights (n_rows,), and the number of model rows."""
-        series = columns(table)
-        features = tuple(RuleFeature.from_column(name, column) for name, column in series.items())
+        features = tuple(RuleFeature.from_column(name, one) for name, one in columns(table).items())
         encoded = encode_table(features, table)
-        # Rows are put into an order of their own, so that their order in the table has no effect.
-        keys = list(rank_numbers(features, encoded).T)
-        order = self._subsample(own_order(keys if sample_weight is None else [*keys, ranks(sample_weight)]))
+        order = self._subsample(_own_order(features, encoded, sample_weight))
         rows = take_rows(table, order)
         first, which = distinct_rows(rows)
         predictions = self.evaluate(TableRows(rows, first))[0][which]
@@ -260,7 +265,7 @@ class TreeSearch:
         split = CrossFitSplit.from_seed(order.size, self.seed)
         training = TrainingRows.from_observed(
             features,
-            encoded[order],
+            rows if encoded is table else encoded[order],
             units.encode(predictions),
             split.fold,
             self.is_classifier,
@@ -273,7 +278,7 @@ class TreeSearch:
             for targets in self._targets(predictions)
             for positions in ([frozenset[int](), left_out] if left_out else [left_out])
         ]
-        n_queries = self._count_queries(first.size, order.size)
+        n_queries = self._count_queries(first.size, order.size, len(features))
         strategies = self._strategies(training, sampler, split, n_queries, growths)
         candidates = [
             Candidate(name, growth, strategy) for name, strategy in strategies.items() for growth in growths
@@ -305,10 +310,11 @@ class TreeSearch:
         rng = np.random.default_rng([self.seed, 4])
         return order[np.sort(rng.permutation(order.size)[: self.max_queries])]
 
-    def _count_queries(self, n_evaluated: int, n_observed: int) -> int:
+    def _count_queries(self, n_evaluated: int, n_observed: int, n_columns: int) -> int:
         """Number of synthetic rows to sample."""
         if self.max_queries is None:
-            return min(max(MIN_QUERIES, n_observed), MAX_QUERIES)
+            enough = min(MIN_QUERIES, -(-MIN_CELLS // n_columns))
+            return min(max(enough, n_observed), MAX_QUERIES)
         return self.max_queries - n_evaluated
 
     def _targets(self, predictions: Floats) -> list[str]:

@@ -62,7 +62,8 @@ class MimicTree(RuleExports, TreeEstimator, AttributionExplainer):
     max_queries : int, default=None
         Maximum number of model rows of `fit`. If it is smaller than X, rows are
         sampled from X. None evaluates all of X and as many synthetic rows, at
-        least 8000 and at most 20000.
+        least 8000 (or those that make up 6 million values, if these are fewer) and
+        at most 20000.
     selection : {"label", "r2"}, default="label"
         Criterion that selects the growth of a classifier: "label" takes the best
         R2 among those whose agreement of labels is within two standard errors of
@@ -135,6 +136,10 @@ class MimicTree(RuleExports, TreeEstimator, AttributionExplainer):
     the losses and ``r2`` over all outputs. Where a categorical column has more than
     ten levels of fewer than five rows each on average, trees without it are tried
     too; a warning names it if they are closer to the model on held-out rows.
+
+    In tables of more than 512 columns, each node is split on one of the 16 columns
+    that reduce its loss most by a split between bins of their values, of which there
+    are 32; the best threshold in these is searched for exactly.
 
     Explanations have completeness "surrogate": ``base_values``, the means at the
     root, plus the values, the changes along the row's path by feature, are the

@@ -178,5 +178,5 @@ class FittedTree:
         training, rows = self.training, self.held_out
         weights = training.observed_weights(rows)
         inflation = n_kish(rows.size, weights) / self.fidelity.n_effective
-        leaf = self.tree.apply_encoded(training.encoded[rows])
+        leaf = self.tree.apply_encoded(training.encoded)[rows]
         return LeafTests(leaf, training.predictions[rows], self.outputs, weights, inflation)

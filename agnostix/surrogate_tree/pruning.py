@@ -176,7 +176,7 @@ class HeldOutTree:
         return cls(
             tree=tree,
             predictions=training.predictions[both],
-            leaf=tree.apply_encoded(training.encoded[both]),
+            leaf=tree.apply_encoded(training.encoded)[both],
             parent=index[training.parent[both]],
             weights=training.weights(both),
             is_classifier=training.is_classifier,

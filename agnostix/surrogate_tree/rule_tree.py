@@ -66,12 +66,21 @@ class RuleFeature:
             code_of = {level: float(code) for code, level in enumerate(self.levels)}
             return np.array([*(code_of.get(level, np.nan) for level in levels), np.nan])[codes]
         numbers = to_numbers(column) - self.origin
+        self.check_finite(numbers)
+        return numbers
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether numbers are encoded as they are."""
+        return self.levels is None and self.dtype is None
+
+    def check_finite(self, numbers: Floats) -> None:
+        """Raise DataError for infinite numbers (n_rows,)."""
         if np.isinf(numbers).any():
             raise DataError(
                 f"Column {self.name!r} holds infinite values, which no rule can split. Replace them, for "
                 "example with missing values."
             )
-        return numbers
 
     def format_number(self, number: float) -> str:
         """An encoded number as text: a date, or the shortest form that the range of the column needs."""
@@ -91,9 +100,15 @@ class RuleFeature:
 
 
 def encode_table(features: tuple[RuleFeature, ...], table: Any) -> Floats:
-    """All columns of a table encoded, shape (n_rows, n_columns)."""
-    pairs = zip(features, columns(table).values(), strict=True)
-    return np.column_stack([feature.encode(column) for feature, column in pairs])
+    """All columns of a table encoded, shape (n_rows, n_columns); an array of float64 as it is."""
+    if isinstance(table, np.ndarray) and table.dtype == float and all(one.is_plain for one in features):
+        for feature, numbers in zip(features, table.T, strict=True):
+            feature.check_finite(numbers)
+        return table
+    encoded = np.empty((len(table), len(features)), order="F")
+    for position, (feature, column) in enumerate(zip(features, columns(table).values(), strict=True)):
+        encoded[:, position] = feature.encode(column)
+    return encoded
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from agnostix.core.files import describe_error
 from agnostix.core.frames import (
     build_table,
     column_values,
+    is_frame,
     kind_of,
     take_rows,
     to_floats,
@@ -36,6 +37,7 @@ from agnostix.core.row_sources import TableRows
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
 from agnostix.surrogate_tree.rule_tree import RuleFeature, RuleTree, encode_table
+from agnostix.surrogate_tree.screening import BinnedColumns
 
 SYNTHETIC_WEIGHT = 4.0
 """Total weight of the synthetic rows, relative to that of the observed ones."""
@@ -95,7 +97,13 @@ class TrainingRows:
     @cached_property
     def ranks(self) -> Floats:
         """`encoded` with numbers replaced by their ranks."""
-        return rank_numbers(self.features, self.encoded)
+        return np.column_stack(rank_columns(self.features, self.encoded))
+
+    @cached_property
+    def binned(self) -> BinnedColumns:
+        """`encoded` in bins; columns of levels by their codes."""
+        levels = [j for j, feature in enumerate(self.features) if feature.levels is not None]
+        return BinnedColumns.from_encoded(self.encoded, always_full=levels)
 
     @property
     def n_synthetic(self) -> int:
@@ -132,10 +140,10 @@ class TrainingRows:
         return None if self.sample_weight is None else self.sample_weight[rows]
 
 
-def rank_numbers(features: tuple[RuleFeature, ...], encoded: Floats) -> Floats:
-    """Encoded rows (n_rows, n_columns) with numbers replaced by their ranks, codes of labels as they are."""
+def rank_columns(features: tuple[RuleFeature, ...], encoded: Floats) -> list[Floats]:
+    """Columns (n_rows,) of encoded rows, numbers replaced by their ranks, codes of labels as they are."""
     pairs = zip(features, encoded.T, strict=True)
-    return np.column_stack([column if one.levels is not None else ranks(column) for one, column in pairs])
+    return [column if one.levels is not None else ranks(column) for one, column in pairs]
 
 
 @dataclass(frozen=True)
@@ -156,7 +164,8 @@ class ColumnBootstrap:
         is_noisy = np.zeros(len(column), dtype=bool)
         if kind_of(column) != "numeric":
             return cls(values, None, is_noisy, 0.0, False, column.dtype)
-        numbers = to_floats(column)
+        is_double = isinstance(values, np.ndarray) and values.dtype == float
+        numbers = values if is_double else to_floats(column)
         present = ~np.isnan(numbers)
         distinct, index, counts = np.unique(numbers[present], return_inverse=True, return_counts=True)
         if distinct.size <= MAX_LEVELS:
@@ -204,12 +213,18 @@ class SmoothedBootstrap:
         sizes = np.bincount(groups)
         starts, by_group = np.cumsum(sizes) - sizes, np.argsort(groups, kind="stable")
         group = groups[parents]
-        columns: dict[int, Any] = {}
-        for position, column in enumerate(self.columns):
+
+        def sample_column(column: ColumnBootstrap) -> Any:
             is_swapped = rng.random(parents.size) < P_SWAP
             others = by_group[starts[group] + (rng.random(parents.size) * sizes[group]).astype(np.intp)]
-            columns[position] = column.sample(np.where(is_swapped, others, parents), rng)
-        return build_table(self.table, columns)
+            return column.sample(np.where(is_swapped, others, parents), rng)
+
+        if is_frame(self.table):
+            return build_table(self.table, dict(enumerate(map(sample_column, self.columns))))
+        sampled = np.empty((parents.size, len(self.columns)), dtype=self.table.dtype, order="F")
+        for position, column in enumerate(self.columns):
+            sampled[:, position] = sample_column(column)
+        return sampled
 
 
 @dataclass(frozen=True)

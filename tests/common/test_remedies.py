@@ -171,7 +171,7 @@ TABLES = {
         expected=EXACT,
     ),
     "sparse": Case(
-        lambda X: shap(X),
+        explain_of(fit_kernel_shap(background="all")),
         {"X": scipy.sparse.csr_matrix(ARRAY)},
         ("sparse",),
         "X.toarray()",

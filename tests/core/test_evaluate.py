@@ -58,7 +58,7 @@ def run(predictor, masker, masks, X, *, n_outputs, **how):
 
 
 def cost(masks, masker, n_rows):
-    return n_rows * mask_cost(masker, masks)
+    return n_rows * mask_cost(masker, None, masks)
 
 
 def by_loops(X, background, weights, masks):

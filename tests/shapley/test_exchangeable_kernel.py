@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 
 from agnostix.core.masking.masker import all_masks
+from agnostix.shapley import exchangeable_kernel
 from agnostix.shapley.coalitions import sample_pairs
 from agnostix.shapley.estimation import build_operator
 from agnostix.shapley.exact import exact_weights
-from agnostix.shapley.exchangeable_kernel import ExchangeableErrors
+from agnostix.shapley.exchangeable_kernel import ExchangeableErrors, _errors_of_kernels
 from agnostix.shapley.kriging import GAMMAS, RHOS, KernelParams, Spectrum
 from agnostix.shapley.pair_regression import PairRegression
 from tests.reference import shapley as ref
@@ -77,3 +78,11 @@ def test_operator_without_kernel_states_them():
     operator = build_operator(coalitions, KernelParams.without_kernel(D))
     np.testing.assert_array_equal(operator.exchangeable.variances, errors.variances)
     assert build_operator(coalitions.prefix(7), KernelParams.without_kernel(D)).exchangeable is None
+
+
+def test_many_players_have_the_mean_error_of_some(monkeypatch):
+    regression = PairRegression.from_coalitions(sample_pairs(12, 40, seed=0))
+    every = _errors_of_kernels(regression)
+    monkeypatch.setattr(exchangeable_kernel, "_MOST_PLAYERS", 6)
+    expected = every[:, [0, 2, 4, 6, 8, 11]].mean(1, keepdims=True)
+    np.testing.assert_allclose(_errors_of_kernels(regression), np.repeat(expected, 12, axis=1))

@@ -282,10 +282,11 @@ def test_tol_row_matches_fixed_budget_of_its_stage(kernel, tol):
     assert set(evaluations) <= set(STAGES)
     for budget in set(evaluations.tolist()):
         there = evaluations == budget
-        same = fitted(tangled, WIDE[20:40], budget=budget, kernel=kernel, background="all").explain(WIDE[:12])
+        used = kernel if budget == max(STAGES) else "none"  # a row's own kernel is learned in the last stage
+        same = fitted(tangled, WIDE[20:40], budget=budget, kernel=used, background="all").explain(WIDE[:12])
         np.testing.assert_array_equal(exp.values[there], same.values[there])
-        # Errors lean on pilot rows, which have as many coalitions as the budget.
-        np.testing.assert_allclose(exp.std_errors[there], same.std_errors[there], rtol=3e-2)
+        # Errors lean on pilot rows: kernel="row" has none, others have as many coalitions as the budget.
+        np.testing.assert_allclose(exp.std_errors[there], same.std_errors[there], rtol=6e-2)
     assert exp.n_model_rows < explainer.cost(WIDE[:12])
 
 
@@ -434,7 +435,8 @@ def test_kernel_auto_by_players_rows_and_budget(n_players, n_rows, budget, kerne
 @pytest.mark.parametrize("kernel", ["pooled", "row", "none"])
 def test_kernel_parameter_is_used(kernel):
     explainer = fitted(tangled, WIDE[:3], budget=64, kernel=kernel)
-    assert explainer.kernel_ == explainer.explain(WIDE[3:4]).extras["kernel"] == kernel
+    used = explainer.explain(WIDE[3:4]).extras["kernel"]
+    assert explainer.kernel_ == (used.array[0] if kernel == "row" else used) == kernel
     assert fitted(tangled, WIDE[:3], tol=None, kernel=kernel).kernel_ == "exact"
 
 

@@ -9,6 +9,7 @@ from agnostix.shapley.coalitions import sample_pairs
 from agnostix.shapley.odd_kernel import (
     _SMALL,
     _sinh_series,
+    covariances_alike,
     owen_values,
     owen_variances,
     pair_covariances,
@@ -126,3 +127,18 @@ def test_owen_values_of_1000_players_are_finite():
     scales = np.random.default_rng(0).exponential(size=1000)
     assert np.isfinite(owen_values(sample_pairs(1000, 20, 0).masks, scales)).all()
     assert (owen_variances(scales) > 0.0).all()
+
+
+@pytest.mark.parametrize("scale", [0.01, 0.1, 0.6, 2.0])
+def test_covariances_of_players_alike_are_those_of_equal_scales(scale):
+    signs = np.where(np.random.default_rng(0).random((30, 12)) < 0.5, 1.0, -1.0)
+    found = covariances_alike((signs @ signs.T).astype(int), scale, 12)
+    np.testing.assert_allclose(found, pair_covariances(signs, np.full(12, scale)), atol=1e-15)
+
+
+def test_shapley_values_of_few_distinct_scales_are_those_of_slightly_different_ones():
+    scales = np.repeat([0.1, 0.5, 0.1], [3, 4, 2])
+    apart = scales * (1.0 + 1e-9 * np.arange(9))
+    masks = np.random.default_rng(0).random((20, 9)) < 0.5
+    np.testing.assert_allclose(owen_values(masks, scales), owen_values(masks, apart), rtol=1e-6)
+    np.testing.assert_allclose(owen_variances(scales), owen_variances(apart), rtol=1e-6)

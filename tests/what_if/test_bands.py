@@ -56,7 +56,7 @@ def test_band_is_an_interval_at_the_level_of_correlated_errors():
 @pytest.mark.parametrize("groups", [None, np.arange(N) // 3], ids=["rows", "clusters"])
 @pytest.mark.parametrize("how", ["delta", "bootstrap"])
 def test_bands_hold_intervals(groups, how):
-    projection = fit(n_targets=7, groups=groups, std_errors=how, n_bootstrap=100, random_state=0)
+    projection = fit(n_targets=7, groups=groups, std_errors=how, n_bootstrap=40, random_state=0)
     metric = ["prediction", "error_rate", "roc_auc", accuracy_score]
     features = ["age", "job"] if how == "delta" else ["age"]
     plain = projection.explain(features=features, metric=metric)

@@ -14,7 +14,13 @@ from agnostix.core.background.background import Background, errors_of_fills
 from agnostix.core.background.choice import BACKGROUND_SIZE, BACKGROUNDS, choose_background
 from agnostix.core.background.chosen import ChosenRows, choose_rows
 from agnostix.core.background.coordinates import read_columns
-from agnostix.core.background.error_map import BackgroundError, Elsewhere, ErrorMap, sum_of_squares
+from agnostix.core.background.error_map import (
+    BackgroundError,
+    Elsewhere,
+    ErrorMap,
+    effective_number,
+    sum_of_squares,
+)
 from agnostix.core.background.functionals import BackgroundMeans, compact, few
 from agnostix.core.background.probes import Probes, weighted_kurtosis
 from agnostix.core.background.representative import RepresentativeSample, representative_sample
@@ -33,6 +39,7 @@ __all__ = [
     "choose_background",
     "choose_rows",
     "compact",
+    "effective_number",
     "errors_of_fills",
     "few",
     "read_columns",

@@ -13,6 +13,7 @@ from agnostix.core.background.error_map import ErrorMap, random_groups
 from agnostix.core.background.kriging import MOST_ROWS
 from agnostix.core.frames import checked_weights, constant_row, take_rows, without_index
 from agnostix.core.reproducibility import own_order, seed_of
+from agnostix.core.sparse_rows import is_sparse, row_keys
 from agnostix.core.typing import Codes, Floats
 
 
@@ -39,7 +40,7 @@ class Background:
         order = there if is_stack(table) else _in_own_order(table, there)
         rows = np.sort(order[rng.permutation(there.size)[:size]])
         own = weights[rows] / weights[rows].sum()
-        if is_stack(table) or size > MOST_ROWS:
+        if is_stack(table) or size > MOST_ROWS or is_wide(table):
             errors = ErrorMap.of_draws(own, random_groups(size, rng), size / there.size)
         else:
             errors = error_of_rows(table, rows, own, random_state, sample_weight)
@@ -47,7 +48,14 @@ class Background:
 
     @classmethod
     def representative(cls, table: Any, size: int, random_state: Any, sample_weight: Any) -> Background:
-        """Rows chosen to be as the table is together, with weights; all distinct ones if no more differ."""
+        """Rows chosen to be as the table is together, with weights; all distinct ones if no more differ.
+
+        Of more than a thousand columns, or of sparse rows, they are drawn at random: few rows cannot be as so
+        many columns are.
+        """
+        if is_wide(table) and table.shape[0] > size:
+            return cls.sample(table, size, random_state, sample_weight)
+        table = table.toarray() if is_sparse(table) else table
         chosen = choose_rows(table, size, random_state, sample_weight)
         return cls(without_index(take_rows(table, chosen.rows)), chosen.weights, chosen.errors, chosen.rows)
 
@@ -65,7 +73,8 @@ class Background:
 
     @classmethod
     def _weighted(cls, table: Any, rows: Codes, weights: Floats, errors: ErrorMap) -> Background:
-        kept = without_index(take_rows(table, rows))
+        taken = take_rows(table, rows)
+        kept = taken.toarray() if is_sparse(table) else without_index(taken)
         return cls(kept, weights[rows] / weights[rows].sum(), errors, rows)
 
 
@@ -74,8 +83,19 @@ def is_stack(table: Any) -> bool:
     return len(table.shape) > 2
 
 
+MOST_COLUMNS = 1_000
+"""Columns up to which rows are chosen to be as a table is."""
+
+
+def is_wide(table: Any) -> bool:
+    """Whether rows are drawn at random, since there are too many columns to choose by."""
+    return is_sparse(table) or table.shape[1] > MOST_COLUMNS
+
+
 def _in_own_order(table: Any, rows: Codes) -> Codes:
     """Some rows (n,) of a table, in an order that does not depend on where they are in it."""
+    if is_sparse(table):
+        return rows[np.argsort(row_keys(table[rows]), kind="stable")]
     return rows[own_order([one.key[rows] for one in read_columns(table)])]
 
 

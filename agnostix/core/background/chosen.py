@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from agnostix.core.background.coordinates import ColumnValues, read_columns
+from agnostix.core.background.coordinates import ColumnValues, codes_of, read_columns
 from agnostix.core.background.error_map import ErrorMap
 from agnostix.core.background.herding import herd, kernel_weights
 from agnostix.core.background.kernel import TableKernel
@@ -86,8 +86,7 @@ def _distinct_rows(values: list[ColumnValues], weights: Floats) -> tuple[list[Co
     keys = [one.key for one in values]
     there = own_order(keys)
     there = there[weights[there] > 0.0]
-    codes = np.column_stack([np.unique(key, return_inverse=True)[1].ravel() for key in keys])
-    first, which = first_of_each(keys_of(codes[there]).sum(axis=1))
+    first, which = first_of_each(keys_of(codes_of(keys)[there]).sum(axis=1))
     places = there[first]
     of_each = np.asarray(np.bincount(which, weights[there], first.size), dtype=float)
     return [one.take(places) for one in values], places, of_each

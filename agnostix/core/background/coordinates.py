@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+import pandas as pd
 from narwhals.stable.v2.dependencies import is_polars_series
 
+from agnostix.core.features import numeric_array, table_codes
 from agnostix.core.frames import columns, is_float, kind_of, to_codes, to_numbers, to_ticks
 from agnostix.core.typing import Codes, Floats
 
@@ -49,6 +51,9 @@ class ColumnValues:
 
 def read_columns(table: Any) -> list[ColumnValues]:
     """The columns of a table; numbers that are infinite are as far from others as missing ones are."""
+    numbers = numeric_array(table)
+    if numbers is not None and numbers.dtype.kind != "b":
+        return _read_numbers(numbers)
     found = []
     for column in columns(table).values():
         if kind_of(column) in ("categorical", "nested"):
@@ -58,6 +63,18 @@ def read_columns(table: Any) -> list[ColumnValues]:
         finite = np.where(np.isfinite(numbers), numbers, np.nan)
         found.append(ColumnValues(finite, None, _exact(column, numbers)))
     return found
+
+
+def _read_numbers(table: Any) -> list[ColumnValues]:
+    """The columns of an array of numbers, all at once."""
+    numbers = np.array(table, dtype=float, order="F")
+    if table.dtype.kind == "f":
+        has_more = np.isinf(numbers).any(axis=0)
+    else:
+        has_more = (np.abs(numbers) >= MOST_EXACT).any(axis=0)
+    exact = {j: _exact(pd.Series(table[:, j]), numbers[:, j]) for j in np.flatnonzero(has_more).tolist()}
+    numbers[~np.isfinite(numbers)] = np.nan
+    return [ColumnValues(numbers[:, j], None, exact.get(j)) for j in range(numbers.shape[1])]
 
 
 def _exact(column: Any, numbers: Floats) -> Codes | None:
@@ -77,6 +94,13 @@ def _exact(column: Any, numbers: Floats) -> Codes | None:
             texts = map(str, own.to_list()) if is_polars_series(own) else own.astype(str)
             values = np.array(list(texts), dtype=str)
     return np.unique(values, return_inverse=True)[1].ravel() if is_needed else None
+
+
+def codes_of(keys: list[np.ndarray]) -> Codes:
+    """Codes (n_rows, n_columns) of the keys of columns, equal where these are."""
+    if all(key.dtype == np.float64 for key in keys):
+        return table_codes(np.column_stack(keys))
+    return np.column_stack([np.unique(key, return_inverse=True)[1].ravel() for key in keys])
 
 
 class Coordinate(Protocol):

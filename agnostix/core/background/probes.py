@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from agnostix.core.background.chosen import STREAM
-from agnostix.core.background.coordinates import read_columns
+from agnostix.core.background.coordinates import codes_of, read_columns
 from agnostix.core.features import first_of_each, keys_of
 from agnostix.core.frames import checked_weights
 from agnostix.core.reproducibility import own_order, seed_of
+from agnostix.core.sparse_rows import is_sparse, row_keys
 from agnostix.core.typing import Bools, Codes, Floats
 
 MOST_PROBES, LEAST_PROBES = 128, 8
 """Rows that get other values of each feature."""
+MOST_PROBED = 1_024
+"""Features that are probed; of more some are drawn, and the others taken to be as these are on average."""
 MOST_ROWS = 8_192
 """Model rows that probes take, unless the fewest of each feature are more."""
 
@@ -31,10 +34,17 @@ class Probes:
     """Rows of a table, and for each feature others whose values they get: the same for any order of rows."""
 
     rows: Codes  # (n_probes,)
-    others: Codes  # (n_features, n_probes)
-    weights: Floats  # (n_features, n_probes), of means over the table
+    probed: Codes  # (n_probed,): the features that are probed, all unless there are very many
+    others: Codes  # (n_probed, n_probes)
+    weights: Floats  # (n_probed, n_probes), of means over the table
     is_constant: Bools  # (n_features,), whether all rows have the same value
     is_complete: Bools  # (n_features,), whether the background has all values of the table
+
+    def of_all(self, values: Floats) -> Floats:
+        """Numbers (n_features, ...) of all features, from those of the probed ones; of others their mean."""
+        every = np.tile(values.mean(axis=0), (self.is_constant.size, *[1] * (values.ndim - 1)))
+        every[self.probed] = values
+        return every
 
     @classmethod
     def draw(
@@ -50,27 +60,43 @@ class Probes:
         `background` has the places of the background rows.
         """
         of_table = checked_weights(sample_weight, table.shape[0])
-        keys = [one.key for one in read_columns(table)]
-        order = own_order(keys)
+        rng = np.random.default_rng([abs(seed_of(random_state)), STREAM, 1])
+        n_features, some = len(features), np.arange(len(features))
+        n_probes = count_probes(n_features)
+        if n_features > MOST_PROBED:
+            some = np.sort(rng.choice(n_features, MOST_PROBED, replace=False))
+        order, key_of = _read_keys(table)
         order = order[of_table[order] > 0.0]
         shares = of_table[order] / of_table[order].sum()
-        codes = np.column_stack([np.unique(key[order], return_inverse=True)[1].ravel() for key in keys])
-        rng = np.random.default_rng([abs(seed_of(random_state)), STREAM, 1])
-        n_probes, in_background = count_probes(len(features)), np.isin(order, background)
+        in_background = np.isin(order, background)
         rows = order[rng.choice(order.size, n_probes, p=shares)]
-        others, weights, n_kinds, n_there = [], [], [], []
-        for columns in features:
-            _, kind = first_of_each(keys_of(codes[:, list(columns)]).sum(axis=1))
+        others, weights = [], []
+        is_constant, is_complete = np.zeros((2, n_features), dtype=bool)
+        is_probed = np.isin(np.arange(n_features), some)
+        for feature, columns in enumerate(features):
+            codes = codes_of([key_of(column)[order] for column in columns])
+            _, kind = first_of_each(keys_of(codes).sum(axis=1))
             of_kind = np.bincount(kind, shares)
+            is_constant[feature] = of_kind.size == 1
+            is_complete[feature] = np.unique(kind[in_background]).size == of_kind.size
+            if not is_probed[feature]:
+                continue
             lean = 0.5 + 0.5 / (of_kind.size * of_kind[kind])
             drawn = rng.choice(order.size, n_probes, p=shares * lean / (shares @ lean))
             others.append(order[drawn])
             weights.append(1.0 / lean[drawn])
-            n_kinds.append(of_kind.size)
-            n_there.append(np.unique(kind[in_background]).size)
-        own, kinds = np.array(weights), np.array(n_kinds)
+        own = np.array(weights)
         own = own / own.sum(axis=1, keepdims=True)
-        return cls(rows, np.array(others), own, kinds == 1, kinds == np.array(n_there))
+        return cls(rows, some, np.array(others), own, is_constant, is_complete)
+
+
+def _read_keys(table: Any) -> tuple[Codes, Callable[[int], Any]]:
+    """Rows in an order of their own, and what gives the key (n_rows,) of a column."""
+    if not is_sparse(table):
+        keys = [one.key for one in read_columns(table)]
+        return own_order(keys), keys.__getitem__
+    by_column = table.tocsc()
+    return np.argsort(row_keys(table), kind="stable"), lambda j: by_column[:, [j]].toarray().ravel()
 
 
 def weighted_kurtosis(values: Floats, weights: Floats) -> Floats:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from sklearn.utils import Tags
 
 from agnostix.core.background import (
     BACKGROUND_SIZE,
@@ -20,10 +22,12 @@ from agnostix.core.background import (
 from agnostix.core.base.attribution import AttributionExplainer
 from agnostix.core.base.explainer import OutputSelection
 from agnostix.core.frames import as_table, build_table, column_values, take_rows, without_index
-from agnostix.core.masking import MaskedRows, MaskerConstraint, TabularMasker, read_rows
+from agnostix.core.masking import MaskedRows, MaskerConstraint, SparseMasker, TabularMasker, read_rows
 from agnostix.core.models import Predictor, is_fitted
+from agnostix.core.models.sparse_inputs import for_sparse
 from agnostix.core.reproducibility import own_order
 from agnostix.core.row_order import check_row_order
+from agnostix.core.sparse_rows import as_sparse, is_sparse, row_keys
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
 
@@ -67,6 +71,8 @@ class BackgroundExplainer(AttributionExplainer):
     background: str = "representative"
     background_size: int = BACKGROUND_SIZE
     """How rows of a table are chosen, where a method has no parameters for it."""
+    _takes_sparse: ClassVar[bool] = False
+    """Whether sparse rows are taken as they are."""
     _depends_alone: ClassVar[bool] = False
     """Whether the effect of a feature rests on the background's values of this feature alone."""
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -115,6 +121,11 @@ class BackgroundExplainer(AttributionExplainer):
         self._learn_background(X, y, sample_weight)
         return self
 
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = self._takes_sparse and self.masker is None
+        return tags
+
     def _choose_background(self, table: Any, sample_weight: Any) -> Background:
         """Background rows of a table, by `background` and `background_size` where a method has them."""
         return choose_background(self.background, table, self.background_size, self._seed, sample_weight)
@@ -132,11 +143,17 @@ class BackgroundExplainer(AttributionExplainer):
         check_row_order(X, y=None if is_fitted(self.model) else y, sample_weight=sample_weight)
         masker = self._choose_masker(X, sample_weight)
         if masker is None:
-            table = as_table(X)
+            table = as_sparse(X) if self._takes_sparse and is_sparse(X) else as_table(X)
             predictor = self._fit_predictor(table, y, sample_weight)
             self._learn_columns(table, self.feature_groups)
             background = self._choose_background(table, sample_weight)
-            self._masker: Any = TabularMasker(background.rows, background.weights, self.features_)
+            if is_sparse(X):
+                predictor = for_sparse(predictor, as_sparse(table[:_N_TRIAL_ROWS]))
+                self._masker: Any = SparseMasker(
+                    background.rows, background.weights, self.features_, make=predictor.sparse
+                )
+            else:
+                self._masker = TabularMasker(background.rows, background.weights, self.features_)
             self._errors = background.errors.of_features(self.features_.columns, self._depends_alone)
             rows = read_rows(self._masker, table)
         else:
@@ -162,20 +179,13 @@ class BackgroundExplainer(AttributionExplainer):
         of_background: Any = self._background_predictions
         table = rows.unmasked
         probes = Probes.draw(table, self.features_.columns, background, self._seed, sample_weight)
-        first = take_rows(table, probes.rows)
+        first = _as_rows(table, probes.rows)
         before = self._predict(first)
         typical: list[Floats] = []
         kurtosis: list[Floats] = []
         seen: list[Floats] = [before, of_background]
-        for positions, others, weights in zip(
-            self.features_.columns, probes.others, probes.weights, strict=True
-        ):
-            second = take_rows(table, others)
-            mixed = {
-                place: column_values(second if place in positions else first, place)
-                for place in range(table.shape[1])
-            }
-            after = self._predict(build_table(without_index(first), mixed))
+        for feature, others, weights in zip(probes.probed, probes.others, probes.weights, strict=True):
+            after = self._predict(_mixed(first, _as_rows(table, others), self.features_.columns[feature]))
             changes = after - before
             typical.append(0.5 * weights @ np.square(changes))
             # Changes are differences of two rows' contributions, whose excess kurtosis is half that of one.
@@ -185,12 +195,15 @@ class BackgroundExplainer(AttributionExplainer):
         # Of the mean prediction, with everything hidden.
         equal = np.full(len(before), 1.0 / len(before))
         centered = before - before[:1]
-        typical.append(centered.var(axis=0))
-        kurtosis.append(weighted_kurtosis(centered - equal @ centered, equal))
+        of_all = centered.var(axis=0), weighted_kurtosis(centered - equal @ centered, equal)
         whole: Floats = np.concatenate(seen)
         spread = (whole - whole[:1]).std(axis=0)
         is_exact = probes.is_complete if self._depends_alone else np.zeros_like(probes.is_constant)
-        return Probed(np.stack(typical), spread, is_exact, probes.is_constant, np.stack(kurtosis))
+        parts = (
+            np.vstack([probes.of_all(np.array(of_probed)), whole_row])
+            for of_probed, whole_row in zip((typical, kurtosis), of_all, strict=True)
+        )
+        return Probed(next(parts), spread, is_exact, probes.is_constant, next(parts))
 
     @property
     def _slope(self) -> Any:
@@ -220,6 +233,8 @@ class BackgroundExplainer(AttributionExplainer):
         """Rows (n_rows,) of a table in an order that does not depend on where they are in it."""
         if self.masker is not None:
             return np.arange(len(rows))
+        if is_sparse(rows.unmasked):
+            return np.argsort(row_keys(rows.unmasked), kind="stable")
         return own_order([one.key for one in read_columns(rows.unmasked)])
 
     def _predict_background(self, predictor: Predictor, rows: Any) -> None:
@@ -252,3 +267,26 @@ class BackgroundExplainer(AttributionExplainer):
 
     def _describe_fit(self) -> dict[str, Any]:
         return {"background_size": int(self._masker.weights.size)}
+
+    def _check_same_model(self, predictor: Predictor) -> Predictor:
+        form = getattr(self._masker, "make", None)
+        return super()._check_same_model(predictor if form is None else replace(predictor, sparse=form))
+
+
+def _as_rows(table: Any, places: Codes) -> Any:
+    """Some rows of a table; of sparse ones as an array."""
+    rows = take_rows(table, places)
+    return rows.toarray() if is_sparse(rows) else rows
+
+
+def _mixed(first: Any, second: Any, positions: Sequence[int]) -> Any:
+    """Rows with the values that others have in some columns."""
+    if isinstance(first, np.ndarray):
+        mixed = first.copy()
+        mixed[:, list(positions)] = second[:, list(positions)]
+        return mixed
+    columns = {
+        place: column_values(source, place)
+        for place, source in enumerate(second if j in positions else first for j in range(first.shape[1]))
+    }
+    return build_table(without_index(first), columns)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from scipy import sparse
@@ -100,6 +100,37 @@ class MaskedRows(Protocol):
 
     def compose(self, rows: Codes) -> MaskingInputs | None:
         """Some rows for a model that composes masked rows itself; None if they are not numeric arrays."""
+
+
+@runtime_checkable
+class Narrowing(Protocol):
+    """Masked rows of which some features are hidden at a cost that does not depend on how many others are."""
+
+    @property
+    def masker(self) -> Masker:
+        """The masker of the features that may be hidden."""
+
+    def narrow(self, features: Codes) -> Any:
+        """The rows with some of the features (n_narrow,), all others of which stay as they are."""
+
+
+def widen_masks(masks: Bools, features: Codes, n_features: int) -> Bools:
+    """Masks (n_masks, n_features) of all features, from those (n_masks, n_narrow) of some."""
+    wide = np.ones((len(masks), n_features), dtype=bool)
+    wide[:, features] = masks
+    return wide
+
+
+def narrowed(
+    masker: Masker, rows: MaskedRows, masks: Bools, features: Codes | None
+) -> tuple[Masker, MaskedRows, Bools]:
+    """A masker and rows for masks (n_masks, n_narrow) of some features, else masks of all features."""
+    if features is None:
+        return masker, rows, masks
+    if isinstance(rows, Narrowing):
+        own = rows.narrow(features)
+        return own.masker, own, masks
+    return masker, rows, widen_masks(masks, features, len(rows.features.names))
 
 
 class Builder(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -12,26 +12,29 @@ from agnostix.core.explanation import Detail
 from agnostix.core.features import (
     Features,
     as_series,
+    comparable,
     distinct_rows,
     first_of_each,
     joined_values,
     keys_of,
+    numeric_array,
     read_like,
     table_codes,
     value_codes,
 )
-from agnostix.core.frames import build_table, is_frame, take_rows
-from agnostix.core.masking.masker import BackgroundSubset, Builder, MaskBlock, MaskDistribution, MaskingInputs
+from agnostix.core.frames import is_frame, take_rows
+from agnostix.core.masking.builders import ArrayBuilder, FrameBuilder, hidden_columns
+from agnostix.core.masking.masker import BackgroundSubset, Builder, MaskDistribution, MaskingInputs
 from agnostix.core.state import PandasState
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
 
 AGREEMENT = 0.05
 """Chance that two background rows agree in a column, from which on equal perturbed rows are looked for."""
+MOST_DIFFERENT = 32.0
+"""Columns in which two background rows differ on average, up to which perturbed rows may well be equal."""
 _ROUNDING = 1e-8
 """How far from 1 the sum of weights may be."""
-_WATCHED = 16
-"""Cells that are looked at again after the model has seen them."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +43,15 @@ class TabularMasker(PandasState):
 
     background: Any  # observed rows, or one of constants
     weights: Floats  # (n_background,), adding up to 1
-    features: Features  # each column belongs to one
+    features: Features  # each column belongs to one, unless this is part of another
+    whole: TabularMasker | None = None  # the masker of all features, if this hides some of its alone
 
     mask_distribution: ClassVar[MaskDistribution] = "bernoulli"
     same_features: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
+        if self.whole is not None:
+            return
         n_rows, n_columns = self.background.shape
         weights = np.asarray(self.weights)
         if weights.shape != (n_rows,) or not (weights >= 0).all() or abs(weights.sum() - 1.0) > _ROUNDING:
@@ -53,57 +59,93 @@ class TabularMasker(PandasState):
                 f"The 'weights' of TabularMasker must be one number for each of the {n_rows} background rows"
                 f", 0 or more, that add up to 1; got shape {weights.shape} and a sum of {weights.sum():.6g}."
             )
-        places = sorted(place for positions in self.features.columns for place in positions)
-        if places != list(range(n_columns)):
+        places = np.sort(hidden_columns(self.features)[0])
+        if not np.array_equal(places, np.arange(n_columns)):
             raise DataError(
                 f"The 'features' of TabularMasker must have each of the background's {n_columns} columns "
-                f"once, got the places {places}. Features.from_names makes them from the columns' names."
+                f"once, got the places {places.tolist()}. Features.from_names makes them from the columns' "
+                "names."
             )
 
     def read(self, X: Any) -> MaskedTable:
         """Rows of a table that must have the background's columns and types."""
         return MaskedTable(read_like(X, self.background), self)
 
+    def narrow(self, features: Codes) -> TabularMasker:
+        """A masker of some of the features (n_narrow,), for rows that keep all others."""
+        own = Features(
+            tuple(self.features.names[j] for j in features), tuple(self.features.columns[j] for j in features)
+        )
+        return replace(self, features=own, whole=self.whole or self)
+
+    def single(self, place: int) -> TabularMasker:
+        """A masker with one of the background rows alone."""
+        return TabularMasker(take_rows(self.background, [place]), np.ones(1), self.features)
+
     def draws(self, masks: Bools) -> list[BackgroundSubset]:
         """For each mask (n_masks, n_features), background rows merged where they agree in all it hides."""
-        places = np.arange(self.weights.size)
+        n_rows = self.weights.size
+        places = np.arange(n_rows)
         nothing = np.zeros_like(places)
         whole = BackgroundSubset(nothing[:1], np.ones(1), nothing)
         every = BackgroundSubset(places, self.weights, places)
-        hidden = np.empty((masks.shape[0], self.background_codes.shape[1]), dtype=bool)
-        for feature, positions in enumerate(self.features.columns):
-            hidden[:, positions] = ~masks[:, [feature]]
-        apart = (hidden & self._all_differ).sum(axis=1) > 0
+        hidden = ~masks[:, self._hidden[1]]
+        apart: Any = (hidden & self._all_differ).any(axis=1)
+        kinds = np.zeros((len(masks), n_rows), dtype=np.uint64)
+        kinds[~apart] = hidden[~apart].astype(np.uint64) @ self._keys.T
+        ordered = np.sort(kinds, axis=1)
+        apart = apart | (ordered[:, 1:] != ordered[:, :-1]).all(axis=1)
+        is_whole: Any = ~hidden.any(axis=1)
         return [
-            (every if apart[j] else self._merged(columns)) if columns.any() else whole
-            for j, columns in enumerate(hidden)
+            whole if is_whole[j] else every if is_apart else self._merged(kinds[j])
+            for j, is_apart in enumerate(apart)
         ]
 
     @cached_property
     def merges(self) -> bool:
-        """Whether background rows agree in a column so often that looking for equal perturbed rows pays."""
-        n_rows, n_columns = self.background_codes.shape
-        counts = [np.unique(codes, return_counts=True)[1] for codes in self.background_codes.T]
-        n_equal = sum(float((count**2.0).sum()) - n_rows for count in counts)
-        return n_rows > 1 and n_equal >= AGREEMENT * n_rows * (n_rows - 1) * n_columns
+        """Whether background rows agree so often that looking for equal perturbed rows pays."""
+        n_rows, n_columns = self._codes.shape
+        if n_rows < 2 or n_columns == 0:
+            return False
+        agreement = float((_count_pairs(self._codes) / (n_rows * (n_rows - 1))).mean())
+        return agreement >= AGREEMENT and (1.0 - agreement) * n_columns <= MOST_DIFFERENT
 
     @cached_property
     def background_codes(self) -> Codes:
         """The background's values as codes (n_background, n_columns), equal where the values are."""
-        return table_codes(self.background)
+        return table_codes(self.background) if self.whole is None else self.whole.background_codes
+
+    @cached_property
+    def _hidden(self) -> tuple[Codes, Codes]:
+        """Positions (n_positions,) of the columns that may be hidden, and the feature of each."""
+        return hidden_columns(self.features)
+
+    @property
+    def _codes(self) -> Codes:
+        """Of these columns, (n_background, n_positions)."""
+        return self.background_codes[:, self._hidden[0]]
 
     @cached_property
     def _keys(self) -> Codes:
-        return keys_of(self.background_codes)
+        return keys_of(self._codes)
 
     @cached_property
     def _all_differ(self) -> Bools:
-        """Columns in which no two background rows agree, (n_columns,)."""
-        return np.array([np.unique(codes).size == codes.size for codes in self.background_codes.T])
+        """Columns in which no two background rows agree, (n_positions,)."""
+        return _count_pairs(self._codes) == 0
 
-    def _merged(self, hidden: Bools) -> BackgroundSubset:
-        first, which = first_of_each(self._keys[:, hidden].sum(axis=1))
+    def _merged(self, kinds: Codes) -> BackgroundSubset:
+        """Background rows of equal kinds (n_background,) as one."""
+        first, which = first_of_each(kinds)
         return BackgroundSubset(first, np.bincount(which, self.weights, first.size), which)
+
+
+def _count_pairs(codes: Codes) -> Codes:
+    """Ordered pairs of rows that agree in each column, (n_columns,), by codes (n_rows, n_columns) from -1."""
+    n_rows, n_columns = codes.shape
+    numbers = codes + 1 + np.arange(n_columns) * (n_rows + 2)
+    counts = np.bincount(numbers.ravel(), minlength=n_columns * (n_rows + 2)).reshape(n_columns, n_rows + 2)
+    return np.square(counts).sum(axis=1) - n_rows
 
 
 @dataclass(frozen=True)
@@ -119,6 +161,10 @@ class MaskedTable:
     def __getitem__(self, places: Any) -> MaskedTable:
         return MaskedTable(take_rows(self.table, places), self.masker)
 
+    def narrow(self, features: Codes) -> MaskedTable:
+        """The rows with some of the features (n_narrow,), to hide these alone."""
+        return MaskedTable(self.table, self.masker.narrow(features))
+
     @property
     def features(self) -> Features:
         """The masker's: columns are the same in every row."""
@@ -132,13 +178,42 @@ class MaskedTable:
     @property
     def varying(self) -> Bools:
         """False where the row and all background rows agree in all of the feature's columns."""
+        return by_feature(self.features, self._differing)
+
+    def behind(self, place: int) -> MaskedTable:
+        """The rows before one of the background rows alone."""
+        return MaskedTable(self.table, self.masker.single(place))
+
+    @property
+    def differing(self) -> Bools:
+        """Features in which each row differs from each background row, (n_rows, n_background, n_features)."""
+        own, background = numeric_array(self.table), numeric_array(self.masker.background)
+        if own is None or background is None:
+            pairs = (
+                value_codes(as_series(joined_values(self.table, self.masker.background, column)))
+                for column in range(self.table.shape[1])
+            )
+            codes = np.column_stack(list(pairs))
+            own, background = codes[: len(self)], codes[len(self) :]
+        common = np.result_type(own.dtype, background.dtype)
+        own, background = (comparable(part.astype(common, copy=False)) for part in (own, background))
+        return by_feature(self.features, own[:, None] != background[None])
+
+    @property
+    def _differing(self) -> Bools:
+        """Whether a row and the background differ in a column, (n_rows, n_columns)."""
         background, codes = self.masker.background, self.masker.background_codes
         differs = np.ones((len(self), codes.shape[1]), dtype=bool)
-        for column in np.flatnonzero((codes == codes[0]).all(axis=0)):
+        is_constant = (codes == codes[0]).all(axis=0)
+        numbers, others = numeric_array(self.table), numeric_array(background)
+        if numbers is not None and others is not None:
+            common = np.result_type(numbers.dtype, others.dtype)
+            own, other = (comparable(part.astype(common, copy=False)) for part in (numbers, others[:1]))
+            return ~is_constant | (own != other)
+        for column in np.flatnonzero(is_constant):
             joined = value_codes(as_series(joined_values(self.table, background, int(column))))
             differs[:, column] = joined[: len(self)] != joined[-1]
-        by_feature = [differs[:, list(positions)].any(axis=1) for positions in self.features.columns]
-        return np.stack(by_feature, axis=1)
+        return differs
 
     @property
     def unmasked(self) -> Any:
@@ -185,117 +260,10 @@ class MaskedTable:
         return MaskingInputs(table[rows], background[None], labels[None])
 
 
-class ArrayBuilder:
-    """Builds arrays in one buffer, of at most `capacity` cells, that the model may read but not write."""
-
-    def __init__(self, own: Any, background: Any, features: Features, capacity: int) -> None:
-        self._own = np.ascontiguousarray(own.T)
-        self._background = np.ascontiguousarray(background.T)
-        self._columns = features.columns
-        self._memory = np.empty(own.shape[1] * capacity, dtype=own.dtype)
-        self._last: MaskBlock | None = None
-        self._watched = b""
-
-    def distinct(self, block: MaskBlock) -> None:
-        """Nothing is merged here."""
-        return
-
-    def build(self, block: MaskBlock, cells: Codes | slice) -> Any:
-        """All cells of a block, (n_cells, n_columns): read-only, column-major, valid until the next call."""
-        n_columns, n_rows = self._own.shape
-        n_cells = block.n_draws * n_rows
-        store = self._memory[: n_columns * n_cells].reshape(n_columns, block.n_draws, n_rows)
-        for mask, feature in np.argwhere(self._stale(block)):
-            self._write(store, block, mask, feature)
-        self._last = block
-        table = store.reshape(n_columns, n_cells).T
-        self._watched = table[self._places(n_cells)].tobytes()
-        table.flags.writeable = False
-        return table
-
-    def is_whole(self, table: Any) -> bool:
-        """Whether the cells looked at again are unchanged; a buffer written to is built anew."""
-        if table.dtype == object:
-            return True
-        whole = table[self._places(table.shape[0])].tobytes() == self._watched
-        if not whole:
-            self._last = None
-        return whole
-
-    def _places(self, n_cells: int) -> slice:
-        return slice(0, n_cells, -(-n_cells // _WATCHED))
-
-    def _stale(self, block: MaskBlock) -> Bools:
-        """Masks and features whose columns differ from what the buffer holds, (n_masks, n_features)."""
-        last = self._last
-        if last is None or not np.array_equal(last.starts, block.starts):
-            return np.ones_like(block.masks)
-        pairs = zip(last.draws, block.draws, strict=True)
-        moved = np.array([one is not two and not np.array_equal(one.rows, two.rows) for one, two in pairs])
-        return (last.masks != block.masks) | (~block.masks & moved[:, None])
-
-    def _write(self, store: Any, block: MaskBlock, mask: int, feature: int) -> None:
-        span = block.spans[mask]
-        for column in self._columns[feature]:
-            if block.masks[mask, feature]:
-                store[column, span] = self._own[column]
-            else:
-                store[column, span] = self._background[column, block.draws[mask].rows][:, None]
-
-
-class FrameBuilder:
-    """Builds frames of any type, and arrays whose equal perturbed rows are merged."""
-
-    def __init__(self, own: Any, background: Any, features: Features, merges: bool) -> None:
-        self._n_rows = own.shape[0]
-        self._like = background
-        self._is_frame = is_frame(background)
-        self._both = [joined_values(own, background, j) for j in range(own.shape[1])]
-        self._columns = features.columns
-        self._merges = merges
-
-    def distinct(self, block: MaskBlock) -> tuple[Codes, Codes] | None:
-        """First cell of each kind and kind of each cell, within rows; None unless cells are merged."""
-        return first_of_each(self._cell_keys(block).ravel()) if self._merges else None
-
-    def build(self, block: MaskBlock, cells: Codes | slice) -> Any:
-        """Some cells (draw * n_rows + row), (n_cells, n_columns), of the table's own library and types."""
-        if isinstance(cells, slice):
-            cells = np.arange(*cells.indices(block.n_draws * self._n_rows))
-        draw, row = np.divmod(cells, self._n_rows)
-        mask = np.repeat(np.arange(len(block.draws)), np.diff(block.starts))[draw]
-        other = self._n_rows + block.rows[draw]
-        n_columns = len(self._both)
-        columns = None if self._is_frame else np.empty((n_columns, row.size), dtype=self._both[0].dtype)
-        taken: Any = [None] * n_columns if columns is None else columns
-        for feature, positions in enumerate(self._columns):
-            own = block.masks[:, feature]
-            index = row if own.all() else np.where(own[mask], row, other)
-            for position in positions:
-                taken[position] = self._both[position][index]
-        if columns is not None:
-            return taken.T
-        return build_table(self._like, dict(enumerate(taken)), copy=False)
-
-    def is_whole(self, table: Any) -> bool:
-        """True: nothing else holds the table, which the model may write to."""
-        return True
-
-    def _cell_keys(self, block: MaskBlock) -> Any:
-        """64-bit key of each cell, (n_draws, n_rows): the sum of the keys of its values."""
-        own, other = self._keys[: self._n_rows], self._keys[self._n_rows :]
-        hidden = np.zeros((len(block.draws), own.shape[1]), dtype=np.uint64)
-        for feature, positions in enumerate(self._columns):
-            hidden[:, positions] = ~block.masks[:, [feature]]
-        gone = hidden @ own.T
-        salt = keys_of(np.arange(self._n_rows)[:, None], first_column=0)[:, 0]
-        keys = np.empty((block.n_draws, self._n_rows), dtype=np.uint64)
-        for mask, span in enumerate(block.spans):
-            come = other[block.rows[span]] @ hidden[mask]
-            keys[span] = come[:, None] - gone[mask] + salt
-        return keys
-
-    @cached_property
-    def _keys(self) -> Any:
-        """64-bit key of each value, (n_rows + n_background, n_columns)."""
-        return keys_of(np.column_stack([value_codes(as_series(both)) for both in self._both]))
+def by_feature(features: Features, by_column: Bools) -> Bools:
+    """Whether something holds in a column of each feature, (..., n_features), from (..., n_columns)."""
+    positions, owners = hidden_columns(features)
+    if positions.size == len(features.names):
+        return by_column[..., positions]
+    starts = np.searchsorted(owners, np.arange(len(features.names)))
+    return np.asarray(np.logical_or.reduceat(by_column[..., positions], starts, axis=-1))

@@ -39,6 +39,7 @@ from agnostix.core.models.outputs import (
     match_columns,
     try_model,
 )
+from agnostix.core.sparse_rows import is_sparse
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError, ModelOutputError
 
@@ -373,6 +374,7 @@ class Predictor:
     copies: bool = False  # whether each table is copied, since the model modifies its input
     batch_size: int | None = None  # most rows in a call; None for no bound
     exclusive: bool | None = None  # whether outputs of a row sum to 1, False for independent labels
+    sparse: Callable[[Any], Any] | None = None  # class of sparse rows that the model gets; None for arrays
 
     @property
     def params(self) -> dict[str, Any]:
@@ -437,7 +439,10 @@ class Predictor:
             return try_model(self, table, others)
 
     def present(self, X: Any) -> Any:
-        """A table as the model was fitted on one: its own columns in its order, or an array."""
+        """A table as the model was fitted on one: its own columns in its order, an array, or sparse rows."""
+        if self.sparse is not None:
+            return X if is_sparse(X) else self.sparse(X)
+        X = X.toarray() if is_sparse(X) else X
         if self.columns is not None:
             if is_frame(X):
                 return select(X, match_columns(self.columns, column_names(X), self.name))

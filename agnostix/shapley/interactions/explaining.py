@@ -188,8 +188,9 @@ class Interactions(ExactTrees):
         n_evaluations = sum(some.size * plan.n_evaluations for plan, some in plans())
         n_model_rows = 0
         with ProgressBar(n_evaluations, self.verbose) as bar:
-            evaluate = partial(self._evaluate_means, rows, BackgroundMeans(self._errors), bar)
+            background_means = BackgroundMeans(self._errors)
             for plan, some in plans():
+                evaluate = partial(self._evaluate_means, rows, background_means, bar, plan.players)
                 n_bytes = 8 * len(plan.masks) * (1 + n_components) * n_outputs
                 n_together = max(1, int(_MEANS_FRACTION * working_memory() / n_bytes))
                 for start in range(0, some.size, n_together):

@@ -44,7 +44,7 @@ class LeastSpread(BackgroundExplainer):
         return np.vstack([np.ones(n_features, dtype=bool), ~np.eye(n_features, dtype=bool)])
 
     def _count_model_rows(self, rows):
-        return len(rows) * mask_cost(self._masker, self._masks())
+        return len(rows) * mask_cost(self._masker, rows, self._masks())
 
 
 def test_background_is_fifty_chosen_rows_by_default():
