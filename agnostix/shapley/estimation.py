@@ -103,7 +103,7 @@ class PairOperator:
         noise, dof = self.noise.shrink(own, len(residuals), spread, len(differences), self.gain)
         values = self.game_values(differences, delta)
         if self.exchangeable is not None:
-            alike = by_size(self.exchangeable.unscaled_variances(data) * noise, values, ALIKE)
+            alike = by_size(self.exchangeable.unscaled_variances(data, own) * noise, values, ALIKE)
             return alike + rounding, np.full(rounding.shape, min(dof, MOST_DOF))
         expected = self.unscaled_variances[:, None] * noise
         if len(residuals) < N_RESIDUALS:

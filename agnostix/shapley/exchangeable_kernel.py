@@ -24,6 +24,8 @@ from agnostix.shapley.pair_regression import PairRegression
 
 _MISFIT = 1.05
 """What the choice among so few kernels adds to the variance."""
+_ROUNDING = 1e-12
+"""Squared residuals, relative to squared differences, below which they are rounding, of single precision too."""
 _BLOCK_ROWS = 512
 """Rows of the kernel at once."""
 _MOST_PLAYERS = 1024
@@ -49,11 +51,15 @@ class ExchangeableErrors:
             variances[k] = (RHOS[:, None] * errors + noise) / expected
         return cls(spectra, first.n_pairs, variances)
 
-    def unscaled_variances(self, data: Floats) -> Floats:
-        """Variances (n_players, n_games) of data (n_pairs + 1, n_games), each under its likeliest kernel."""
+    def unscaled_variances(self, data: Floats, noise: Floats) -> Floats:
+        """Variances (n_players, n_games) of data (n_pairs + 1, n_games), each under its likeliest kernel.
+
+        Residuals of mean square `noise` (n_games,) that are rounding tell of no kernel: white noise then.
+        """
         part = np.vstack([data[: self.n_pairs], data[-1:]])
         fits = np.stack([spectrum.likelihoods_by_game(part, RHOS) for spectrum in self.spectra])
-        best = fits.reshape(-1, data.shape[1]).argmax(0)
+        is_rounding = noise <= _ROUNDING * np.square(data).mean(0)
+        best = np.where(is_rounding, 0, fits.reshape(-1, data.shape[1]).argmax(0))
         return _MISFIT * self.variances.reshape(-1, self.variances.shape[2])[best].T
 
 

@@ -45,13 +45,13 @@ def test_each_game_has_its_likeliest_kernel():
     _, regression, errors = of_pairs(24)
     data = np.random.default_rng(0).normal(size=(25, 3)) * np.sqrt(np.r_[regression.noise[:-1], 1.0])[:, None]
     data[:, 1] = regression.signs[:, :3].prod(axis=1) + regression.signs[:, 0]
-    actual = errors.unscaled_variances(data)
+    actual = errors.unscaled_variances(data, np.ones(data.shape[1]))
     spectra = [Spectrum.from_regression(regression, np.full(D, gamma)) for gamma in GAMMAS]
     for j in range(3):
         fits = np.stack([spectrum.likelihoods(data[:, [j]], RHOS) for spectrum in spectra])
         best = np.unravel_index(fits.argmax(), fits.shape)
         np.testing.assert_array_equal(actual[:, j], 1.05 * errors.variances[best])
-        np.testing.assert_array_equal(errors.unscaled_variances(data[:, [j]])[:, 0], actual[:, j])
+        np.testing.assert_array_equal(errors.unscaled_variances(data[:, [j]], np.ones(1))[:, 0], actual[:, j])
 
 
 def test_interactions_of_three_hardly_disturb_the_regression():
@@ -67,7 +67,7 @@ def test_interactions_of_three_hardly_disturb_the_regression():
     data = np.vstack([worths[codes] - worths[1023 - codes], worths[-1] - worths[0]])
     missed = np.square(regression.matrix @ data - exact_weights(every) @ worths).mean()
     noise = np.square(regression.contrasts.T @ data).mean(0)
-    stated = (errors.unscaled_variances(data) * noise).mean()
+    stated = (errors.unscaled_variances(data, noise) * noise).mean()
     white = ((np.square(regression.matrix) @ regression.noise)[:, None] * noise).mean()
     assert 0.7 < np.sqrt(stated / missed) < 1.5
     assert stated < white / 2.0
@@ -86,3 +86,14 @@ def test_many_players_have_the_mean_error_of_some(monkeypatch):
     monkeypatch.setattr(exchangeable_kernel, "_MOST_PLAYERS", 6)
     expected = every[:, [0, 2, 4, 6, 8, 11]].mean(1, keepdims=True)
     np.testing.assert_allclose(_errors_of_kernels(regression), np.repeat(expected, 12, axis=1))
+
+
+def test_residuals_that_are_rounding_choose_no_kernel():
+    _, regression, errors = of_pairs(16)
+    rng = np.random.default_rng(0)
+    additive = regression.signs @ rng.normal(size=(D, 5))
+    for size in (1e-9, 1e-7):
+        data = additive + size * rng.normal(size=additive.shape)
+        noise = np.square(regression.contrasts.T @ data).mean(0)
+        found = errors.unscaled_variances(data, noise)
+        np.testing.assert_array_equal(found, np.repeat(found[:, :1], 5, axis=1))
