@@ -25,7 +25,7 @@ from agnostix.shapley.pair_regression import PairRegression
 _MISFIT = 1.05
 """What the choice among so few kernels adds to the variance."""
 _ROUNDING = 1e-12
-"""Squared residuals, relative to squared differences, below which they are rounding, of single precision too."""
+"""Squared residuals, relative to squared differences, that are rounding, also of single precision."""
 _BLOCK_ROWS = 512
 """Rows of the kernel at once."""
 _MOST_PLAYERS = 1024
